@@ -268,7 +268,8 @@ mod tests {
 
     #[test]
     fn debug_shows_the_source_and_display_does_not() {
-        let err = ApiError::new(ErrorKind::BadGateway, "upstream unreachable").with_source("dns: x");
+        let err =
+            ApiError::new(ErrorKind::BadGateway, "upstream unreachable").with_source("dns: x");
         assert_eq!(err.to_string(), "upstream unreachable");
         assert!(format!("{err:?}").contains("dns: x"));
     }

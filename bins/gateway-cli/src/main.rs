@@ -1,0 +1,3 @@
+//! The command line of the gateway: parses arguments, calls one library function per verb, prints.
+
+fn main() {}

@@ -1,0 +1,13 @@
+//! House-keeping commands: `cargo xtask <verb>`.
+
+use anyhow::{Result, bail};
+
+mod layers;
+
+fn main() -> Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["check-layers"] => layers::check(),
+        _ => bail!("usage: cargo xtask check-layers"),
+    }
+}
