@@ -1,0 +1,163 @@
+//! Which header goes which way between an Anthropic client and an Anthropic-shaped upstream.
+//!
+//! The lists are of what is dropped, never of what is let through: Anthropic's header set is open
+//! (contract C5), and an allow-list would break the next client.
+
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap,
+    HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
+
+/// `x-api-key`.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// `anthropic-version`.
+pub const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// `request-id`: the upstream's own id of an exchange.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
+/// `x-should-retry`: overrides what the client does by status.
+pub const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Prepares a caller's headers for an upstream, in place: hop-by-hop ones, `host`, cookies,
+/// credentials and `x-gateway-*` go; what is left (`anthropic-beta`, `anthropic-version` and all
+/// that is unknown) stays exactly as it came, repeated headers included.
+///
+/// `accept-encoding`, `content-length` and `expect` go too: the gateway speaks for itself there.
+pub fn towards_upstream(headers: &mut HeaderMap) {
+    drop_hop_by_hop(headers);
+    for name in [HOST, COOKIE, AUTHORIZATION, X_API_KEY, ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT] {
+        headers.remove(name);
+    }
+    drop_matching(headers, |name| name.starts_with("x-gateway-"));
+}
+
+/// Whose rate limits and organisation an upstream's reply headers speak of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// The gateway's own key was used: its limits are no business of the caller.
+    Gateway,
+    /// The caller's own login was passed on.
+    Caller,
+}
+
+/// Prepares an upstream's reply headers for the caller, in place: hop-by-hop ones, `set-cookie`,
+/// `alt-svc`, organisation ids and anything in our own namespace go, and with the gateway's own
+/// credential the rate-limit headers (`retry-after` stays).
+pub fn towards_caller(headers: &mut HeaderMap, credential: Credential) {
+    drop_hop_by_hop(headers);
+    headers.remove(SET_COOKIE);
+    drop_matching(headers, |name| {
+        name == "alt-svc"
+            || name == "anthropic-organization-id"
+            || name == "openai-organization"
+            || name.starts_with("x-gateway-")
+            || (credential == Credential::Gateway && name.starts_with("anthropic-ratelimit-"))
+    });
+}
+
+fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    // What `connection` names is hop-by-hop as well (RFC 9110 §7.6.1).
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+fn drop_matching(headers: &mut HeaderMap, drop: impl Fn(&str) -> bool) {
+    let found: Vec<HeaderName> = headers.keys().filter(|n| drop(n.as_str())).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn c05_betas_and_unknown_headers_go_up_exactly_as_they_came() {
+        let mut headers = map(&[
+            ("anthropic-beta", "a-2026-01-01,b"),
+            ("anthropic-beta", "c"),
+            ("anthropic-version", "2026-10-21"),
+            ("x-claude-code-session-id", "s"),
+            ("anthropic-workspace-id", "w"),
+            ("x-never-heard-of", "1"),
+            ("authorization", "Bearer caller"),
+            ("x-api-key", "caller"),
+            ("cookie", "c=1"),
+            ("host", "gateway"),
+            ("connection", "keep-alive, x-hop"),
+            ("x-hop", "1"),
+            ("transfer-encoding", "chunked"),
+            ("x-gateway-provider", "p"),
+            ("accept-encoding", "br"),
+        ]);
+        towards_upstream(&mut headers);
+        let kept = map(&[
+            ("anthropic-beta", "a-2026-01-01,b"),
+            ("anthropic-beta", "c"),
+            ("anthropic-version", "2026-10-21"),
+            ("x-claude-code-session-id", "s"),
+            ("anthropic-workspace-id", "w"),
+            ("x-never-heard-of", "1"),
+        ]);
+        assert_eq!(headers, kept);
+    }
+
+    #[test]
+    fn rate_limits_are_the_callers_only_with_the_callers_key() {
+        let reply = map(&[
+            ("request-id", "req_1"),
+            ("retry-after", "3"),
+            ("x-should-retry", "false"),
+            ("anthropic-ratelimit-requests-remaining", "1"),
+            ("anthropic-organization-id", "org"),
+            ("set-cookie", "c=1"),
+            ("alt-svc", "h3"),
+        ]);
+        let mut ours = reply.clone();
+        towards_caller(&mut ours, Credential::Gateway);
+        assert_eq!(
+            ours,
+            map(&[("request-id", "req_1"), ("retry-after", "3"), ("x-should-retry", "false")])
+        );
+        let mut theirs = reply;
+        towards_caller(&mut theirs, Credential::Caller);
+        assert!(theirs.contains_key("anthropic-ratelimit-requests-remaining"));
+        assert!(!theirs.contains_key("anthropic-organization-id"));
+    }
+}

@@ -1,0 +1,32 @@
+//! The Anthropic Messages dialect, as far as a verbatim relay needs it.
+//!
+//! [`headers`] says which header goes which way; [`Relay`] passes a reply stream on byte for byte,
+//! watches whether it began and ended, renames its model and reads its usage; [`reply`] reads whole
+//! replies; [`fault`] reads error bodies. No I/O, no clock.
+//!
+//! ```
+//! use bytes::Bytes;
+//! use gateway_anthropic::{Phase, Relay};
+//! use gateway_translate::Redactor;
+//!
+//! let mut relay = Relay::new(Some("opus".into()), Redactor::default());
+//! let out = relay.push(Bytes::from_static(
+//!     b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m-1\"}}\n\n",
+//! ));
+//! assert!(String::from_utf8_lossy(&out.concat()).contains("\"model\":\"opus\""));
+//! assert_eq!(relay.phase(), Phase::Started);
+//! relay.push(Bytes::from_static(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"));
+//! assert_eq!(relay.phase(), Phase::Ended);
+//! ```
+
+pub mod fault;
+pub mod headers;
+mod relay;
+pub mod reply;
+mod usage;
+
+pub use relay::{Output, Phase, Relay};
+pub use usage::UsageTap;
+
+/// A `ping` event, as Anthropic spells it.
+pub const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
