@@ -1,0 +1,73 @@
+//! Globs over model names: `*` any run of characters (also `/`), `?` one, `[ab]` a class, `{a,b}`
+//! alternatives. Case counts, as it does in model names.
+
+use globset::{Glob, GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
+
+use crate::name::strip_long_context;
+
+/// Why a pattern can't be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct PatternError {
+    reason: String,
+}
+
+/// Whether `pattern` would be accepted in a rule or a model map.
+///
+/// # Errors
+/// The reason in words, without the pattern itself.
+pub fn check_pattern(pattern: &str) -> Result<(), PatternError> {
+    glob(pattern).map(|_| ())
+}
+
+/// An ordered list of patterns, matched by one automaton.
+#[derive(Debug, Clone)]
+pub(crate) struct Patterns {
+    set: GlobSet,
+}
+
+impl Patterns {
+    /// # Errors
+    /// The index of the first pattern that is no glob, and why.
+    pub(crate) fn new<'a>(
+        patterns: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, (usize, PatternError)> {
+        let mut builder = GlobSetBuilder::new();
+        let mut last = 0;
+        for (at, pattern) in patterns.into_iter().enumerate() {
+            last = at;
+            builder.add(glob(pattern).map_err(|e| (at, e))?);
+        }
+        let set =
+            builder.build().map_err(|e| (last, PatternError { reason: e.kind().to_string() }))?;
+        Ok(Self { set })
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.set.is_empty()
+    }
+
+    /// The indices of the patterns that match, ascending.
+    pub(crate) fn matches(&self, name: &str) -> Vec<usize> {
+        if self.set.is_empty() { Vec::new() } else { self.set.matches(name) }
+    }
+}
+
+/// One pattern alone, for explanations.
+pub(crate) fn matcher(pattern: &str) -> Result<GlobMatcher, PatternError> {
+    glob(pattern).map(|g| g.compile_matcher())
+}
+
+fn glob(pattern: &str) -> Result<Glob, PatternError> {
+    // A trailing `[1m]` is the client's marker, not a class of the characters `1` and `m`: names are
+    // matched without it, so patterns are read without it.
+    let pattern = strip_long_context(pattern);
+    if pattern.is_empty() {
+        return Err(PatternError { reason: "the pattern is empty".to_owned() });
+    }
+    GlobBuilder::new(pattern)
+        .literal_separator(false)
+        .backslash_escape(true)
+        .build()
+        .map_err(|e| PatternError { reason: e.kind().to_string() })
+}
