@@ -1,1 +1,52 @@
-//! x
+//! The gateway's configuration: `gateway.yaml`, `.env`, environment and options into checked values.
+//!
+//! [`load`] reads everything from a [`Sources`] value and gives a [`Loaded`] configuration, or every
+//! fault at once, each with file, line, column and what to do about it. The crate reads files; it never
+//! looks at the process' own environment, opens no socket and knows nothing of the server.
+//!
+//! ```
+//! use gateway_config::{Sources, load};
+//!
+//! let dir = std::env::temp_dir();
+//! let mut sources = Sources::empty(&dir);
+//! sources.env.insert("ANTHROPIC_API_KEY".into(), "sk-ant-example".into());
+//! sources.overrides.set("server.port", "9000", "--port");
+//!
+//! let loaded = load(&sources)?;
+//! assert_eq!(loaded.config.server.port, 9000);
+//! assert_eq!(loaded.config.default_provider.as_deref(), Some("anthropic"));
+//! assert!(!format!("{loaded:?}").contains("sk-ant-example"));
+//! # Ok::<(), gateway_config::Diagnostics>(())
+//! ```
+
+mod auth;
+mod base;
+mod check;
+mod diag;
+mod dotenv;
+mod expand;
+mod init;
+mod keys;
+mod layers;
+mod load;
+mod locate;
+mod model;
+mod providers;
+mod read;
+mod routing;
+mod settings;
+mod shape;
+mod show;
+mod source;
+mod sources;
+mod tree;
+mod zero;
+
+pub use diag::{Colour, Diagnostic, Diagnostics, Severity};
+pub use init::{Existing, InitError, TEMPLATE, init};
+pub use load::{Loaded, load};
+pub use model::{
+    Auth, Config, Effective, Kind, LogLevel, Model, Origin, Provider, ProxyUrl, Route, Server,
+    Timeouts, Tls,
+};
+pub use sources::{Overrides, Sources};

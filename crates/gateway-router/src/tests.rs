@@ -141,7 +141,7 @@ fn a_via_name_goes_to_its_provider_before_broad_rules() {
 fn a_listed_model_beats_the_default_and_the_highest_priority_lists_it() {
     let lists = |name: &str, priority, enabled| {
         let models = vec!["m".to_owned()];
-        ProviderSpec { models, priority, enabled, ..provider(name) }
+        ProviderSpec { enabled, priority, models, ..provider(name) }
     };
     let providers = vec![
         provider("default"),

@@ -1,0 +1,195 @@
+//! Which keys exist, which belong to the contract but not to this version, and what a mistyped one
+//! was meant to be.
+
+/// The keys of one section.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    /// Keys of this version.
+    pub(crate) known: &'static [&'static str],
+    /// Keys of the contract that a later version brings.
+    pub(crate) later: &'static [&'static str],
+    /// Any key with this beginning is known.
+    pub(crate) prefix: Option<&'static str>,
+}
+
+pub(crate) const TOP: Keys = Keys {
+    known: &["default_provider", "log_level", "timeout", "server", "providers", "routes"],
+    later: &[
+        "max_retries",
+        "resilience",
+        "cache",
+        "clients",
+        "limits",
+        "logging",
+        "audit",
+        "ledger",
+        "telemetry",
+        "extra",
+    ],
+    prefix: None,
+};
+
+pub(crate) const SERVER: Keys = Keys {
+    known: &[
+        "host",
+        "port",
+        "max_request_size",
+        "max_concurrent_requests",
+        "max_buffered_bytes",
+        "allowed_hosts",
+        "tls",
+        "shutdown_grace",
+    ],
+    later: &["state_keys"],
+    prefix: None,
+};
+
+pub(crate) const TLS: Keys =
+    Keys { known: &["cert", "key", "client_ca"], later: &[], prefix: None };
+
+pub(crate) const PROVIDER: Keys = Keys {
+    known: &[
+        "kind",
+        "display_name",
+        "api_base",
+        "api_key",
+        "api_key_env_var",
+        "auth_type",
+        "enabled",
+        "priority",
+        "default_model",
+        "headers",
+        "timeouts",
+        "model_map",
+        "models",
+        "proxy",
+        "ca_file",
+    ],
+    later: &["api_keys", "limits", "compat", "private", "extra"],
+    prefix: None,
+};
+
+pub(crate) const TIMEOUTS: Keys =
+    Keys { known: &["connect", "first_byte", "idle", "unary"], later: &[], prefix: None };
+
+pub(crate) const MODEL: Keys = Keys {
+    known: &["max_tokens", "context_window", "supports_tools", "supports_vision"],
+    later: &["price"],
+    prefix: Some("supports_"),
+};
+
+pub(crate) const ROUTE: Keys = Keys {
+    known: &["pattern", "provider", "model", "priority", "name", "enabled"],
+    later: &["rule_type", "when", "weight", "fallbacks", "strategy", "set", "sticky"],
+    prefix: None,
+};
+
+/// Kinds of providers of the contract that a later version brings.
+pub(crate) const LATER_KINDS: &[&str] = &[
+    "openai",
+    "openai-responses",
+    "azure",
+    "openrouter",
+    "gemini",
+    "google",
+    "vertex",
+    "bedrock",
+    "ollama",
+    "local",
+];
+
+/// Kinds of this version.
+pub(crate) const KINDS: &[&str] = &["anthropic", "demo"];
+
+/// Sections by the words a message uses for them.
+const SECTIONS: &[(&str, &Keys)] = &[
+    ("the top level", &TOP),
+    ("`server`", &SERVER),
+    ("a provider", &PROVIDER),
+    ("a provider's `timeouts`", &TIMEOUTS),
+    ("a route", &ROUTE),
+];
+
+/// What a key is in its section.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    Known,
+    Later,
+    Unknown,
+}
+
+impl Keys {
+    pub(crate) fn standing(&self, key: &str) -> Standing {
+        if self.known.contains(&key) || self.prefix.is_some_and(|p| key.starts_with(p)) {
+            Standing::Known
+        } else if self.later.contains(&key) {
+            Standing::Later
+        } else {
+            Standing::Unknown
+        }
+    }
+
+    /// What to do about an unknown key.
+    pub(crate) fn remedy(&self, key: &str) -> String {
+        if let Some(meant) = nearest(key, self.known.iter().chain(self.later).copied()) {
+            return match self.standing(meant) {
+                Standing::Later => {
+                    format!("did you mean `{meant}`? That is not in this version yet")
+                }
+                _ => format!("did you mean `{meant}`?"),
+            };
+        }
+        if let Some((section, _)) = SECTIONS.iter().find(|(_, keys)| keys.known.contains(&key)) {
+            return format!("`{key}` belongs in {section}");
+        }
+        format!("the keys here are {}", quoted(self.known))
+    }
+}
+
+/// The word of `among` that `typed` was probably meant to be.
+pub(crate) fn nearest<'a>(
+    typed: &str,
+    among: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let plain = |s: &str| s.to_ascii_lowercase().replace(['-', ' '], "_");
+    let typed = plain(typed);
+    let distance = |word: &str| strsim::damerau_levenshtein(&typed, &plain(word));
+    let best = among.into_iter().min_by_key(|word| distance(word))?;
+    let limit = 1 + best.len().max(typed.len()) / 4;
+    (distance(best) <= limit && distance(best) < best.len()).then_some(best)
+}
+
+/// `` `a`, `b`, `c` ``.
+pub(crate) fn quoted<S: AsRef<str>>(words: &[S]) -> String {
+    let words: Vec<String> = words.iter().map(|w| format!("`{}`", w.as_ref())).collect();
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn typing_errors_find_their_word() {
+        for (typed, meant) in [
+            ("prot", Some("port")),
+            ("hots", Some("host")),
+            ("max-request-size", Some("max_request_size")),
+            ("allowed_host", Some("allowed_hosts")),
+            ("zzz", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(typed, SERVER.known.iter().copied()), meant, "{typed}");
+        }
+        assert_eq!(TOP.remedy("port"), "`port` belongs in `server`");
+        assert!(TOP.remedy("resilence").contains("`resilience`? That is not in this version"));
+    }
+
+    #[test]
+    fn no_key_is_both_known_and_later() {
+        for (_, keys) in SECTIONS {
+            assert!(keys.known.iter().all(|k| !keys.later.contains(k)));
+        }
+        assert!(KINDS.iter().all(|k| !LATER_KINDS.contains(k)));
+    }
+}

@@ -1,0 +1,307 @@
+//! The configuration as the rest of the gateway sees it: checked, complete, immutable.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+
+/// Everything that was configured.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Serves names that no rule matched and no provider lists; one of `providers`, enabled.
+    pub default_provider: Option<String>,
+    /// How much is logged.
+    pub log_level: LogLevel,
+    /// The listener.
+    pub server: Server,
+    /// In the order of the file, disabled ones too; names are unique.
+    pub providers: Vec<Provider>,
+    /// In the order of the file, disabled ones too.
+    pub routes: Vec<Route>,
+    /// Keys that admit a caller (`GATEWAY_API_KEY`).
+    pub client_keys: Vec<SecretString>,
+}
+
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What failed.
+    Error,
+    /// And what looks wrong.
+    Warn,
+    /// And what happens.
+    Info,
+    /// And why.
+    Debug,
+    /// And everything else.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The listener and its limits.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// An address or a host name, without brackets.
+    pub host: String,
+    /// 0 lets the system choose a free one.
+    pub port: u16,
+    /// Largest request body in bytes; `None`: no limit.
+    pub max_request_size: Option<u64>,
+    /// Requests served at once.
+    pub max_concurrent_requests: usize,
+    /// Bytes of request bodies held at once, all together.
+    pub max_buffered_bytes: u64,
+    /// `Host` values accepted besides loopback names and `host`, in lower case.
+    pub allowed_hosts: Vec<String>,
+    /// TLS on the listener.
+    pub tls: Option<Tls>,
+    /// How long streams in flight may finish after a signal.
+    pub shutdown_grace: Duration,
+}
+
+impl Server {
+    /// Whether only this machine can reach the listener.
+    pub fn is_loopback(&self) -> bool {
+        crate::base::is_loopback(&self.host)
+    }
+}
+
+/// Certificate files, absolute paths of files that existed when the configuration was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The chain, PEM.
+    pub cert: PathBuf,
+    /// The private key, PEM.
+    pub key: PathBuf,
+    /// Clients must present a certificate of this authority, PEM.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// What dialect a provider speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The Anthropic Messages API.
+    Anthropic,
+    /// Built in, answers by itself.
+    Demo,
+}
+
+impl Kind {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Anthropic => "anthropic",
+            Self::Demo => "demo",
+        }
+    }
+}
+
+/// One upstream.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// The configured name: letters, digits, `.`, `_`, `-`.
+    pub name: String,
+    /// For people; the name where nothing else is said.
+    pub display_name: String,
+    /// What it speaks.
+    pub kind: Kind,
+    /// `scheme://host[:port]/…/v1`, without a slash at the end; `None` only for [`Kind::Demo`].
+    pub api_base: Option<String>,
+    /// How the gateway authenticates there.
+    pub auth: Auth,
+    /// The variable that the credential comes from or would come from.
+    pub key_variable: Option<String>,
+    /// Only enabled providers are asked.
+    pub enabled: bool,
+    /// Among providers that list a model the highest is asked.
+    pub priority: i64,
+    /// Sent in place of a name of another vendor's family.
+    pub default_model: Option<String>,
+    /// Added to every request. Values may be credentials.
+    pub headers: Vec<(String, SecretString)>,
+    /// How long to wait.
+    pub timeouts: Timeouts,
+    /// Glob on the requested name → name sent; in order, the first match counts.
+    pub model_map: Vec<(String, String)>,
+    /// Models it is known to serve.
+    pub models: Vec<Model>,
+    /// Proxy for this upstream.
+    pub proxy: Option<ProxyUrl>,
+    /// Extra roots, PEM; an absolute path of a file that existed when the configuration was read.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How a request is authenticated upstream.
+#[derive(Debug, Clone)]
+pub enum Auth {
+    /// `x-api-key`.
+    ApiKey(SecretString),
+    /// `Authorization: Bearer`.
+    Bearer(SecretString),
+    /// Nothing is sent.
+    None,
+    /// The caller's own credential is passed on.
+    Client,
+    /// A credential is wanted, but its variable is not set.
+    Missing {
+        /// The variable.
+        variable: String,
+    },
+}
+
+impl Auth {
+    /// Whether the provider can be asked at all.
+    pub fn is_ready(&self) -> bool {
+        !matches!(self, Self::Missing { .. })
+    }
+}
+
+/// How long to wait for an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the connection stands.
+    pub connect: Duration,
+    /// Until a stream's first event.
+    pub first_byte: Duration,
+    /// Between a stream's events.
+    pub idle: Duration,
+    /// For a reply that is no stream, altogether.
+    pub unary: Duration,
+}
+
+/// What is known of a model.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Model {
+    /// The name a client asks for.
+    pub name: String,
+    /// Most output tokens.
+    pub max_tokens: Option<u64>,
+    /// Input and output tokens together.
+    pub context_window: Option<u64>,
+    /// `supports_tools: true` and its like, without the prefix.
+    pub supports: Vec<(String, bool)>,
+}
+
+/// One routing rule.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Glob on the requested name.
+    pub pattern: String,
+    /// One of the providers.
+    pub provider: String,
+    /// The name sent upstream.
+    pub model: Option<String>,
+    /// Highest first.
+    pub priority: i64,
+    /// For people.
+    pub name: Option<String>,
+    /// A disabled rule never matches.
+    pub enabled: bool,
+}
+
+/// A proxy's URL. It may hold a password, so it shows itself without one.
+#[derive(Clone)]
+pub struct ProxyUrl(SecretString);
+
+impl ProxyUrl {
+    pub(crate) fn new(url: impl Into<String>) -> Self {
+        Self(SecretString::from(url.into()))
+    }
+
+    /// The URL as configured.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl fmt::Display for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.expose();
+        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+        match rest.rsplit_once('@') {
+            Some((_, host)) => write!(f, "{scheme}://***@{host}"),
+            None => f.write_str(url),
+        }
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ProxyUrl({self})")
+    }
+}
+
+/// Where an effective value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "from", rename_all = "snake_case")]
+pub enum Origin {
+    /// Nobody said anything.
+    Default,
+    /// The configuration file.
+    File {
+        /// From 1.
+        line: usize,
+    },
+    /// A variable of the environment.
+    Environment {
+        /// Its name.
+        variable: String,
+    },
+    /// A variable of `.env`.
+    DotEnv {
+        /// Its name.
+        variable: String,
+    },
+    /// A command line option.
+    Option {
+        /// Its name.
+        option: &'static str,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File { line } => write!(f, "file, line {line}"),
+            Self::Environment { variable } => write!(f, "environment, {variable}"),
+            Self::DotEnv { variable } => write!(f, ".env, {variable}"),
+            Self::Option { option } => write!(f, "option {option}"),
+        }
+    }
+}
+
+/// One value as it counts, and why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Effective {
+    /// Dotted: `server.port`, `providers.anthropic.api_base`.
+    pub key: String,
+    /// The value; a secret is `"(hidden)"`.
+    pub value: serde_json::Value,
+    /// Where it comes from.
+    pub origin: Origin,
+}

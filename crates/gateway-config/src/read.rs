@@ -1,0 +1,451 @@
+//! Reading typed values out of the tree, collecting every fault and the origin of every value.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::diag::{Diagnostic, Place};
+use crate::keys::{Keys, Standing, nearest, quoted};
+use crate::model::{Effective, Origin};
+use crate::source::{At, SourceFile};
+use crate::sources::Env;
+use crate::tree::{Key, Node, Value};
+
+/// What is carried through the whole reading.
+pub(crate) struct Cx {
+    pub(crate) file: Option<Arc<SourceFile>>,
+    pub(crate) dotenv: Option<PathBuf>,
+    /// Relative paths in values begin here.
+    pub(crate) base_dir: PathBuf,
+    pub(crate) env: Env,
+    pub(crate) errors: Vec<Diagnostic>,
+    pub(crate) warnings: Vec<Diagnostic>,
+    pub(crate) values: Vec<Effective>,
+}
+
+/// A map of the tree whose keys were checked.
+pub(crate) struct Section<'t> {
+    /// Dotted path, empty at the top.
+    pub(crate) path: String,
+    entries: BTreeMap<&'t str, (&'t Key, &'t Node)>,
+    pub(crate) at: At,
+}
+
+impl<'t> Section<'t> {
+    /// The value of a key; `null` counts as not there.
+    pub(crate) fn get(&self, key: &str) -> Option<&'t Node> {
+        self.entries.get(key).map(|(_, node)| *node).filter(|n| !matches!(n.value, Value::Null))
+    }
+
+    /// The place of a key's value, or of the section where the key is missing.
+    pub(crate) fn place_of(&self, key: &str) -> At {
+        self.entries.get(key).map_or_else(|| self.at.clone(), |(key, node)| value_place(key, node))
+    }
+
+    /// Keys and values in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'t Key, &'t Node)> + '_ {
+        self.entries.values().copied()
+    }
+
+    pub(crate) fn full(&self, key: &str) -> String {
+        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+    }
+}
+
+/// Block collections have no width of their own; their key stands for them.
+fn value_place(key: &Key, node: &Node) -> At {
+    match &node.at {
+        At::File(range) if range.is_empty() => key.at.clone(),
+        At::File(_) if matches!(node.value, Value::List(_) | Value::Map(_)) => key.at.clone(),
+        at => at.clone(),
+    }
+}
+
+impl Cx {
+    pub(crate) fn place(&self, at: &At) -> Place {
+        match at {
+            At::File(range) => match &self.file {
+                Some(file) => Place::InFile { file: Arc::clone(file), range: range.clone() },
+                None => Place::Nowhere,
+            },
+            At::Env { variable } => Place::Variable(variable.clone()),
+            At::DotEnv { variable } => Place::DotEnv {
+                path: self.dotenv.clone().unwrap_or_else(|| PathBuf::from(".env")),
+                variable: variable.clone(),
+            },
+            At::Flag(flag) => Place::Flag(flag),
+            At::BuiltIn => Place::Nowhere,
+        }
+    }
+
+    pub(crate) fn error(&mut self, at: &At, message: String, label: &str, help: impl Into<String>) {
+        let diagnostic = Diagnostic::error(self.place(at), message).label(label).help(help);
+        self.errors.push(diagnostic);
+    }
+
+    pub(crate) fn warn(&mut self, at: &At, message: String, help: impl Into<String>) {
+        let diagnostic = Diagnostic::warning(self.place(at), message).help(help);
+        self.warnings.push(diagnostic);
+    }
+
+    fn origin(&self, at: &At) -> Origin {
+        match at {
+            At::File(range) => {
+                let line = self.file.as_ref().map_or(1, |f| f.line_column(range.start).0);
+                Origin::File { line }
+            }
+            At::Env { variable } => Origin::Environment { variable: variable.clone() },
+            At::DotEnv { variable } => Origin::DotEnv { variable: variable.clone() },
+            At::Flag(option) => Origin::Option { option },
+            At::BuiltIn => Origin::Default,
+        }
+    }
+
+    /// Notes a value as it counts, with where it comes from.
+    pub(crate) fn effective(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        value: impl Into<serde_json::Value>,
+    ) {
+        let origin = match section.get(key) {
+            Some(_) => self.origin(&section.place_of(key)),
+            None => Origin::Default,
+        };
+        self.values.push(Effective { key: section.full(key), value: value.into(), origin });
+    }
+
+    /// Notes a value whose origin is not its key's.
+    pub(crate) fn effective_at(
+        &mut self,
+        key: String,
+        value: impl Into<serde_json::Value>,
+        at: &At,
+    ) {
+        let origin = self.origin(at);
+        self.values.push(Effective { key, value: value.into(), origin });
+    }
+
+    /// A map with its keys checked against the list: unknown ones, ones of a later version and
+    /// duplicates are errors, all of them.
+    pub(crate) fn section<'t>(
+        &mut self,
+        path: &str,
+        at: &At,
+        node: &'t Node,
+        keys: &Keys,
+    ) -> Section<'t> {
+        let mut section = self.open(path, at, node);
+        section.entries.retain(|text, (key, _)| {
+            let whole = if path.is_empty() { (*text).to_owned() } else { format!("{path}.{text}") };
+            match keys.standing(text) {
+                Standing::Known => return true,
+                Standing::Later => self.error(
+                    &key.at,
+                    format!("`{whole}` is not in this version yet"),
+                    "not in this version yet",
+                    format!("remove `{text}`; it belongs to the configuration of a later version"),
+                ),
+                Standing::Unknown => {
+                    let help = keys.remedy(text);
+                    self.error(&key.at, format!("unknown key `{whole}`"), "unknown", help);
+                }
+            }
+            false
+        });
+        section
+    }
+
+    /// A map with free keys; duplicates are errors.
+    pub(crate) fn open<'t>(&mut self, path: &str, at: &At, node: &'t Node) -> Section<'t> {
+        let mut entries: BTreeMap<&str, (&Key, &Node)> = BTreeMap::new();
+        match &node.value {
+            Value::Map(pairs) => {
+                for (key, value) in pairs {
+                    if entries.contains_key(key.text.as_str()) {
+                        let message = format!("the key `{}` is there twice", key.text);
+                        self.error(&key.at, message, "the second time", "keep one of the two");
+                    } else {
+                        entries.insert(&key.text, (key, value));
+                    }
+                }
+            }
+            Value::Null | Value::Broken => {}
+            _ => {
+                let what = if path.is_empty() { "the configuration" } else { path };
+                let message = format!("`{what}` must be a map of keys, found {}", node.describe());
+                self.error(at, message, "not a map", "write `key: value` lines, indented below");
+            }
+        }
+        Section { path: path.to_owned(), entries, at: at.clone() }
+    }
+
+    /// A map key with free names: the section and its keys in their order, duplicates reported.
+    pub(crate) fn named<'t>(
+        &mut self,
+        section: &Section<'t>,
+        key: &str,
+    ) -> (Section<'t>, Vec<&'t Key>) {
+        let at = section.place_of(key);
+        let Some(node) = section.get(key) else {
+            return (Section { path: section.full(key), entries: BTreeMap::new(), at }, Vec::new());
+        };
+        let open = self.open(&section.full(key), &at, node);
+        let first =
+            |k: &&Key| open.entries.get(k.text.as_str()).is_some_and(|(f, _)| std::ptr::eq(*f, *k));
+        let keys = match &node.value {
+            Value::Map(pairs) => pairs.iter().map(|(k, _)| k).filter(first).collect(),
+            _ => Vec::new(),
+        };
+        (open, keys)
+    }
+
+    fn wrong(&mut self, section: &Section<'_>, key: &str, wanted: &str, node: &Node) {
+        if matches!(node.value, Value::Broken) {
+            return;
+        }
+        let found = match &node.value {
+            Value::Text(text) if node.untyped && text.len() <= 40 && !is_secret(key) => {
+                format!("`{text}`")
+            }
+            _ => node.describe().to_owned(),
+        };
+        let message = format!("`{}` must be {wanted}, found {found}", section.full(key));
+        let quoted_number =
+            matches!(&node.value, Value::Text(t) if t.trim().parse::<f64>().is_ok());
+        let help = match &node.value {
+            Value::Text(_) if !node.untyped && quoted_number => "remove the quotes".to_owned(),
+            Value::Text(t)
+                if wanted.starts_with("true")
+                    && ["yes", "on", "no", "off"].contains(&t.to_ascii_lowercase().as_str()) =>
+            {
+                "YAML 1.2 knows only true and false".to_owned()
+            }
+            _ => format!("write {wanted}"),
+        };
+        self.error(&section.place_of(key), message, &format!("expected {wanted}"), help);
+    }
+
+    /// Text. A bare number counts as its text.
+    pub(crate) fn text(&mut self, section: &Section<'_>, key: &str) -> Option<String> {
+        let node = section.get(key)?;
+        let text = self.as_text(node);
+        match text {
+            Some(text) if text.trim().is_empty() => {
+                let message = format!("`{}` is empty", section.full(key));
+                let help = format!("give it a value, or remove `{key}`");
+                self.error(&section.place_of(key), message, "empty", help);
+                None
+            }
+            Some(text) => Some(text),
+            None => {
+                self.wrong(section, key, "text", node);
+                None
+            }
+        }
+    }
+
+    fn as_text(&self, node: &Node) -> Option<String> {
+        match (&node.value, &node.at) {
+            (Value::Text(text), _) => Some(text.clone()),
+            (Value::Int(_) | Value::Float(_), At::File(range)) => {
+                Some(self.file.as_ref()?.text.get(range.clone())?.to_owned())
+            }
+            (Value::Int(n), _) => Some(n.to_string()),
+            (Value::Float(n), _) => Some(n.to_string()),
+            _ => None,
+        }
+    }
+
+    /// A whole number within bounds (both included).
+    pub(crate) fn whole(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        min: i128,
+        max: i128,
+    ) -> Option<i128> {
+        let node = section.get(key)?;
+        let number = match &node.value {
+            Value::Int(n) => Some(*n),
+            Value::Text(text) if node.untyped => text.trim().replace('_', "").parse().ok(),
+            _ => None,
+        };
+        match number {
+            Some(n) if (min..=max).contains(&n) => Some(n),
+            Some(n) => {
+                let wanted = bounds(min, max);
+                let message = format!("`{}` must be {wanted}, found {n}", section.full(key));
+                self.error(
+                    &section.place_of(key),
+                    message,
+                    "out of range",
+                    format!("write {wanted}"),
+                );
+                None
+            }
+            None => {
+                self.wrong(section, key, &bounds(min, max), node);
+                None
+            }
+        }
+    }
+
+    /// A time in seconds, fractions allowed, more than `least_exclusive` where `zero` is forbidden.
+    pub(crate) fn seconds(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        zero: Zero,
+    ) -> Option<Duration> {
+        let node = section.get(key)?;
+        let number = match &node.value {
+            #[expect(clippy::cast_precision_loss, reason = "bounded to a week right below")]
+            Value::Int(n) => Some(*n as f64),
+            Value::Float(n) => Some(*n),
+            Value::Text(text) if node.untyped => text.trim().parse::<f64>().ok(),
+            _ => None,
+        };
+        let Some(n) = number else {
+            self.wrong(section, key, "a number of seconds", node);
+            return None;
+        };
+        let allowed =
+            n.is_finite() && n <= MAX_SECONDS && (n > 0.0 || (n == 0.0 && zero == Zero::Allowed));
+        if allowed {
+            return Some(Duration::from_secs_f64(n));
+        }
+        let wanted = match zero {
+            Zero::Allowed => "a number of seconds from 0 to 604800",
+            Zero::Refused => "a number of seconds above 0, at most 604800",
+        };
+        let message = format!("`{}` must be {wanted}, found {n}", section.full(key));
+        self.error(&section.place_of(key), message, "out of range", format!("write {wanted}"));
+        None
+    }
+
+    pub(crate) fn truth(&mut self, section: &Section<'_>, key: &str) -> Option<bool> {
+        let node = section.get(key)?;
+        let value = match &node.value {
+            Value::Bool(b) => Some(*b),
+            Value::Text(text) if node.untyped => match text.trim().to_ascii_lowercase().as_str() {
+                "true" | "1" | "yes" | "on" => Some(true),
+                "false" | "0" | "no" | "off" => Some(false),
+                _ => None,
+            },
+            _ => None,
+        };
+        if value.is_none() {
+            self.wrong(section, key, "true or false", node);
+        }
+        value
+    }
+
+    /// A list of texts; a variable may also hold them separated by commas.
+    pub(crate) fn texts(&mut self, section: &Section<'_>, key: &str) -> Option<Vec<(String, At)>> {
+        let node = section.get(key)?;
+        match &node.value {
+            Value::List(items) => {
+                let mut out = Vec::with_capacity(items.len());
+                for item in items {
+                    if let Some(text) = self.as_text(item) {
+                        out.push((text, item.at.clone()));
+                    } else if !matches!(item.value, Value::Broken) {
+                        let (key, found) = (section.full(key), item.describe());
+                        let message = format!("`{key}` must hold text only, found {found}");
+                        self.error(&item.at, message, "not text", "write a list of texts");
+                    }
+                }
+                Some(out)
+            }
+            Value::Text(text) if node.untyped => Some(
+                text.split(',')
+                    .map(str::trim)
+                    .filter(|t| !t.is_empty())
+                    .map(|t| (t.to_owned(), node.at.clone()))
+                    .collect(),
+            ),
+            _ => {
+                self.wrong(section, key, "a list", node);
+                None
+            }
+        }
+    }
+
+    /// One word of a fixed set. `later` words are named as not being in this version.
+    pub(crate) fn word(
+        &mut self,
+        section: &Section<'_>,
+        key: &str,
+        words: &[&'static str],
+        later: &[&str],
+    ) -> Option<&'static str> {
+        let text = self.text(section, key)?;
+        let lower = text.trim().to_ascii_lowercase();
+        if let Some(word) = words.iter().find(|w| **w == lower) {
+            return Some(word);
+        }
+        let at = section.place_of(key);
+        if later.contains(&lower.as_str()) {
+            let message = format!("{key} `{lower}` is not in this version yet");
+            let help = format!("this version knows {}", quoted(words));
+            self.error(&at, message, "not in this version yet", help);
+            return None;
+        }
+        let help = match nearest(&lower, words.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`? Possible are {}", quoted(words)),
+            None => format!("possible are {}", quoted(words)),
+        };
+        let shown = if text.len() <= 40 { text } else { "…".to_owned() };
+        self.error(
+            &at,
+            format!("`{}`: there is no {key} `{shown}`", section.full(key)),
+            "unknown",
+            help,
+        );
+        None
+    }
+
+    /// A file that must be there; relative paths begin beside the configuration.
+    pub(crate) fn path(&mut self, section: &Section<'_>, key: &str) -> Option<PathBuf> {
+        let text = self.text(section, key)?;
+        let path = self.base_dir.join(Path::new(&text));
+        if path.is_file() {
+            return Some(path);
+        }
+        let message = format!("`{}`: there is no file {}", section.full(key), path.display());
+        self.error(
+            &section.place_of(key),
+            message,
+            "no such file",
+            "correct the path; relative ones begin beside the configuration file",
+        );
+        None
+    }
+}
+
+/// Whether a time may be nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Zero {
+    Allowed,
+    Refused,
+}
+
+fn bounds(min: i128, max: i128) -> String {
+    if max >= i128::from(i64::MAX) {
+        format!("a whole number of at least {min}")
+    } else if min <= i128::from(i64::MIN) + 1 || (min < 0 && min == -max) {
+        "a whole number".to_owned()
+    } else {
+        format!("a whole number from {min} to {max}")
+    }
+}
+
+/// Keys whose values are never repeated in a message.
+fn is_secret(key: &str) -> bool {
+    matches!(key, "api_key" | "headers" | "proxy")
+}
+
+/// A week: far above any sensible wait, far below what overflows a clock.
+const MAX_SECONDS: f64 = 604_800.0;
