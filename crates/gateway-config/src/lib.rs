@@ -42,6 +42,9 @@ mod sources;
 mod tree;
 mod zero;
 
+#[cfg(test)]
+mod tests;
+
 pub use diag::{Colour, Diagnostic, Diagnostics, Severity};
 pub use init::{Existing, InitError, TEMPLATE, init};
 pub use load::{Loaded, load};

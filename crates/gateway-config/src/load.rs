@@ -95,7 +95,13 @@ fn read_file(cx: &mut Cx, path: &Path) -> Result<Node, Box<Diagnostic>> {
     }
     let file = Arc::new(file);
     cx.file = Some(Arc::clone(&file));
-    tree.map_err(|fault| Box::new(fault.into_diagnostic(file)))
+    let tree = tree.map_err(|fault| Box::new(fault.into_diagnostic(file)))?;
+    if matches!(tree.value, Value::Map(_) | Value::Null) {
+        return Ok(tree);
+    }
+    let message = format!("the configuration must be a map of keys, found {}", tree.describe());
+    let fault = Diagnostic::error(cx.place(&tree.at), message);
+    Err(Box::new(fault.help("write `key: value` lines, e.g. `default_provider: anthropic`")))
 }
 
 /// Places of values that are credentials by their key, unless they are only references.

@@ -137,6 +137,9 @@ fn read_base(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Option<B
     if given.is_none() && section.get("api_base").is_some() {
         return None; // already reported
     }
+    if given.is_none() && kind.is_none() {
+        return None; // what it lacks depends on a kind that could not be read
+    }
     if given.is_none() && section.path != "providers.anthropic" {
         cx.error(
             &section.at,

@@ -173,8 +173,7 @@ impl Cx {
             }
             Value::Null | Value::Broken => {}
             _ => {
-                let what = if path.is_empty() { "the configuration" } else { path };
-                let message = format!("`{what}` must be a map of keys, found {}", node.describe());
+                let message = format!("`{path}` must be a map of keys, found {}", node.describe());
                 self.error(at, message, "not a map", "write `key: value` lines, indented below");
             }
         }
