@@ -30,3 +30,8 @@ pub use usage::UsageTap;
 
 /// A `ping` event, as Anthropic spells it.
 pub const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";
+
+/// Writes an `error` event around an error body in Anthropic's shape.
+pub fn error_event(body: &str, out: &mut Vec<u8>) {
+    gateway_sse::encode(Some("error"), body.trim(), out);
+}

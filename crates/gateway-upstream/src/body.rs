@@ -5,66 +5,64 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
 use crate::client::Lease;
-use crate::error::{Error, Phase};
+use crate::error::{BoxError, Error, Phase};
 
-/// A request body in up to three pieces of known length, written in order without being joined.
-#[derive(Debug, Clone, Default)]
-pub struct Parts {
-    parts: [Bytes; 3],
-    next: usize,
+/// A request body.
+#[derive(Debug)]
+pub enum Outgoing {
+    /// Up to three pieces of known length, written in order without being joined. Any may be empty.
+    Parts([Bytes; 3]),
+    /// An upload passed through as it comes.
+    Stream(UnsyncBoxBody<Bytes, BoxError>),
 }
 
-impl Parts {
-    /// The pieces in order. Any may be empty.
-    pub fn new(parts: [Bytes; 3]) -> Self {
-        Self { parts, next: 0 }
-    }
-
-    /// Bytes not yet taken.
-    pub fn len(&self) -> u64 {
-        self.parts[self.next.min(3)..].iter().map(|part| part.len() as u64).sum()
-    }
-
-    /// Whether nothing is left.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self::Parts(Default::default())
     }
 }
 
-impl From<Bytes> for Parts {
+impl From<Bytes> for Outgoing {
     fn from(whole: Bytes) -> Self {
-        Self::new([whole, Bytes::new(), Bytes::new()])
+        Self::Parts([whole, Bytes::new(), Bytes::new()])
     }
 }
 
-impl http_body::Body for Parts {
+impl http_body::Body for Outgoing {
     type Data = Bytes;
-    type Error = std::convert::Infallible;
+    type Error = BoxError;
 
     fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        while self.next < self.parts.len() {
-            let at = self.next;
-            self.next += 1;
-            let part = std::mem::take(&mut self.parts[at]);
-            if !part.is_empty() {
-                return Poll::Ready(Some(Ok(Frame::data(part))));
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        match self.get_mut() {
+            Self::Parts(parts) => {
+                let next = parts.iter_mut().find(|part| !part.is_empty()).map(std::mem::take);
+                Poll::Ready(next.map(|part| Ok(Frame::data(part))))
             }
+            Self::Stream(body) => Pin::new(body).poll_frame(cx),
         }
-        Poll::Ready(None)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.is_empty()
+        match self {
+            Self::Parts(parts) => parts.iter().all(Bytes::is_empty),
+            Self::Stream(body) => body.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.len())
+        match self {
+            Self::Parts(parts) => {
+                SizeHint::with_exact(parts.iter().map(|part| part.len() as u64).sum())
+            }
+            Self::Stream(body) => body.size_hint(),
+        }
     }
 }
 

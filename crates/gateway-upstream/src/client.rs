@@ -13,7 +13,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::time::Instant;
 
-use crate::body::{Body, Parts};
+use crate::body::{Body, Outgoing};
 use crate::dial::{Dialed, Dialer, Protocol, ProxyAuth};
 use crate::error::{Error, Phase};
 
@@ -27,7 +27,7 @@ pub struct Call {
     /// The headers, in order.
     pub headers: HeaderMap,
     /// The body.
-    pub body: Parts,
+    pub body: Outgoing,
 }
 
 /// A reply: its head, and its body as it comes.
@@ -80,14 +80,14 @@ impl fmt::Debug for Lease {
 
 #[derive(Debug)]
 pub(crate) struct Http1 {
-    sender: http1::SendRequest<Parts>,
+    sender: http1::SendRequest<Outgoing>,
     /// Set on a forward proxy: requests name the whole URL, and bring this credential.
     absolute_form: Option<ProxyAuth>,
 }
 
 #[derive(Debug, Clone)]
 struct Http2 {
-    sender: http2::SendRequest<Parts>,
+    sender: http2::SendRequest<Outgoing>,
     active: Arc<AtomicUsize>,
     /// Streams the peer allows at present.
     allowed: Arc<AtomicUsize>,
@@ -179,7 +179,7 @@ impl Client {
         lock(&self.pool.shared).retain(|http2| !http2.sender.is_closed());
     }
 
-    fn request(&self, call: Call) -> Request<Parts> {
+    fn request(&self, call: Call) -> Request<Outgoing> {
         let mut request = Request::new(call.body);
         *request.method_mut() = call.method;
         *request.uri_mut() = call.path.into();
@@ -189,7 +189,7 @@ impl Client {
     }
 
     /// The request as it was before a connection's protocol shaped it.
-    fn fresh(&self, mut request: Request<Parts>) -> Request<Parts> {
+    fn fresh(&self, mut request: Request<Outgoing>) -> Request<Outgoing> {
         if let Some(path) = request.uri().path_and_query().cloned() {
             *request.uri_mut() = path.into();
         }
@@ -199,7 +199,7 @@ impl Client {
         request
     }
 
-    fn make_absolute(&self, request: &mut Request<Parts>, auth: Option<&http::HeaderValue>) {
+    fn make_absolute(&self, request: &mut Request<Outgoing>, auth: Option<&http::HeaderValue>) {
         let mut parts = self.dialer.origin().clone().into_parts();
         parts.path_and_query = request.uri().path_and_query().cloned();
         *request.uri_mut() = Uri::from_parts(parts).expect("an origin and a path make a URL");
@@ -283,7 +283,7 @@ enum Leased {
     Http2(Http2, StreamSlot),
 }
 
-async fn handshake_http1<I>(io: I) -> Result<http1::SendRequest<Parts>, Error>
+async fn handshake_http1<I>(io: I) -> Result<http1::SendRequest<Outgoing>, Error>
 where
     I: hyper::rt::Read + hyper::rt::Write + Send + Unpin + 'static,
 {

@@ -4,7 +4,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-type BoxError = Box<dyn StdError + Send + Sync>;
+/// Any error.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// How far an attempt had come when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -33,8 +33,8 @@ mod dial;
 mod error;
 mod tls;
 
-pub use body::{Body, Parts};
+pub use body::{Body, Outgoing};
 pub use client::{Call, Client, Reply};
 pub use decode::{Decoded, Encoding, UnknownEncoding, decode};
 pub use dial::{Dialer, Protocol, Settings, SetupError};
-pub use error::{Error, Phase};
+pub use error::{BoxError, Error, Phase};

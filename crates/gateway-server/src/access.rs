@@ -1,0 +1,164 @@
+//! Who may call.
+
+use std::net::IpAddr;
+
+use gateway_anthropic::headers::X_API_KEY;
+use gateway_config::Config;
+use gateway_types::{ApiError, ErrorKind};
+use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
+use http::uri::{Authority, Uri};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+/// The rules for callers.
+#[derive(Debug)]
+pub(crate) struct Access {
+    keys: Vec<SecretString>,
+    /// Without keys: names a browser may have used to get here.
+    hosts: Vec<String>,
+    /// Turned off on purpose (`--no-auth`): nobody is asked anything.
+    open: bool,
+}
+
+impl Access {
+    pub(crate) fn new(config: &Config, open: bool) -> Self {
+        let mut hosts = config.server.allowed_hosts.clone();
+        hosts.push(config.server.host.to_ascii_lowercase());
+        Self { keys: if open { Vec::new() } else { config.client_keys.clone() }, hosts, open }
+    }
+
+    /// Admits a caller or says why not. Endpoints without secrets are not asked.
+    pub(crate) fn admit(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
+        if !self.keys.is_empty() {
+            return self.check_key(headers);
+        }
+        if self.open { Ok(()) } else { self.check_origin(headers, uri) }
+    }
+
+    /// Whether a presented credential is one of the gateway's own client keys, which must never be
+    /// passed on to an upstream.
+    pub(crate) fn is_client_key(&self, name: &HeaderName, value: &HeaderValue) -> bool {
+        let presented = if name == AUTHORIZATION { bearer(value) } else { Some(value.as_bytes()) };
+        presented.is_some_and(|presented| self.knows(presented))
+    }
+
+    fn check_key(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let plain = headers.get_all(X_API_KEY).iter().map(HeaderValue::as_bytes);
+        let bearers = headers.get_all(AUTHORIZATION).iter().filter_map(bearer);
+        let mut presented = false;
+        for credential in plain.chain(bearers) {
+            presented = true;
+            if self.knows(credential) {
+                return Ok(());
+            }
+        }
+        let text = if presented {
+            "the key presented is not a client key of this gateway"
+        } else {
+            "this gateway wants a client key: send it as `x-api-key` or `Authorization: Bearer` \
+             (Claude Code: ANTHROPIC_AUTH_TOKEN)"
+        };
+        Err(ApiError::new(ErrorKind::Authentication, text).with_should_retry(false))
+    }
+
+    fn knows(&self, presented: &[u8]) -> bool {
+        // Every key is compared in full, so that time tells nothing about any.
+        let hit = |key: &SecretString| key.expose_secret().as_bytes().ct_eq(presented);
+        self.keys.iter().fold(subtle::Choice::from(0), |seen, key| seen | hit(key)).into()
+    }
+
+    /// An open gateway on loopback must not be used by a web page: a page sends a foreign `Origin`,
+    /// or, by rebinding its own name to this address, a foreign `Host`.
+    fn check_origin(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
+        if let Some(origin) = headers.get(ORIGIN) {
+            let host = origin.to_str().ok().and_then(|o| o.parse::<Uri>().ok());
+            if !host.as_ref().and_then(Uri::host).is_some_and(|host| self.is_ours(host)) {
+                return Err(ApiError::new(
+                    ErrorKind::Permission,
+                    "this gateway does not answer web pages (a foreign `Origin`); \
+                     allow the page's host in `server.allowed_hosts`, or use client keys",
+                ));
+            }
+        }
+        let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+        let authority = match host {
+            Some(host) => host.parse::<Authority>().ok(),
+            None => uri.authority().cloned(),
+        };
+        // HTTP/1.0 callers may name no host at all; no browser does that.
+        let unnamed = host.is_none() && uri.authority().is_none();
+        if unnamed || authority.is_some_and(|authority| self.is_ours(authority.host())) {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            ErrorKind::Permission,
+            "this gateway is not known by the name in `Host`; \
+             add it to `server.allowed_hosts`, or use client keys",
+        ))
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+        host == "localhost"
+            || host.ends_with(".localhost")
+            || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+            || self.hosts.contains(&host)
+    }
+}
+
+fn bearer(value: &HeaderValue) -> Option<&[u8]> {
+    let (scheme, token) = value.as_bytes().split_at_checked(7)?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(keys: &[&str], hosts: &[&str]) -> Access {
+        Access {
+            keys: keys.iter().map(|key| SecretString::from(*key)).collect(),
+            hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
+            open: false,
+        }
+    }
+
+    fn ask(access: &Access, headers: &[(&'static str, &'static str)]) -> Option<ErrorKind> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        access.admit(&map, &Uri::from_static("/v1/messages")).err().map(|err| err.kind())
+    }
+
+    #[test]
+    fn any_of_the_presented_credentials_may_be_the_key() {
+        let access = with(&["right"], &[]);
+        assert_eq!(ask(&access, &[("x-api-key", "right")]), None);
+        assert_eq!(ask(&access, &[("authorization", "bearer right")]), None);
+        let both = [("x-api-key", "other"), ("authorization", "Bearer right")];
+        assert_eq!(ask(&access, &both), None);
+        for wrong in [&[][..], &[("x-api-key", "righ")], &[("authorization", "Basic right")]] {
+            assert_eq!(ask(&access, wrong), Some(ErrorKind::Authentication), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_web_page_is_refused_on_an_open_gateway() {
+        let access = with(&[], &["gateway.test"]);
+        for fine in ["localhost:8080", "127.0.0.1", "[::1]:8080", "gateway.test:1", "a.localhost"] {
+            let headers: &'static [(&str, &str)] = Box::leak(Box::new([("host", fine)]));
+            assert_eq!(ask(&access, headers), None, "{fine}");
+        }
+        for foreign in ["evil.test", "127.0.0.1.evil.test", ""] {
+            let headers: &'static [(&str, &str)] = Box::leak(Box::new([("host", foreign)]));
+            assert_eq!(ask(&access, headers), Some(ErrorKind::Permission), "{foreign}");
+        }
+        let page = [("host", "localhost"), ("origin", "https://evil.test")];
+        assert_eq!(ask(&access, &page), Some(ErrorKind::Permission));
+        let null = [("host", "localhost"), ("origin", "null")];
+        assert_eq!(ask(&access, &null), Some(ErrorKind::Permission));
+        let own = [("host", "localhost"), ("origin", "http://localhost:3000")];
+        assert_eq!(ask(&access, &own), None);
+    }
+}

@@ -1,0 +1,456 @@
+//! One attempt at an upstream: what is sent, and what its answer means.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use gateway_anthropic::headers::ANTHROPIC_VERSION;
+use gateway_anthropic::{Phase, Relay, fault, headers as policy, reply as unary};
+use gateway_config::Kind;
+use gateway_translate::Splice;
+use gateway_types::{ApiError, Endpoint, ErrorKind, Usage, UsageQuality};
+use gateway_upstream::{BoxError, Call, Encoding, Outgoing};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+    LOCATION,
+};
+use http::uri::PathAndQuery;
+use http::{Method, StatusCode};
+use http_body::Body;
+use tokio::time::{Instant, timeout_at};
+
+use crate::demo::{self, DemoBody};
+use crate::runtime::{Provider, Reserved, UpstreamAuth, Worker};
+
+/// Largest unary reply that is taken. The largest answers of today's models are below 1 MB.
+const MAX_UNARY_BYTES: usize = 64 << 20;
+
+/// Largest error body that is read.
+const MAX_ERROR_BYTES: usize = 1 << 20;
+
+/// Before the first event of a stream at most this much (comments) is held.
+const MAX_HELD_BYTES: usize = 64 << 10;
+
+/// A request on its way to one upstream.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) provider: usize,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) streaming: bool,
+    pub(crate) method: Method,
+    pub(crate) path: PathAndQuery,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Splice,
+    /// The body's place in memory, given back when the attempt is over.
+    pub(crate) reserved: Vec<Reserved>,
+    /// The name the caller knows, where another was sent.
+    pub(crate) rename: Option<String>,
+    /// The exchange's id.
+    pub(crate) id: String,
+    pub(crate) started: Instant,
+    /// The caller's own limit for a unary reply.
+    pub(crate) patience: Option<Duration>,
+}
+
+/// An upstream's reply body, whatever it comes from.
+#[derive(Debug)]
+pub(crate) enum UpBody {
+    Wire(gateway_upstream::Body),
+    Decoded(gateway_upstream::Decoded),
+    Demo(DemoBody),
+}
+
+impl UpBody {
+    /// The next bytes. Trailers are dropped: no dialect uses them.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BoxError>>> {
+        loop {
+            let frame =
+                match self {
+                    Self::Wire(body) => std::task::ready!(Pin::new(body).poll_frame(cx))
+                        .map(|f| f.map_err(Into::into)),
+                    Self::Decoded(body) => std::task::ready!(Pin::new(body).poll_frame(cx))
+                        .map(|f| f.map_err(Into::into)),
+                    Self::Demo(body) => return body.poll_next(cx).map(|next| next.map(Ok)),
+                };
+            match frame {
+                None => return Poll::Ready(None),
+                Some(Err(err)) => return Poll::Ready(Some(Err(err))),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes, BoxError>> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+}
+
+/// A stream whose first event has come.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: UpBody,
+    pub(crate) relay: Relay,
+    pub(crate) first: Vec<Bytes>,
+    /// How the body already ended, if it did.
+    pub(crate) ended: Option<Result<(), BoxError>>,
+}
+
+/// A unary reply that is all there.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Splice,
+    pub(crate) usage: Usage,
+    pub(crate) quality: UsageQuality,
+}
+
+/// Why an attempt brought no answer.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The gateway says so.
+    Gateway(ApiError),
+    /// The upstream says so, in Anthropic's shape or wrapped into it.
+    Upstream(Box<Refused>),
+}
+
+/// An upstream's error, ready to be passed on.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl From<ApiError> for Refusal {
+    fn from(err: ApiError) -> Self {
+        Self::Gateway(err)
+    }
+}
+
+/// The headers of an attempt, made from the caller's in place: its own credentials only where the
+/// provider's way is to pass them on, ours otherwise.
+pub(crate) fn outgoing_headers(worker: &Worker, provider: &Provider, headers: &mut HeaderMap) {
+    let own_credentials: Vec<_> = match provider.auth {
+        UpstreamAuth::Client => [policy::X_API_KEY, http::header::AUTHORIZATION]
+            .into_iter()
+            .flat_map(|name| {
+                let values = headers.get_all(&name).iter().cloned();
+                values.map(|value| (name.clone(), value)).collect::<Vec<_>>()
+            })
+            .filter(|(name, value)| !worker.runtime.access.is_client_key(name, value))
+            .collect(),
+        _ => Vec::new(),
+    };
+    policy::towards_upstream(headers);
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    if !headers.contains_key(ANTHROPIC_VERSION) {
+        headers.insert(ANTHROPIC_VERSION, worker.runtime.anthropic_version.clone());
+    }
+    for (name, value) in own_credentials {
+        headers.append(name, value);
+    }
+    if let UpstreamAuth::Own(name, value) = &provider.auth {
+        headers.insert(name.clone(), value.clone());
+    }
+    for (name, value) in &provider.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+}
+
+/// Asks for a stream and waits for its first event, so that until then the answer can still be an
+/// honest status. Owns all it needs, because the reply may have to begin before it is done.
+pub(crate) async fn open_stream(worker: Arc<Worker>, ask: Ask) -> Result<Opened, Refusal> {
+    let provider = &worker.runtime.providers[ask.provider];
+    let limit = provider.timeouts.first_byte;
+    let deadline = ask.started + limit;
+    timeout_at(deadline, open_stream_unbounded(&worker, ask)).await.unwrap_or_else(|_| {
+        let text = format!("{} sent no event within {} s", provider.name, limit.as_secs());
+        Err(ApiError::new(ErrorKind::Timeout, text).into())
+    })
+}
+
+async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refusal> {
+    let provider = &worker.runtime.providers[ask.provider];
+    let (rename, index, id) = (ask.rename.clone(), ask.provider, ask.id.clone());
+    let (head, mut body) = exchange_heads(worker, ask).await?;
+    if !head.status.is_success() {
+        return Err(refused(worker, index, &id, head, body).await);
+    }
+    let mut relay = Relay::new(rename, worker.runtime.redactor.clone());
+    let mut first = Vec::new();
+    let mut held = 0;
+    let mut sniffed = is_event_stream(&head.headers);
+    let ended = loop {
+        match body.next().await {
+            Some(Ok(chunk)) => {
+                if !sniffed {
+                    sniffed = looks_like_events(&chunk);
+                    if !sniffed && !chunk.is_empty() {
+                        return Err(not_a_stream(provider, &head.headers).into());
+                    }
+                }
+                held += chunk.len();
+                first.extend(relay.push(chunk).into_parts());
+                if relay.take_events() > 0 || held > MAX_HELD_BYTES {
+                    break None;
+                }
+            }
+            // Nothing has been promised yet: an end before the first event is an honest error.
+            None => {
+                let rest = relay.finish();
+                if relay.phase() == Phase::Waiting {
+                    let text = format!("{} ended its stream before the first event", provider.name);
+                    return Err(ApiError::new(ErrorKind::BadGateway, text).into());
+                }
+                first.extend(rest.into_parts());
+                break Some(Ok(()));
+            }
+            Some(Err(err)) => {
+                let text = format!("{} broke off before the first event", provider.name);
+                return Err(ApiError::new(ErrorKind::BadGateway, text).with_source(err).into());
+            }
+        }
+    };
+    let mut headers = head.headers;
+    policy::towards_caller(&mut headers, provider.credential());
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(CONTENT_ENCODING);
+    Ok(Opened { headers, body, relay, first, ended })
+}
+
+/// Asks for a unary reply and reads it whole.
+pub(crate) async fn unary(worker: &Worker, ask: Ask) -> Result<Whole, Refusal> {
+    let provider = &worker.runtime.providers[ask.provider];
+    let limit =
+        ask.patience.map_or(provider.timeouts.unary, |own| own.min(provider.timeouts.unary));
+    let deadline = ask.started + limit;
+    timeout_at(deadline, unary_unbounded(worker, ask)).await.unwrap_or_else(|_| {
+        let text = format!("{} did not answer within {} s", provider.name, limit.as_secs());
+        Err(ApiError::new(ErrorKind::Timeout, text).into())
+    })
+}
+
+async fn unary_unbounded(worker: &Worker, ask: Ask) -> Result<Whole, Refusal> {
+    let provider = &worker.runtime.providers[ask.provider];
+    let (index, endpoint, rename, id) =
+        (ask.provider, ask.endpoint, ask.rename.clone(), ask.id.clone());
+    let (head, body) = exchange_heads(worker, ask).await?;
+    if !head.status.is_success() {
+        return Err(refused(worker, index, &id, head, body).await);
+    }
+    let expected = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let bytes = match collect(body, MAX_UNARY_BYTES, expected).await {
+        Collected::Whole(bytes) => bytes,
+        Collected::TooLarge(_) => {
+            let text = format!("{} answered with more than {MAX_UNARY_BYTES} bytes", provider.name);
+            return Err(ApiError::new(ErrorKind::BadGateway, text).into());
+        }
+        Collected::Cut(err) => {
+            let text = format!("{} broke off in the middle of its answer", provider.name);
+            return Err(ApiError::new(ErrorKind::BadGateway, text).with_source(err).into());
+        }
+    };
+    let whole = match endpoint {
+        Endpoint::Messages => unary::message(bytes, rename.as_deref())
+            .map(|message| (message.body, message.usage, message.quality)),
+        Endpoint::CountTokens => unary::object(&bytes)
+            .map(|()| (Splice::none(bytes), Usage::default(), UsageQuality::Unknown)),
+    };
+    let (body, usage, quality) = whole.map_err(|_| {
+        let kind = head.headers.get(CONTENT_TYPE).map(|v| String::from_utf8_lossy(v.as_bytes()));
+        let kind = kind.as_deref().unwrap_or("nothing");
+        let text = format!(
+            "{} answered {} with {kind} that is no Messages reply; check the provider's api_base",
+            provider.name, head.status
+        );
+        ApiError::new(ErrorKind::BadGateway, text)
+    })?;
+    let mut headers = head.headers;
+    policy::towards_caller(&mut headers, provider.credential());
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(CONTENT_ENCODING);
+    Ok(Whole { status: head.status, headers, body, usage, quality })
+}
+
+/// Sends the request and waits for the head of the reply. Undoes a content coding that was not
+/// asked for.
+pub(crate) async fn exchange_heads(
+    worker: &Worker,
+    ask: Ask,
+) -> Result<(http::response::Parts, UpBody), ApiError> {
+    let provider = &worker.runtime.providers[ask.provider];
+    if provider.kind == Kind::Demo {
+        let reply = demo::answer(ask.endpoint, ask.streaming, &ask.body.concat(), &ask.id)?;
+        return Ok(reply.into_parts());
+    }
+    let call = Call {
+        method: ask.method,
+        path: ask.path,
+        headers: ask.headers,
+        body: Outgoing::Parts(ask.body.parts),
+    };
+    let reply = send(worker, ask.provider, call).await?;
+    drop(ask.reserved);
+    decoded(provider, reply)
+}
+
+/// Sends a call to a provider that has connections.
+pub(crate) async fn send(
+    worker: &Worker,
+    provider: usize,
+    call: Call,
+) -> Result<gateway_upstream::Reply, ApiError> {
+    let name = &worker.runtime.providers[provider].name;
+    let Some(client) = &worker.clients[provider] else {
+        return Err(ApiError::new(ErrorKind::NotFound, format!("{name} does not serve this path")));
+    };
+    client.send(call).await.map_err(|err| {
+        let kind = if err.is_timeout() { ErrorKind::Timeout } else { ErrorKind::BadGateway };
+        ApiError::new(kind, format!("{name} can't be reached: {err}")).with_source(err)
+    })
+}
+
+fn decoded(
+    provider: &Provider,
+    reply: gateway_upstream::Reply,
+) -> Result<(http::response::Parts, UpBody), ApiError> {
+    let (head, body) = reply.into_parts();
+    let Some(coding) = head.headers.get(CONTENT_ENCODING) else {
+        return Ok((head, UpBody::Wire(body)));
+    };
+    match coding.to_str().map(Encoding::parse) {
+        Ok(Ok(None)) => Ok((head, UpBody::Wire(body))),
+        Ok(Ok(Some(encoding))) => {
+            Ok((head, UpBody::Decoded(gateway_upstream::decode(encoding, body))))
+        }
+        _ => {
+            let text = format!("{} answered in a content coding nobody asked for", provider.name);
+            Err(ApiError::new(ErrorKind::BadGateway, text))
+        }
+    }
+}
+
+/// What a reply without success means for the caller.
+async fn refused(
+    worker: &Worker,
+    index: usize,
+    id: &str,
+    head: http::response::Parts,
+    body: UpBody,
+) -> Refusal {
+    let provider = &worker.runtime.providers[index];
+    if head.status.is_redirection() {
+        // Following it would send the credential and the conversation to whoever is named there.
+        let to = head.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+        let to = to.split(['?', '#']).next().unwrap_or_default();
+        let text = format!(
+            "{} answered {} to {to}; redirects are not followed: check the provider's api_base",
+            provider.name, head.status
+        );
+        return ApiError::new(ErrorKind::BadGateway, text).into();
+    }
+    let expected = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let (bytes, complete) = match collect(body, MAX_ERROR_BYTES, expected).await {
+        Collected::Whole(bytes) => (bytes, true),
+        Collected::TooLarge(bytes) => (bytes, false),
+        Collected::Cut(_) => (Bytes::new(), false),
+    };
+    let bytes = Bytes::from(worker.runtime.redactor.mask(&bytes).into_owned());
+    let shape = if complete { fault::shape(&bytes) } else { fault::Shape::Foreign };
+
+    if head.status == StatusCode::UNAUTHORIZED
+        && let UpstreamAuth::Own(..) | UpstreamAuth::Missing(_) = provider.auth
+    {
+        let variable = provider.key_variable.as_deref().unwrap_or("its key");
+        let said = match &shape {
+            fault::Shape::Anthropic { message, .. } => format!(" ({message})"),
+            fault::Shape::Foreign => String::new(),
+        };
+        let text = format!(
+            "{} refused the gateway's own credential{said}; check {variable}",
+            provider.name
+        );
+        // The client would retry a plain 401 for minutes.
+        let err = ApiError::new(ErrorKind::Authentication, text).with_should_retry(false);
+        return err.into();
+    }
+    let mut headers = head.headers;
+    policy::towards_caller(&mut headers, provider.credential());
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(CONTENT_ENCODING);
+    let body = match shape {
+        fault::Shape::Anthropic { .. } => bytes,
+        fault::Shape::Foreign => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            fault::wrap(head.status, &provider.name, &bytes, Some(id)).into()
+        }
+    };
+    Refusal::Upstream(Box::new(Refused { status: head.status, headers, body }))
+}
+
+enum Collected {
+    Whole(Bytes),
+    /// The beginning of a body that is longer than allowed.
+    TooLarge(Bytes),
+    Cut(BoxError),
+}
+
+async fn collect(mut body: UpBody, limit: usize, expected: Option<usize>) -> Collected {
+    let mut whole = BytesMut::new();
+    let mut only: Option<Bytes> = None;
+    loop {
+        match body.next().await {
+            Some(Ok(chunk)) => match only.take() {
+                None if whole.is_empty() => only = Some(chunk),
+                first => {
+                    if let Some(first) = first {
+                        whole.reserve(expected.unwrap_or(0).min(limit));
+                        whole.extend_from_slice(&first);
+                    }
+                    whole.extend_from_slice(&chunk);
+                }
+            },
+            Some(Err(err)) => return Collected::Cut(err),
+            None => return Collected::Whole(only.unwrap_or_else(|| whole.freeze())),
+        }
+        let len = only.as_ref().map_or(whole.len(), Bytes::len);
+        if len > limit {
+            return Collected::TooLarge(only.unwrap_or_else(|| whole.freeze()));
+        }
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
+}
+
+/// Whether a body that is not declared as an event stream is one all the same.
+fn looks_like_events(chunk: &[u8]) -> bool {
+    let text = chunk.trim_ascii_start();
+    [&b"event:"[..], b"data:", b"id:", b":"].iter().any(|start| text.starts_with(start))
+}
+
+fn not_a_stream(provider: &Provider, headers: &HeaderMap) -> ApiError {
+    let kind = headers.get(CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
+    let text = format!(
+        "{} answered a streaming request with {} in place of an event stream; \
+         check the provider's api_base",
+        provider.name,
+        kind.as_deref().unwrap_or("something untyped")
+    );
+    ApiError::new(ErrorKind::BadGateway, text)
+}

@@ -1,0 +1,241 @@
+//! What the gateway answers by itself.
+
+use bytes::Bytes;
+use gateway_models::CATALOGUE;
+use gateway_types::{ApiError, ErrorKind};
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::runtime::{Provider, Runtime, UpstreamAuth};
+
+/// What a path means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Path<'p> {
+    Root,
+    Health,
+    Ready,
+    Status,
+    Models,
+    Model(&'p str),
+    Messages,
+    CountTokens,
+    /// Another path below `/v1/`.
+    OtherV1,
+    Unknown,
+}
+
+impl<'p> Path<'p> {
+    /// Reads a path. Trailing slashes do not matter.
+    pub(crate) fn of(path: &'p str) -> Self {
+        match path.trim_end_matches('/') {
+            "" => Self::Root,
+            "/health" => Self::Health,
+            "/ready" => Self::Ready,
+            "/status" => Self::Status,
+            "/v1/messages" => Self::Messages,
+            "/v1/messages/count_tokens" => Self::CountTokens,
+            "/v1/models" => Self::Models,
+            other => match other.strip_prefix("/v1/") {
+                Some(rest) => match rest.strip_prefix("models/") {
+                    Some(id) if !id.contains('/') => Self::Model(id),
+                    _ => Self::OtherV1,
+                },
+                None => Self::Unknown,
+            },
+        }
+    }
+
+    /// Whether it may be asked without a credential.
+    pub(crate) fn is_public(&self) -> bool {
+        matches!(self, Self::Root | Self::Health | Self::Ready)
+    }
+
+    /// The one method it knows.
+    pub(crate) fn method(&self) -> Option<Method> {
+        match self {
+            Self::Messages | Self::CountTokens => Some(Method::POST),
+            Self::OtherV1 | Self::Unknown => None,
+            _ => Some(Method::GET),
+        }
+    }
+}
+
+/// `GET /`.
+pub(crate) fn root() -> Bytes {
+    let body = json!({"name": "claude-code-model-gateway", "version": env!("CARGO_PKG_VERSION")});
+    body.to_string().into()
+}
+
+/// `GET /ready`: the body, and whether the gateway is. With `all` every enabled provider must be.
+pub(crate) fn ready(runtime: &Runtime, all: bool) -> (Bytes, bool) {
+    let draining = runtime.draining.load(std::sync::atomic::Ordering::Relaxed);
+    let enabled = || runtime.providers.iter().filter(|provider| provider.enabled);
+    let some = enabled().any(Provider::is_ready);
+    let every = enabled().all(Provider::is_ready);
+    let ready = !draining && if all { every } else { some };
+    let providers: serde_json::Map<String, Value> = runtime
+        .providers
+        .iter()
+        .enumerate()
+        .filter(|(_, provider)| provider.enabled)
+        .map(|(index, provider)| {
+            let credential = match &provider.auth {
+                UpstreamAuth::Own(..) => "present",
+                UpstreamAuth::Client => "caller",
+                UpstreamAuth::None => "none needed",
+                UpstreamAuth::Missing(_) => "missing",
+            };
+            let last = runtime.stats.provider(index).last_success_seconds_ago;
+            let said = json!({
+                "ready": provider.is_ready(), "credential": credential,
+                "last_success_seconds_ago": last,
+            });
+            (provider.name.clone(), said)
+        })
+        .collect();
+    let body = json!({"ready": ready, "draining": draining, "providers": providers});
+    (body.to_string().into(), ready)
+}
+
+/// `GET /status`.
+pub(crate) fn status(runtime: &Runtime) -> Bytes {
+    let providers: serde_json::Map<String, Value> = runtime
+        .providers
+        .iter()
+        .enumerate()
+        .map(|(index, provider)| (provider.name.clone(), json!(runtime.stats.provider(index))))
+        .collect();
+    let body = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": runtime.stats.uptime().as_secs(),
+        "requests": runtime.stats.summary(),
+        "providers": providers,
+        "cache": "off",
+    });
+    body.to_string().into()
+}
+
+/// One entry of `/v1/models`, in Anthropic's shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Listed {
+    id: String,
+    display_name: String,
+    max_input_tokens: Option<u64>,
+    max_tokens: Option<u64>,
+}
+
+impl Listed {
+    fn to_json(&self) -> Value {
+        let mut entry = json!({
+            "type": "model", "id": self.id, "display_name": self.display_name,
+            "created_at": "1970-01-01T00:00:00Z",
+        });
+        if let (Some(fields), Some(input)) = (entry.as_object_mut(), self.max_input_tokens) {
+            fields.insert("max_input_tokens".to_owned(), input.into());
+        }
+        if let (Some(fields), Some(output)) = (entry.as_object_mut(), self.max_tokens) {
+            fields.insert("max_tokens".to_owned(), output.into());
+        }
+        entry
+    }
+}
+
+/// The names a client may ask for: configured ones, then the built-in catalogue.
+fn listed(runtime: &Runtime) -> Vec<Listed> {
+    let configured = runtime.config.providers.iter().filter(|p| p.enabled).flat_map(|p| &p.models);
+    let mut all: Vec<Listed> = configured
+        .map(|model| {
+            let known = gateway_models::find(&model.name);
+            Listed {
+                display_name: known.map_or(model.name.clone(), |k| k.display_name.to_owned()),
+                max_input_tokens: model.context_window.or(known.map(|k| k.context_window)),
+                max_tokens: model.max_tokens.or(known.map(|k| k.max_output)),
+                id: model.name.clone(),
+            }
+        })
+        .collect();
+    all.extend(CATALOGUE.iter().map(|known| Listed {
+        id: known.id.to_owned(),
+        display_name: known.display_name.to_owned(),
+        max_input_tokens: Some(known.context_window),
+        max_tokens: Some(known.max_output),
+    }));
+    let mut seen = std::collections::HashSet::new();
+    all.retain(|model| seen.insert(model.id.clone()));
+    all
+}
+
+/// `GET /v1/models`, with `limit`, `after_id` and `before_id`.
+pub(crate) fn models(runtime: &Runtime, query: Option<&str>) -> Result<Bytes, ApiError> {
+    let mut all = listed(runtime);
+    let mut limit = 20;
+    for pair in query.unwrap_or_default().split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "limit" => {
+                limit = value.parse().ok().filter(|n| (1..=1000).contains(n)).ok_or_else(|| {
+                    let text = "limit: Input should be a whole number from 1 to 1000";
+                    ApiError::new(ErrorKind::InvalidRequest, text)
+                })?;
+            }
+            "after_id" => {
+                if let Some(at) = all.iter().position(|model| model.id == value) {
+                    all.drain(..=at);
+                }
+            }
+            "before_id" => {
+                if let Some(at) = all.iter().position(|model| model.id == value) {
+                    all.truncate(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    let has_more = all.len() > limit;
+    all.truncate(limit);
+    let data: Vec<Value> = all.iter().map(Listed::to_json).collect();
+    let body = json!({
+        "data": data, "has_more": has_more,
+        "first_id": all.first().map(|m| &m.id), "last_id": all.last().map(|m| &m.id),
+    });
+    Ok(body.to_string().into())
+}
+
+/// `GET /v1/models/{id}`.
+pub(crate) fn model(runtime: &Runtime, id: &str) -> Result<Bytes, ApiError> {
+    let found = listed(runtime).into_iter().find(|model| model.id == id).or_else(|| {
+        gateway_models::find(id).map(|known| Listed {
+            id: id.to_owned(),
+            display_name: known.display_name.to_owned(),
+            max_input_tokens: Some(known.context_window),
+            max_tokens: Some(known.max_output),
+        })
+    });
+    let found = found.ok_or_else(|| {
+        ApiError::new(ErrorKind::NotFound, format!("this gateway knows no model `{id}`"))
+    })?;
+    Ok(found.to_json().to_string().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c02_paths_are_read_without_query_and_trailing_slash() {
+        for (path, wanted) in [
+            ("/", Path::Root),
+            ("/v1/messages", Path::Messages),
+            ("/v1/messages/", Path::Messages),
+            ("/v1/messages/count_tokens", Path::CountTokens),
+            ("/v1/messages/batches", Path::OtherV1),
+            ("/v1/models", Path::Models),
+            ("/v1/models/a", Path::Model("a")),
+            ("/v1/models/a/b", Path::OtherV1),
+            ("/v1", Path::Unknown),
+            ("/v2/messages", Path::Unknown),
+        ] {
+            assert_eq!(Path::of(path), wanted, "{path}");
+        }
+    }
+}

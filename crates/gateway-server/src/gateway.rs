@@ -1,0 +1,242 @@
+//! Starting and stopping.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use gateway_config::{Config, LogLevel};
+use http::HeaderValue;
+use tokio::sync::{mpsc, watch};
+
+use crate::listener::{self, Phase};
+use crate::log::{Log, LogSettings};
+use crate::runtime::{CompileError, Extras, Runtime, Worker};
+use crate::stats::{ProviderSummary, Summary};
+use crate::tls::{self, TlsError};
+
+/// What a gateway is besides its configuration file.
+#[derive(Debug)]
+pub struct Options {
+    /// Sent upstream for callers that name no API version.
+    pub anthropic_version: String,
+    /// Forward every `/v1` path to the Anthropic-shaped provider.
+    pub passthrough: bool,
+    /// Ask no caller for anything, wherever the gateway listens.
+    pub no_auth: bool,
+    /// Idle connections kept per upstream, all workers together; 0 keeps none.
+    pub pool_size: usize,
+    /// The log.
+    pub log: LogSettings,
+    /// Worker threads; the number of cores this process may use without one.
+    pub workers: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            anthropic_version: "2023-06-01".to_owned(),
+            passthrough: false,
+            no_auth: false,
+            pool_size: 10,
+            log: LogSettings::default(),
+            workers: None,
+        }
+    }
+}
+
+/// A gateway could not be started. Each says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The configuration can't be run.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
+    /// `--anthropic-version` is no header value.
+    #[error("`{0}` is not an API version: use a date such as 2023-06-01")]
+    Version(String),
+    /// The host is no address and no name.
+    #[error("the host `{host}` can't be resolved: {source}")]
+    Host {
+        /// As configured.
+        host: String,
+        /// The resolver's answer.
+        source: io::Error,
+    },
+    /// Somebody else listens there.
+    #[error("{0} is already in use: another gateway may be running; choose another with --port")]
+    InUse(SocketAddr),
+    /// The address can't be listened on.
+    #[error("can't listen on {addr}: {source}")]
+    Listen {
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// TLS files.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The log file.
+    #[error("the log file {} can't be written: {source}", file.display())]
+    Log {
+        /// The file.
+        file: std::path::PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Threads.
+    #[error("the system gives no threads or sockets: {0}")]
+    System(io::Error),
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    addr: SocketAddr,
+    runtime: Arc<Runtime>,
+    phase: watch::Sender<Phase>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Gateway {
+    /// Binds the address and starts serving. Returns once connections are accepted.
+    ///
+    /// # Errors
+    /// [`StartError`] says what is in the way.
+    pub fn start(config: Config, options: Options) -> Result<Self, StartError> {
+        let version = HeaderValue::from_str(&options.anthropic_version)
+            .map_err(|_| StartError::Version(options.anthropic_version.clone()))?;
+        let extras = Extras {
+            anthropic_version: version,
+            passthrough: options.passthrough,
+            open: options.no_auth,
+        };
+        let acceptor = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
+        let names: Arc<[String]> = config.providers.iter().map(|p| p.name.clone()).collect();
+        let file = options.log.file.clone().unwrap_or_default();
+        let mut log = options.log;
+        log.level = log.level.or(Some(config.log_level));
+        let log = Log::open(&log, names).map_err(|source| StartError::Log { file, source })?;
+        let (host, port) = (config.server.host.clone(), config.server.port);
+        let runtime = Arc::new(Runtime::compile(config, extras, log)?);
+
+        let (listener, addr) = bind(&host, port)?;
+        let (phase, seen) = watch::channel(Phase::Serving);
+        let count = options.workers.unwrap_or_else(cores).max(1);
+        let max_idle = options.pool_size.div_ceil(count);
+        let mut threads = Vec::new();
+        let mut queues = Vec::new();
+        for number in 0..count {
+            let (queue, sockets) = mpsc::unbounded_channel();
+            queues.push(queue);
+            let worker = Arc::new(Worker::new(runtime.clone(), max_idle));
+            let work = listener::work(worker, acceptor.clone(), sockets, seen.clone());
+            threads.push(spawn(&format!("worker-{number}"), work)?);
+        }
+        let accept = listener::accept(listener, queues, runtime.clone(), seen);
+        threads.push(spawn("accept", accept)?);
+        Ok(Self { addr, runtime, phase, threads })
+    }
+
+    /// The address it listens on.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Notes something in the gateway's log.
+    pub fn note(&self, level: LogLevel, text: impl Into<String>) {
+        self.runtime.note(level, text);
+    }
+
+    /// Counters since the start.
+    pub fn summary(&self) -> Summary {
+        self.runtime.stats.summary()
+    }
+
+    /// Counters by provider, in the configuration's order.
+    pub fn providers(&self) -> Vec<(String, ProviderSummary)> {
+        let names = self.runtime.log.providers().iter().cloned();
+        names.enumerate().map(|(index, name)| (name, self.runtime.stats.provider(index))).collect()
+    }
+
+    /// How long streams in flight may finish after [`drain`](Self::drain).
+    pub fn grace(&self) -> Duration {
+        self.runtime.config.server.shutdown_grace
+    }
+
+    /// Accepts nothing new and lets what runs finish. Returns at once.
+    pub fn drain(&self) {
+        listener::mark_draining(&self.runtime);
+        self.phase.send_if_modified(|phase| {
+            let serving = *phase == Phase::Serving;
+            if serving {
+                *phase = Phase::Draining;
+            }
+            serving
+        });
+    }
+
+    /// Whether every request has ended.
+    pub fn is_idle(&self) -> bool {
+        self.runtime.stats.in_flight() == 0
+    }
+
+    /// Ends what still runs and waits for the workers and the log.
+    pub fn stop_now(mut self) {
+        self.stop();
+    }
+
+    /// Waits until the workers have ended by themselves, which they do after
+    /// [`drain`](Self::drain) once their last connection has.
+    pub fn is_finished(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
+    }
+
+    fn stop(&mut self) {
+        listener::mark_draining(&self.runtime);
+        self.phase.send_replace(Phase::Ending);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+        self.runtime.log.close();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn bind(host: &str, port: u16) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
+    let fault = |source| StartError::Host { host: host.to_owned(), source };
+    let mut addrs = (host, port).to_socket_addrs().map_err(fault)?;
+    let addr = addrs.next().ok_or_else(|| fault(io::ErrorKind::NotFound.into()))?;
+    let listener = listener::bind(addr).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::InUse(addr),
+        _ => StartError::Listen { addr, source },
+    })?;
+    let addr = listener.local_addr().map_err(StartError::System)?;
+    Ok((listener, addr))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
+/// Runs `work` on a thread with a runtime of its own.
+fn spawn(
+    name: &str,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> Result<JoinHandle<()>, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::System)?;
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || runtime.block_on(work))
+        .map_err(StartError::System)
+}

@@ -1,0 +1,126 @@
+//! Reading a caller's body.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use gateway_types::{ApiError, ErrorKind};
+use http::header::{CONTENT_LENGTH, HeaderMap};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::runtime::{Reserved, Runtime};
+
+/// A caller that sends nothing for this long in the middle of its body has gone.
+const BODY_STALL: Duration = Duration::from_secs(60);
+
+/// How much of a refused upload is still read, and for how long: a caller that is writing does not
+/// look for an answer, and would see a reset connection in its place.
+const DRAIN_BYTES: usize = 4 << 20;
+const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+/// A body of unknown length is reserved for in steps of this many bytes.
+const STEP: u64 = 64 << 10;
+
+/// A whole request body and its place under `max_buffered_bytes`.
+pub(crate) struct Held {
+    pub(crate) bytes: Bytes,
+    pub(crate) reserved: Vec<Reserved>,
+}
+
+/// Refuses by the announced length, before a byte is read.
+pub(crate) fn check_length(runtime: &Runtime, headers: &HeaderMap) -> Result<(), ApiError> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    match (announced, runtime.config.server.max_request_size) {
+        (Some(length), Some(limit)) if length > limit => Err(too_large(limit)),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the whole body into one piece, within the limits.
+pub(crate) async fn read(runtime: &Arc<Runtime>, body: &mut Incoming) -> Result<Held, ApiError> {
+    let limit = runtime.config.server.max_request_size.unwrap_or(u64::MAX);
+    let hint = body.size_hint();
+    let mut room = hint.exact().unwrap_or(0);
+    let mut reserved = vec![reserve(runtime, room)?];
+
+    let Some(first) = next(body).await? else {
+        return Ok(Held { bytes: Bytes::new(), reserved });
+    };
+    // Most bodies that fit the read buffer come in one frame, and need no copy.
+    if body.is_end_stream() && first.len() as u64 <= limit.min(room.max(STEP)) {
+        return Ok(Held { bytes: first, reserved });
+    }
+    let expected = usize::try_from(room).unwrap_or(usize::MAX).max(first.len());
+    let mut whole = BytesMut::with_capacity(expected);
+    let mut chunk = Some(first);
+    while let Some(bytes) = chunk {
+        let len = (whole.len() + bytes.len()) as u64;
+        if len > limit {
+            return Err(too_large(limit));
+        }
+        while len > room {
+            reserved.push(reserve(runtime, STEP)?);
+            room += STEP;
+        }
+        whole.extend_from_slice(&bytes);
+        chunk = next(body).await?;
+    }
+    Ok(Held { bytes: whole.freeze(), reserved })
+}
+
+/// Keeps reading a refused body for a little while, so that the caller gets to see the answer.
+pub(crate) fn drain(mut body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(async move {
+        let mut left = DRAIN_BYTES;
+        let reading = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                let len = frame.data_ref().map_or(0, Bytes::len);
+                left = left.saturating_sub(len);
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        let _ = timeout(DRAIN_TIME, reading).await;
+    });
+}
+
+async fn next(body: &mut Incoming) -> Result<Option<Bytes>, ApiError> {
+    loop {
+        let frame = timeout(BODY_STALL, body.frame()).await.map_err(|_| {
+            ApiError::new(ErrorKind::RequestTimeout, "the request body stopped coming")
+        })?;
+        match frame {
+            None => return Ok(None),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+            Some(Err(err)) => {
+                let text = "the request body ended before it was whole";
+                return Err(ApiError::new(ErrorKind::InvalidRequest, text).with_source(err));
+            }
+        }
+    }
+}
+
+fn reserve(runtime: &Arc<Runtime>, bytes: u64) -> Result<Reserved, ApiError> {
+    runtime.reserve(bytes).ok_or_else(|| {
+        let text = "the gateway holds as many request bodies as it may (server.max_buffered_bytes)";
+        ApiError::new(ErrorKind::Overloaded, text).with_retry_after(Duration::from_secs(1))
+    })
+}
+
+fn too_large(limit: u64) -> ApiError {
+    let text = format!(
+        "the request is larger than this gateway takes: {limit} bytes (server.max_request_size)"
+    );
+    ApiError::new(ErrorKind::TooLarge, text)
+}

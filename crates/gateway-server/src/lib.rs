@@ -1,0 +1,45 @@
+//! The running gateway: the way of a request, the listener around it, and what it tells of itself.
+//!
+//! [`Gateway::start`] takes a checked configuration and serves until it is told to stop. Reading
+//! order: `pipeline` (the way of one request), `attempt` (one upstream), `stream` (a relayed
+//! stream), then the rest.
+//!
+//! This crate does network I/O and starts threads.
+//!
+//! ```
+//! use gateway_config::{Sources, load};
+//! use gateway_server::{Gateway, Options};
+//!
+//! let mut sources = Sources::empty(".");
+//! sources.overrides.demo = true;
+//! sources.overrides.set("server.port", "0", "--port");
+//! let loaded = load(&sources).expect("the demo needs no file");
+//! let gateway = Gateway::start(loaded.config, Options::default())?;
+//! println!("listening on http://{}", gateway.addr());
+//! gateway.stop_now();
+//! # Ok::<(), gateway_server::StartError>(())
+//! ```
+
+mod access;
+mod attempt;
+mod demo;
+mod endpoints;
+mod exchange;
+mod gateway;
+mod intake;
+mod listener;
+mod log;
+mod pipeline;
+mod raw;
+mod reply;
+mod runtime;
+mod stall;
+mod stats;
+mod stream;
+mod tls;
+
+pub use gateway::{Gateway, Options, StartError};
+pub use log::{Log, LogFormat, LogSettings};
+pub use runtime::CompileError;
+pub use stats::{ProviderSummary, Summary};
+pub use tls::TlsError;

@@ -1,0 +1,237 @@
+//! Accepting connections, and the workers that serve them.
+//!
+//! One acceptor feeds one worker thread per core, each a runtime of its own with its own upstream
+//! connections: an event wakes one task on one core and crosses no thread.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use gateway_config::LogLevel;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+
+use crate::pipeline;
+use crate::runtime::{Runtime, Worker};
+use crate::stall::Stall;
+
+/// Connections that the system queues before they are accepted.
+const BACKLOG: i32 = 1024;
+
+/// A caller must send the head of a request within this time.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A caller must finish a TLS handshake within this time.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// HTTP/2 windows: a request body of 1 MB must not stall for a round trip each 64 KB.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// How often workers close upstream connections that have been idle for too long.
+const REAP_EVERY: Duration = Duration::from_secs(10);
+
+/// What a worker is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serving,
+    /// Finish what runs, accept nothing new.
+    Draining,
+    /// End at once.
+    Ending,
+}
+
+/// Binds the address. `SO_REUSEADDR` lets a restart follow at once.
+pub(crate) fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let domain = socket2::Domain::for_address(addr);
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts connections until draining begins, and deals them out in turn.
+pub(crate) async fn accept(
+    listener: std::net::TcpListener,
+    workers: Vec<mpsc::UnboundedSender<std::net::TcpStream>>,
+    runtime: Arc<Runtime>,
+    mut phase: watch::Receiver<Phase>,
+) {
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(err) => {
+            runtime.note(LogLevel::Error, format!("the listener can't be used: {err}"));
+            return;
+        }
+    };
+    let mut turn = 0;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+        };
+        match accepted.and_then(|(socket, _)| socket.into_std()) {
+            Ok(socket) => {
+                turn = (turn + 1) % workers.len();
+                let _ = workers[turn].send(socket);
+            }
+            Err(err) if is_about_one_connection(&err) => {}
+            Err(err) => {
+                // Out of descriptors, most likely: give connections time to end.
+                runtime.note(LogLevel::Error, format!("no connection can be accepted: {err}"));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+fn is_about_one_connection(err: &io::Error) -> bool {
+    matches!(
+        err.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Serves the connections dealt to one worker until it is told to end and they have.
+pub(crate) async fn work(
+    worker: Arc<Worker>,
+    tls: Option<TlsAcceptor>,
+    mut sockets: mpsc::UnboundedReceiver<std::net::TcpStream>,
+    phase: watch::Receiver<Phase>,
+) {
+    let connections = tokio_count::Count::default();
+    let mut reap = tokio::time::interval(REAP_EVERY);
+    loop {
+        let socket = tokio::select! {
+            socket = sockets.recv() => socket,
+            _ = reap.tick() => {
+                worker.clients.iter().flatten().for_each(gateway_upstream::Client::reap);
+                continue;
+            }
+        };
+        let Some(socket) = socket else { break };
+        let Ok(socket) = TcpStream::from_std(socket) else { continue };
+        // A lone event must not wait for the peer's delayed acknowledgement.
+        let _ = socket.set_nodelay(true);
+        let ticket = connections.ticket();
+        let connection = connection(worker.clone(), tls.clone(), socket, phase.clone());
+        tokio::spawn(async move {
+            connection.await;
+            drop(ticket);
+        });
+    }
+    let mut phase = phase;
+    tokio::select! {
+        () = connections.none() => {}
+        _ = phase.wait_for(|phase| *phase == Phase::Ending) => {}
+    }
+}
+
+async fn connection(
+    worker: Arc<Worker>,
+    tls: Option<TlsAcceptor>,
+    socket: TcpStream,
+    phase: watch::Receiver<Phase>,
+) {
+    let Some(tls) = tls else {
+        return serve(worker, Stall::new(socket), phase).await;
+    };
+    let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(socket)).await;
+    match handshake {
+        Ok(Ok(socket)) => serve(worker, Stall::new(socket), phase).await,
+        Ok(Err(err)) => {
+            worker.runtime.note(LogLevel::Debug, format!("a TLS handshake failed: {err}"));
+        }
+        Err(_) => worker.runtime.note(LogLevel::Debug, "a TLS handshake took too long"),
+    }
+}
+
+async fn serve<S>(worker: Arc<Worker>, socket: S, mut phase: watch::Receiver<Phase>)
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    let runtime = worker.runtime.clone();
+    let service = service_fn(move |request| {
+        let worker = worker.clone();
+        async move { Ok::<_, Infallible>(pipeline::serve(worker, request).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .keep_alive_interval(Duration::from_secs(30));
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => Some(ended),
+        _ = phase.wait_for(|phase| *phase != Phase::Serving) => None,
+    };
+    let ended = if let Some(ended) = ended {
+        ended
+    } else {
+        connection.as_mut().graceful_shutdown();
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => ended,
+            _ = phase.wait_for(|phase| *phase == Phase::Ending) => return,
+        }
+    };
+    if let Err(err) = ended {
+        // A caller that left, or spoke no HTTP; what it asked for has its own line.
+        runtime.note(LogLevel::Trace, format!("a connection ended: {err}"));
+    }
+}
+
+/// Marks the gateway as draining, for `/ready`.
+pub(crate) fn mark_draining(runtime: &Runtime) {
+    runtime.draining.store(true, Ordering::Relaxed);
+}
+
+mod tokio_count {
+    //! How many connections are open, and when none is.
+
+    use tokio::sync::watch;
+
+    #[derive(Debug)]
+    pub(super) struct Count(watch::Sender<usize>);
+
+    #[derive(Debug)]
+    pub(super) struct Ticket(watch::Sender<usize>);
+
+    impl Default for Count {
+        fn default() -> Self {
+            Self(watch::Sender::new(0))
+        }
+    }
+
+    impl Count {
+        pub(super) fn ticket(&self) -> Ticket {
+            self.0.send_modify(|open| *open += 1);
+            Ticket(self.0.clone())
+        }
+
+        pub(super) async fn none(&self) {
+            let _ = self.0.subscribe().wait_for(|open| *open == 0).await;
+        }
+    }
+
+    impl Drop for Ticket {
+        fn drop(&mut self) {
+            self.0.send_modify(|open| *open -= 1);
+        }
+    }
+}

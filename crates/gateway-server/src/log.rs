@@ -1,0 +1,297 @@
+//! The log: one line an exchange and a few about the gateway itself, written off the request path.
+//!
+//! Workers hand records over in memory; one thread formats and writes them in batches. When it
+//! can't keep up, records are dropped and counted, never waited for.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{JoinHandle, Thread};
+use std::time::Duration;
+
+use gateway_config::LogLevel;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::exchange::{Exchange, Outcome};
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Time, level, and the facts in a row.
+    #[default]
+    Standard,
+    /// The same and everything else that is known.
+    Detailed,
+    /// One JSON object a line.
+    Json,
+    /// Standard with colours.
+    Colored,
+    /// Only what happened.
+    Minimal,
+}
+
+/// Where lines go and which.
+#[derive(Debug, Default)]
+pub struct LogSettings {
+    /// How a line looks.
+    pub format: LogFormat,
+    /// What is left out.
+    pub level: Option<LogLevel>,
+    /// A file to append to; the standard error output without one.
+    pub file: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug)]
+enum Line {
+    Exchange(Box<Exchange>),
+    Note(LogLevel, String),
+}
+
+/// Records waiting for the writer at most; more are dropped and counted.
+const QUEUE: usize = 16_384;
+
+/// The writer gathers records this long, so that a busy gateway wakes it rarely.
+const GATHER: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+struct Queue {
+    lines: Mutex<Vec<Line>>,
+    dropped: AtomicU64,
+    closing: AtomicBool,
+}
+
+/// The handle that everybody logs through.
+#[derive(Debug)]
+pub struct Log {
+    queue: Arc<Queue>,
+    level: LogLevel,
+    writer: Thread,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    providers: Arc<[String]>,
+}
+
+impl Log {
+    /// Opens the log. `providers` are the names behind an exchange's provider index.
+    ///
+    /// # Errors
+    /// The log file can't be opened for appending.
+    pub fn open(settings: &LogSettings, providers: Arc<[String]>) -> io::Result<Self> {
+        let out = match &settings.file {
+            Some(path) => Out::File(append(path)?),
+            None => Out::Stderr,
+        };
+        let queue = Arc::new(Queue {
+            lines: Mutex::default(),
+            dropped: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+        });
+        let (seen, format, names) = (queue.clone(), settings.format, providers.clone());
+        let thread = std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || write_lines(&seen, out, format, &names))?;
+        let level = settings.level.unwrap_or(LogLevel::Info);
+        let writer = thread.thread().clone();
+        Ok(Self { queue, level, writer, thread: Mutex::new(Some(thread)), providers })
+    }
+
+    /// Notes something about the gateway itself. Never pass a secret.
+    pub fn note(&self, level: LogLevel, text: impl Into<String>) {
+        if level <= self.level {
+            self.push(Line::Note(level, text.into()));
+        }
+    }
+
+    pub(crate) fn exchange(&self, exchange: Box<Exchange>) {
+        if level_of(&exchange) <= self.level {
+            self.push(Line::Exchange(exchange));
+        }
+    }
+
+    /// Writes what is waiting and ends the writer.
+    pub fn close(&self) {
+        self.queue.closing.store(true, Ordering::Release);
+        self.writer.unpark();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+
+    /// The names behind provider indices.
+    pub(crate) fn providers(&self) -> &[String] {
+        &self.providers
+    }
+
+    fn push(&self, line: Line) {
+        let mut lines = self.queue.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= QUEUE {
+            self.queue.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        lines.push(line);
+        let first = lines.len() == 1;
+        drop(lines);
+        if first {
+            self.writer.unpark();
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn level_of(exchange: &Exchange) -> LogLevel {
+    match exchange.outcome {
+        _ if exchange.probe => LogLevel::Debug,
+        Outcome::Failed if exchange.status.is_server_error() => LogLevel::Error,
+        Outcome::Failed | Outcome::Broken => LogLevel::Warn,
+        Outcome::Delivered | Outcome::Abandoned => LogLevel::Info,
+    }
+}
+
+enum Out {
+    Stderr,
+    File(File),
+}
+
+fn append(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+fn write_lines(queue: &Queue, mut out: Out, format: LogFormat, providers: &[String]) {
+    let mut text = Vec::new();
+    loop {
+        let closing = queue.closing.load(Ordering::Acquire);
+        let lines =
+            std::mem::take(&mut *queue.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        for line in lines {
+            match line {
+                Line::Exchange(exchange) => exchange_line(&exchange, format, providers, &mut text),
+                Line::Note(level, note) => note_line(level, &note, format, &mut text),
+            }
+        }
+        let dropped = queue.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            let note = format!("{dropped} log lines were dropped: the log can't keep up");
+            note_line(LogLevel::Warn, &note, format, &mut text);
+        }
+        if !text.is_empty() {
+            // A log that can't be written must not stop the gateway.
+            let _ = match &mut out {
+                Out::Stderr => io::stderr().lock().write_all(&text),
+                Out::File(file) => file.write_all(&text),
+            };
+            text.clear();
+            text.shrink_to(64 << 10);
+        }
+        if closing {
+            return;
+        }
+        std::thread::park();
+        if !queue.closing.load(Ordering::Acquire) {
+            std::thread::park_timeout(GATHER);
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+fn note_line(level: LogLevel, note: &str, format: LogFormat, out: &mut Vec<u8>) {
+    let at = now();
+    let _ = match format {
+        LogFormat::Json => {
+            let line = json!({"time": at.to_string(), "level": level.as_str(), "message": note});
+            writeln!(out, "{line}")
+        }
+        LogFormat::Minimal => writeln!(out, "{note}"),
+        _ => writeln!(out, "{at:.3} {} {note}", painted(level, format)),
+    };
+}
+
+fn painted(level: LogLevel, format: LogFormat) -> String {
+    let word = format!("{:<5}", level.as_str().to_uppercase());
+    if format != LogFormat::Colored {
+        return word;
+    }
+    let colour = match level {
+        LogLevel::Error => 31,
+        LogLevel::Warn => 33,
+        LogLevel::Info => 32,
+        _ => 36,
+    };
+    format!("\x1b[{colour}m{word}\x1b[0m")
+}
+
+fn exchange_line(x: &Exchange, format: LogFormat, providers: &[String], out: &mut Vec<u8>) {
+    let level = level_of(x);
+    let provider = x.served.as_ref().map(|(index, _)| providers[*index].as_str());
+    let upstream = x.served.as_ref().map(|(_, model)| model.as_str());
+    let millis = x.started.elapsed().as_secs_f64() * 1000.0;
+    if format == LogFormat::Json {
+        let line = json!({
+            "time": now().to_string(), "level": level.as_str(), "id": x.id,
+            "method": x.method.as_str(), "path": x.path, "status": x.status.as_u16(),
+            "outcome": x.outcome.as_str(), "session": x.session, "model": x.model,
+            "provider": provider, "upstream_model": upstream, "attempts": x.attempts,
+            "stream": x.streaming, "duration_ms": rounded(millis),
+            "first_byte_ms": x.first_byte.map(|t| rounded(t.as_secs_f64() * 1000.0)),
+            "usage": x.usage, "usage_quality": x.quality, "fault": x.fault,
+        });
+        let _ = writeln!(out, "{line}");
+        return;
+    }
+    if format != LogFormat::Minimal {
+        let _ = write!(out, "{:.3} {} ", now(), painted(level, format));
+    }
+    let _ = write!(out, "{} {} {}", x.method, x.path, x.status.as_u16());
+    if x.outcome != Outcome::Delivered && x.outcome != Outcome::Failed {
+        let _ = write!(out, " ({})", x.outcome.as_str());
+    }
+    if let Some(model) = &x.model {
+        let _ = write!(out, " {}", printable(model));
+        if upstream.is_some_and(|sent| sent != model) {
+            let _ = write!(out, " as {}", printable(upstream.unwrap_or_default()));
+        }
+    }
+    if let Some(provider) = provider {
+        let _ = write!(out, " via {provider}");
+    }
+    let _ = write!(out, " {millis:.1}ms");
+    if x.usage.input + x.usage.output + x.usage.cache_read + x.usage.cache_write > 0 {
+        let u = &x.usage;
+        let _ = write!(
+            out,
+            " in={} out={} cache={}/{}",
+            u.input, u.output, u.cache_read, u.cache_write
+        );
+    }
+    if format == LogFormat::Detailed {
+        let first = x.first_byte.map_or(0.0, |t| t.as_secs_f64() * 1000.0);
+        let session = x.session.as_deref().unwrap_or("-");
+        let _ = write!(out, " first_byte={first:.1}ms attempts={} session={session}", x.attempts);
+    }
+    if format != LogFormat::Minimal {
+        let _ = write!(out, " {}", x.id);
+    }
+    if let Some(fault) = &x.fault {
+        let _ = write!(out, ": {}", printable(fault));
+    }
+    out.push(b'\n');
+}
+
+fn rounded(millis: f64) -> Value {
+    ((millis * 1000.0).round() / 1000.0).into()
+}
+
+/// A caller's text on one line of a log: control characters could forge lines or colours.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,386 @@
+//! The way of one request, from its head to the reply: read from the top, it is what happens.
+//!
+//! `serve` owns the record of the exchange, so that every ending, errors included, is rendered once
+//! (`rescue`) and settled once. The stages return facts; only `answer` writes them down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_anthropic::headers as policy;
+use gateway_config::Kind;
+use gateway_router::{NoRoute, Query};
+use gateway_translate::{Splice, peek};
+use gateway_types::{ApiError, Endpoint, ErrorKind};
+use gateway_upstream::{Call, Outgoing};
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout};
+
+use crate::attempt::{self, Ask, Opened, Refusal, Refused, Whole};
+use crate::endpoints::{self, Path};
+use crate::exchange::{Exchange, Open, Outcome};
+use crate::intake;
+use crate::raw::RawBody;
+use crate::reply::{self, ReplyBody};
+use crate::runtime::{COMMIT_AFTER, Provider, Worker};
+use crate::stream::{Pending, StreamBody};
+
+const SESSION: HeaderName = HeaderName::from_static("x-claude-code-session-id");
+const PICK: HeaderName = HeaderName::from_static("x-gateway-provider");
+const STAINLESS_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
+
+/// What the stages found out: enough to write the reply.
+enum Answer {
+    /// The gateway's own.
+    Own(StatusCode, Bytes),
+    /// Nothing but a status: an answer to `HEAD`.
+    Nothing,
+    /// A count the gateway guessed, because the upstream has no counter.
+    Estimate(u64),
+    Whole(Whole),
+    Opened(Box<Opened>, usize),
+    /// The upstream has been silent for so long that the stream begins without it.
+    Committed(Pending, usize),
+    Refused(Box<Refused>),
+    Raw(StatusCode, HeaderMap, attempt::UpBody, usize),
+}
+
+/// Answers one request.
+pub(crate) async fn serve(worker: Arc<Worker>, request: Request<Incoming>) -> Response<ReplyBody> {
+    let (head, body) = request.into_parts();
+    let mut body = Some(body);
+    let path = head.uri.path().to_owned();
+    let mut open = Open::new(worker.runtime.clone(), head.method.clone(), path);
+    let version = head.version;
+
+    let answered = answer(&worker, open.record(), head, &mut body).await;
+
+    let mut reply = match answered {
+        Ok(answer) => render(answer, open),
+        Err(err) => reply::rescue(&err, open),
+    };
+    if let Some(unread) = body.filter(|body| !body.is_end_stream()) {
+        reply::close_after(&mut reply, version);
+        intake::drain(unread);
+    }
+    if version == Version::HTTP_2 && !matches!(reply.body(), ReplyBody::Full(_)) {
+        return reply.map(reply::pump);
+    }
+    reply
+}
+
+async fn answer(
+    worker: &Arc<Worker>,
+    record: &mut Exchange,
+    head: http::request::Parts,
+    body: &mut Option<Incoming>,
+) -> Result<Answer, ApiError> {
+    let runtime = &worker.runtime;
+
+    // Identify.
+    let path = Path::of(head.uri.path());
+    record.session = head
+        .headers
+        .get(SESSION)
+        .and_then(|id| id.to_str().ok())
+        .map(|id| id.chars().take(64).collect());
+    if head.method == Method::HEAD {
+        record.probe = true;
+        return Ok(Answer::Nothing);
+    }
+    record.probe = path.is_public() || head.uri.path() == "/inference-profiles";
+    if !path.is_public() {
+        runtime.access.admit(&head.headers, &head.uri)?;
+    }
+    if path.method().is_some_and(|known| known != head.method) {
+        let text = format!("{} is not a method of {}", head.method, head.uri.path());
+        return Err(ApiError::new(ErrorKind::MethodNotAllowed, text));
+    }
+    match path {
+        Path::Root => Ok(Answer::Own(StatusCode::OK, endpoints::root())),
+        Path::Health => Ok(Answer::Own(StatusCode::OK, Bytes::from_static(br#"{"status":"ok"}"#))),
+        Path::Ready => {
+            let all = head.uri.query().is_some_and(|q| q.split('&').any(|pair| pair == "all=1"));
+            let (body, ready) = endpoints::ready(runtime, all);
+            let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+            Ok(Answer::Own(status, body))
+        }
+        Path::Status => Ok(Answer::Own(StatusCode::OK, endpoints::status(runtime))),
+        Path::Models if !runtime.passthrough => endpoints::models(runtime, head.uri.query())
+            .map(|body| Answer::Own(StatusCode::OK, body)),
+        Path::Model(id) if !runtime.passthrough => {
+            endpoints::model(runtime, id).map(|body| Answer::Own(StatusCode::OK, body))
+        }
+        Path::Messages => messages(worker, record, head, body, Endpoint::Messages).await,
+        Path::CountTokens => messages(worker, record, head, body, Endpoint::CountTokens).await,
+        Path::OtherV1 | Path::Models | Path::Model(_) if runtime.passthrough => {
+            pass_through(worker, record, head, body).await
+        }
+        _ => Err(ApiError::new(
+            ErrorKind::NotFound,
+            format!("this gateway has no {} {}", head.method, head.uri.path()),
+        )),
+    }
+}
+
+/// `/v1/messages` and `/v1/messages/count_tokens`.
+async fn messages(
+    worker: &Arc<Worker>,
+    record: &mut Exchange,
+    mut head: http::request::Parts,
+    body: &mut Option<Incoming>,
+    endpoint: Endpoint,
+) -> Result<Answer, ApiError> {
+    let runtime = &worker.runtime;
+
+    // Admit.
+    if runtime.stats.in_flight() > runtime.config.server.max_concurrent_requests as u64 {
+        let text = "the gateway serves as many requests as it may (server.max_concurrent_requests)";
+        let err = ApiError::new(ErrorKind::Overloaded, text);
+        return Err(err.with_retry_after(Duration::from_secs(1)));
+    }
+    intake::check_length(runtime, &head.headers)?;
+    let incoming = body.as_mut().expect("the body is taken out only by a pass-through");
+    let held = intake::read(runtime, incoming).await?;
+
+    // Peek.
+    let envelope = peek(&held.bytes)?;
+    let asked = envelope.model.clone().into_owned();
+    record.model = Some(asked.clone());
+    record.streaming = envelope.stream && endpoint == Endpoint::Messages;
+
+    // Plan.
+    let pick = head.headers.get(PICK).map(picked).transpose()?;
+    let decision = runtime.table.decide(&Query { model: &asked, pick: pick.as_deref() });
+    let decision = decision.map_err(|fault| no_route(&fault))?;
+    let (index, upstream_model) = (decision.provider, decision.upstream_model.into_owned());
+    let provider = &runtime.providers[index];
+    credential_present(provider)?;
+    let renamed = upstream_model != asked;
+    let body = if renamed {
+        Splice::string(&held.bytes, envelope.model_span.clone(), &upstream_model)
+    } else {
+        Splice::none(held.bytes.clone())
+    };
+
+    // Attempt: one in this version.
+    let patience = head.headers.get(STAINLESS_TIMEOUT).and_then(seconds);
+    attempt::outgoing_headers(worker, provider, &mut head.headers);
+    let ask = Ask {
+        provider: index,
+        endpoint,
+        streaming: record.streaming,
+        method: head.method,
+        path: upstream_path(provider, endpoint.path(), head.uri.query())?,
+        headers: head.headers,
+        body,
+        reserved: held.reserved,
+        rename: renamed.then_some(asked),
+        id: record.id.clone(),
+        started: Instant::now(),
+        patience,
+    };
+    record.served = Some((index, upstream_model));
+    record.attempts += 1;
+
+    if !record.streaming {
+        return match attempt::unary(worker, ask).await {
+            Ok(whole) => {
+                (record.usage, record.quality) = (whole.usage, whole.quality);
+                Ok(Answer::Whole(whole))
+            }
+            Err(Refusal::Upstream(refused))
+                if endpoint == Endpoint::CountTokens && has_no_counter(refused.status) =>
+            {
+                // A client without a count misjudges when to compact (R31).
+                let text = String::from_utf8_lossy(&held.bytes);
+                Ok(Answer::Estimate(gateway_models::estimate_tokens(&text)))
+            }
+            Err(refusal) => refused(refusal, record, provider),
+        };
+    }
+    drop(held.bytes);
+    let mut pending: Pending = Box::pin(attempt::open_stream(worker.clone(), ask));
+    match timeout(COMMIT_AFTER, &mut pending).await {
+        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), index)),
+        Ok(Err(refusal)) => refused(refusal, record, provider),
+        Err(_) => Ok(Answer::Committed(pending, index)),
+    }
+}
+
+/// Any other `/v1` path with `--passthrough-mode`: to the Anthropic-shaped provider, unread.
+async fn pass_through(
+    worker: &Arc<Worker>,
+    record: &mut Exchange,
+    mut head: http::request::Parts,
+    body: &mut Option<Incoming>,
+) -> Result<Answer, ApiError> {
+    let runtime = &worker.runtime;
+    intake::check_length(runtime, &head.headers)?;
+    let usable = |p: &Provider| p.enabled && p.kind == Kind::Anthropic;
+    let default = runtime.config.default_provider.as_deref();
+    let index = runtime
+        .providers
+        .iter()
+        .position(|p| usable(p) && Some(p.name.as_str()) == default)
+        .or_else(|| runtime.providers.iter().position(usable))
+        .ok_or_else(|| {
+            let text =
+                "no enabled provider speaks Anthropic's API, so nothing can be passed through";
+            ApiError::new(ErrorKind::NotFound, text)
+        })?;
+    let provider = &runtime.providers[index];
+    credential_present(provider)?;
+
+    let length = head.headers.get(CONTENT_LENGTH).cloned();
+    attempt::outgoing_headers(worker, provider, &mut head.headers);
+    // The upload goes up as it comes, so that nothing of it is left to drain here.
+    let upload = body.take().filter(|body| !body.is_end_stream());
+    let outgoing = if let Some(upload) = upload {
+        let limit = runtime.config.server.max_request_size;
+        let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        if let Some(length) = length {
+            head.headers.insert(CONTENT_LENGTH, length);
+        }
+        Outgoing::Stream(http_body_util::Limited::new(upload, limit).boxed_unsync())
+    } else {
+        Outgoing::default()
+    };
+    let below = head.uri.path().strip_prefix("/v1").unwrap_or_else(|| head.uri.path());
+    let call = Call {
+        method: head.method,
+        path: upstream_path(provider, below, head.uri.query())?,
+        headers: head.headers,
+        body: outgoing,
+    };
+    record.served = Some((index, String::new()));
+    record.attempts += 1;
+    let limit = provider.timeouts.unary;
+    let sent = timeout(limit, attempt::send(worker, index, call)).await.map_err(|_| {
+        let text = format!("{} did not answer within {} s", provider.name, limit.as_secs());
+        ApiError::new(ErrorKind::Timeout, text)
+    })??;
+    let (mut reply, body) = sent.into_parts();
+    policy::towards_caller(&mut reply.headers, provider.credential());
+    Ok(Answer::Raw(reply.status, reply.headers, attempt::UpBody::Wire(body), index))
+}
+
+/// The reply that an answer makes.
+fn render(answer: Answer, mut open: Open) -> Response<ReplyBody> {
+    let runtime = open.runtime().clone();
+    match answer {
+        Answer::Own(status, body) => reply::json(status, body, open),
+        Answer::Nothing => {
+            let nothing = [Bytes::new(), Bytes::new(), Bytes::new()];
+            reply::full(StatusCode::OK, HeaderMap::new(), nothing, open, Outcome::Delivered)
+        }
+        Answer::Estimate(count) => {
+            let body = format!("{{\"input_tokens\":{count}}}");
+            let mut reply = reply::json(StatusCode::OK, body, open);
+            reply.headers_mut().insert(reply::X_GATEWAY_ESTIMATE, HeaderValue::from_static("1"));
+            reply
+        }
+        Answer::Whole(whole) => {
+            reply::full(whole.status, whole.headers, whole.body.parts, open, Outcome::Delivered)
+        }
+        Answer::Refused(refused) => {
+            let Refused { status, headers, body } = *refused;
+            reply::full(status, headers, [body, Bytes::new(), Bytes::new()], open, Outcome::Failed)
+        }
+        Answer::Opened(mut opened, index) => {
+            let mut headers = std::mem::take(&mut opened.headers);
+            reply::event_stream_head(&mut headers);
+            reply::mark(&mut headers, &runtime, open.record());
+            let provider = &runtime.providers[index];
+            let body = StreamBody::opened(*opened, provider.timeouts.idle, &provider.name, open);
+            response(StatusCode::OK, headers, ReplyBody::Stream(Box::new(body)))
+        }
+        Answer::Committed(pending, index) => {
+            let mut headers = HeaderMap::new();
+            reply::event_stream_head(&mut headers);
+            reply::mark(&mut headers, &runtime, open.record());
+            let provider = &runtime.providers[index];
+            let body = StreamBody::waiting(pending, provider.timeouts.idle, &provider.name, open);
+            response(StatusCode::OK, headers, ReplyBody::Stream(Box::new(body)))
+        }
+        Answer::Raw(status, mut headers, body, index) => {
+            let record = open.record();
+            record.status = status;
+            reply::mark(&mut headers, &runtime, record);
+            let outcome = if status.is_success() { Outcome::Delivered } else { Outcome::Failed };
+            let idle = runtime.providers[index].timeouts.idle;
+            let body = RawBody::new(body, idle, open, outcome);
+            response(status, headers, ReplyBody::Raw(Box::new(body)))
+        }
+    }
+}
+
+fn response(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Response<ReplyBody> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    response
+}
+
+fn refused(
+    refusal: Refusal,
+    record: &mut Exchange,
+    provider: &Provider,
+) -> Result<Answer, ApiError> {
+    match refusal {
+        Refusal::Gateway(err) => Err(err),
+        Refusal::Upstream(refused) => {
+            record.fault = Some(format!("{} answered {}", provider.name, refused.status));
+            Ok(Answer::Refused(refused))
+        }
+    }
+}
+
+fn no_route(fault: &NoRoute) -> ApiError {
+    ApiError::new(ErrorKind::NotFound, fault.to_string())
+}
+
+fn picked(value: &HeaderValue) -> Result<String, ApiError> {
+    value.to_str().map(|name| name.trim().to_owned()).map_err(|_| {
+        ApiError::new(ErrorKind::InvalidRequest, "x-gateway-provider: not the name of a provider")
+    })
+}
+
+/// A provider without a credential is not asked: its refusal would say less than this.
+fn credential_present(provider: &Provider) -> Result<(), ApiError> {
+    let crate::runtime::UpstreamAuth::Missing(variable) = &provider.auth else { return Ok(()) };
+    let text = format!("{} has no credential: set {variable}", provider.name);
+    Err(ApiError::new(ErrorKind::Authentication, text).with_should_retry(false))
+}
+
+fn has_no_counter(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED
+    )
+}
+
+fn seconds(value: &HeaderValue) -> Option<Duration> {
+    let seconds: f64 = value.to_str().ok()?.trim().parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok().filter(|time| !time.is_zero())
+}
+
+fn upstream_path(
+    provider: &Provider,
+    below: &str,
+    query: Option<&str>,
+) -> Result<PathAndQuery, ApiError> {
+    let base = &provider.base_path;
+    let path = match query {
+        Some(query) => format!("{base}{below}?{query}"),
+        None => format!("{base}{below}"),
+    };
+    path.parse().map_err(|err: http::uri::InvalidUri| {
+        ApiError::new(ErrorKind::InvalidRequest, "the path can't be passed on").with_source(err)
+    })
+}

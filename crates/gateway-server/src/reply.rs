@@ -1,0 +1,232 @@
+//! What goes back to the caller: bodies, heads, and errors rendered at one place.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_types::ApiError;
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use http::{Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use tokio::sync::mpsc;
+
+use crate::exchange::{Exchange, Open, Outcome};
+use crate::raw::RawBody;
+use crate::runtime::Runtime;
+use crate::stream::StreamBody;
+
+pub(crate) const X_GATEWAY_REQUEST_ID: HeaderName = HeaderName::from_static("x-gateway-request-id");
+pub(crate) const X_GATEWAY_PROVIDER: HeaderName = HeaderName::from_static("x-gateway-provider");
+pub(crate) const X_GATEWAY_MODEL: HeaderName = HeaderName::from_static("x-gateway-model");
+pub(crate) const X_GATEWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
+pub(crate) const X_GATEWAY_CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
+pub(crate) const X_GATEWAY_ESTIMATE: HeaderName = HeaderName::from_static("x-gateway-estimate");
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
+
+/// A reply that is cut on purpose: the connection is closed without the final chunk (HTTP/1.1) or
+/// the stream reset (HTTP/2), so that the caller can't take it for whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the reply was cut")]
+pub(crate) struct Aborted;
+
+/// The body of any reply.
+#[derive(Debug)]
+pub(crate) enum ReplyBody {
+    Full(FullBody),
+    Stream(Box<StreamBody>),
+    Raw(Box<RawBody>),
+    /// A stream on HTTP/2, driven by a task of its own (see [`pump`]).
+    Pumped(mpsc::Receiver<Result<Bytes, Aborted>>),
+}
+
+/// A body that is all there.
+#[derive(Debug)]
+pub(crate) struct FullBody {
+    parts: [Bytes; 3],
+    open: Option<(Open, Outcome)>,
+}
+
+impl FullBody {
+    /// Settles the exchange as `outcome` once the last byte has been taken: hyper drops a body of
+    /// known length without polling its end.
+    pub(crate) fn new(parts: [Bytes; 3], open: Open, outcome: Outcome) -> Self {
+        let mut body = Self { parts, open: Some((open, outcome)) };
+        body.settle_at_end();
+        body
+    }
+
+    fn settle_at_end(&mut self) {
+        if self.parts.iter().all(Bytes::is_empty)
+            && let Some((open, outcome)) = self.open.take()
+        {
+            open.settle(outcome);
+        }
+    }
+
+    fn next(&mut self) -> Option<Bytes> {
+        let part = self.parts.iter_mut().find(|part| !part.is_empty()).map(std::mem::take)?;
+        if let Some((open, _)) = &mut self.open {
+            open.sending();
+        }
+        self.settle_at_end();
+        Some(part)
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Aborted;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
+        let next = match self.get_mut() {
+            Self::Full(full) => return Poll::Ready(full.next().map(|part| Ok(Frame::data(part)))),
+            Self::Stream(stream) => stream.poll_next(cx),
+            Self::Raw(raw) => raw.poll_next(cx),
+            Self::Pumped(pumped) => pumped.poll_recv(cx),
+        };
+        next.map(|next| next.map(|next| next.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(full) => full.parts.iter().all(Bytes::is_empty),
+            _ => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(full) => {
+                SizeHint::with_exact(full.parts.iter().map(|part| part.len() as u64).sum())
+            }
+            Self::Raw(raw) => raw.size_hint(),
+            Self::Stream(_) | Self::Pumped(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// A caller that leaves its output unread for this long has gone.
+pub(crate) const UNREAD: Duration = Duration::from_secs(60);
+
+/// Lets a task drive a stream. On HTTP/2 a body is polled only while its window has room, so nobody
+/// would notice that a caller reads no more; the task does, and drops the upstream.
+pub(crate) fn pump(mut body: ReplyBody) -> ReplyBody {
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        loop {
+            let next = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
+            let frame = tokio::select! {
+                frame = next => frame,
+                () = sender.closed() => return,
+            };
+            let Some(frame) = frame else { return };
+            let cut = frame.is_err();
+            let bytes = frame.map(|frame| frame.into_data().unwrap_or_default());
+            match tokio::time::timeout(UNREAD, sender.send(bytes)).await {
+                Ok(Ok(())) if !cut => {}
+                _ => return,
+            }
+        }
+    });
+    ReplyBody::Pumped(receiver)
+}
+
+/// Adds what every reply says of itself.
+pub(crate) fn mark(headers: &mut HeaderMap, runtime: &Runtime, record: &Exchange) {
+    if let Ok(id) = HeaderValue::from_str(&record.id) {
+        headers.entry(gateway_anthropic::headers::REQUEST_ID).or_insert_with(|| id.clone());
+        headers.insert(X_GATEWAY_REQUEST_ID, id);
+    }
+    if let Some((index, model)) = &record.served {
+        headers.insert(X_GATEWAY_PROVIDER, runtime.providers[*index].name_header.clone());
+        if let Ok(model) = HeaderValue::from_str(model) {
+            headers.insert(X_GATEWAY_MODEL, model);
+        }
+        headers.insert(X_GATEWAY_ATTEMPTS, HeaderValue::from(record.attempts));
+        headers.insert(X_GATEWAY_CACHE, HeaderValue::from_static("off"));
+    }
+}
+
+/// A reply of the gateway's own with a JSON body.
+pub(crate) fn json(
+    status: StatusCode,
+    body: impl Into<Bytes>,
+    mut open: Open,
+) -> Response<ReplyBody> {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, JSON);
+    open.record().status = status;
+    full(status, headers, [body.into(), Bytes::new(), Bytes::new()], open, Outcome::Delivered)
+}
+
+/// A reply whose body is all there. `headers` are those to send, without a length.
+pub(crate) fn full(
+    status: StatusCode,
+    mut headers: HeaderMap,
+    parts: [Bytes; 3],
+    mut open: Open,
+    outcome: Outcome,
+) -> Response<ReplyBody> {
+    let runtime = open.runtime().clone();
+    let record = open.record();
+    record.status = status;
+    mark(&mut headers, &runtime, record);
+    let mut reply = Response::new(ReplyBody::Full(FullBody::new(parts, open, outcome)));
+    *reply.status_mut() = status;
+    *reply.headers_mut() = headers;
+    reply
+}
+
+/// The head of an event stream. Nothing on the way may buffer, transform or compress it (R10).
+pub(crate) fn event_stream_head(headers: &mut HeaderMap) {
+    headers.insert(CONTENT_TYPE, EVENT_STREAM);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, no-transform"));
+    headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+}
+
+/// The one place where an error becomes a reply.
+pub(crate) fn rescue(err: &ApiError, mut open: Open) -> Response<ReplyBody> {
+    let runtime = open.runtime().clone();
+    let record = open.record();
+    record.fault = Some(fault_of(&runtime, err));
+    let body = runtime.redactor.mask(&err.to_body(Some(&record.id))).into_owned();
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, JSON);
+    if let Some(after) = err.retry_after() {
+        headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+    }
+    if let Some(retry) = err.should_retry() {
+        let value = HeaderValue::from_static(if retry { "true" } else { "false" });
+        headers.insert(gateway_anthropic::headers::X_SHOULD_RETRY, value);
+    }
+    full(err.status(), headers, [body.into(), Bytes::new(), Bytes::new()], open, Outcome::Failed)
+}
+
+/// The error and what is behind it, for the log.
+pub(crate) fn fault_of(runtime: &Runtime, err: &ApiError) -> String {
+    let mut text = err.to_string();
+    let mut next = std::error::Error::source(err);
+    while let Some(source) = next {
+        text.push_str(": ");
+        text.push_str(&source.to_string());
+        next = source.source();
+    }
+    String::from_utf8_lossy(&runtime.redactor.mask(text.as_bytes())).into_owned()
+}
+
+/// Tells an HTTP/1.1 caller that the connection ends with this reply, because the rest of its
+/// request will not be read.
+pub(crate) fn close_after(reply: &mut Response<ReplyBody>, version: Version) {
+    if version < Version::HTTP_2 {
+        reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}

@@ -1,0 +1,331 @@
+//! What a running gateway works from: the configuration compiled into narrow tables, and the
+//! counters and queues beside it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use gateway_anthropic::headers::{Credential, X_API_KEY};
+use gateway_config::{Auth, Config, Kind, LogLevel};
+use gateway_router::{BuildError, Family, ProviderSpec, RuleSpec, Table};
+use gateway_translate::Redactor;
+use gateway_upstream::{Client, Dialer, Settings, SetupError};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::uri::{InvalidUri, Uri};
+use secrecy::ExposeSecret;
+
+use crate::access::Access;
+use crate::exchange::Ids;
+use crate::log::Log;
+use crate::stats::Stats;
+
+/// Seconds of silence towards the caller before a `ping` event.
+pub(crate) const KEEPALIVE_PING: Duration = Duration::from_secs(10);
+
+/// A stream whose upstream has sent no event for this long gets its 200 and pings.
+pub(crate) const COMMIT_AFTER: Duration = Duration::from_secs(100);
+
+/// The configuration can't be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// Rules and providers do not fit together.
+    #[error(transparent)]
+    Routes(#[from] BuildError),
+    /// A provider can't be set up.
+    #[error("provider `{provider}`: {fault}")]
+    Upstream {
+        /// Its name.
+        provider: String,
+        /// What is wrong.
+        fault: SetupError,
+    },
+    /// A URL is none.
+    #[error("provider `{provider}`: `{url}` is not a URL: {fault}")]
+    Url {
+        /// Its name.
+        provider: String,
+        /// The text.
+        url: String,
+        /// What is wrong.
+        fault: InvalidUri,
+    },
+    /// A header or a credential holds characters that no HTTP header may.
+    #[error("provider `{provider}`: {what} holds characters that no HTTP header may hold")]
+    Header {
+        /// Its name.
+        provider: String,
+        /// Which one.
+        what: String,
+    },
+    /// Nothing to serve with.
+    #[error(
+        "no enabled provider has a credential: set {}, or try `--demo`",
+        variables.join(" or ")
+    )]
+    NoCredential {
+        /// The variables that would do.
+        variables: Vec<String>,
+    },
+}
+
+/// One upstream, ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Provider {
+    pub(crate) name: String,
+    pub(crate) name_header: HeaderValue,
+    pub(crate) enabled: bool,
+    pub(crate) kind: Kind,
+    /// `None` for the demo.
+    pub(crate) dialer: Option<Arc<Dialer>>,
+    /// What stands before `/messages` in a path, e.g. `/v1`.
+    pub(crate) base_path: String,
+    pub(crate) auth: UpstreamAuth,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) timeouts: gateway_config::Timeouts,
+    /// How a person finds the credential, e.g. the variable's name.
+    pub(crate) key_variable: Option<String>,
+}
+
+/// How the gateway authenticates upstream.
+pub(crate) enum UpstreamAuth {
+    /// With its own credential.
+    Own(HeaderName, HeaderValue),
+    /// With the caller's.
+    Client,
+    /// Not at all.
+    None,
+    /// It would, but has nothing.
+    Missing(String),
+}
+
+impl std::fmt::Debug for UpstreamAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Own(name, _) => write!(f, "Own({name}: ***)"),
+            Self::Client => f.write_str("Client"),
+            Self::None => f.write_str("None"),
+            Self::Missing(variable) => write!(f, "Missing({variable})"),
+        }
+    }
+}
+
+impl Provider {
+    /// Whose credential an exchange with it uses.
+    pub(crate) fn credential(&self) -> Credential {
+        match self.auth {
+            UpstreamAuth::Client => Credential::Caller,
+            _ => Credential::Gateway,
+        }
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.enabled && !matches!(self.auth, UpstreamAuth::Missing(_))
+    }
+}
+
+/// Everything a worker needs, shared by all.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) config: Config,
+    pub(crate) providers: Vec<Provider>,
+    pub(crate) table: Table,
+    pub(crate) access: Access,
+    pub(crate) redactor: Redactor,
+    pub(crate) stats: Stats,
+    pub(crate) log: Log,
+    pub(crate) ids: Ids,
+    /// `anthropic-version` for callers that send none.
+    pub(crate) anthropic_version: HeaderValue,
+    pub(crate) passthrough: bool,
+    pub(crate) draining: AtomicBool,
+    buffered: AtomicU64,
+}
+
+/// What a gateway is besides its configuration file.
+#[derive(Debug)]
+pub(crate) struct Extras {
+    pub(crate) anthropic_version: HeaderValue,
+    pub(crate) passthrough: bool,
+    pub(crate) open: bool,
+}
+
+impl Runtime {
+    pub(crate) fn compile(config: Config, extras: Extras, log: Log) -> Result<Self, CompileError> {
+        let providers =
+            config.providers.iter().map(compile_provider).collect::<Result<Vec<_>, _>>()?;
+        if !providers.iter().any(Provider::is_ready) {
+            let missing = providers.iter().filter(|provider| provider.enabled);
+            let variables = missing.filter_map(|p| p.key_variable.clone()).collect();
+            return Err(CompileError::NoCredential { variables });
+        }
+        let specs = config.providers.iter().map(provider_spec).collect();
+        let rules = config.routes.iter().map(rule_spec).collect();
+        let table = Table::build(specs, rules, config.default_provider.as_deref())?;
+        let secrets = secrets_of(&config);
+        let redactor = Redactor::new(secrets.iter().map(String::as_str));
+        Ok(Self {
+            access: Access::new(&config, extras.open),
+            stats: Stats::new(providers.len()),
+            redactor,
+            table,
+            providers,
+            log,
+            ids: Ids::new(),
+            anthropic_version: extras.anthropic_version,
+            passthrough: extras.passthrough,
+            draining: AtomicBool::new(false),
+            buffered: AtomicU64::new(0),
+            config,
+        })
+    }
+
+    /// Reserves room for a request body, all bodies held at once together; `None` if it is full.
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Reserved> {
+        let held = self.buffered.fetch_add(bytes, Ordering::Relaxed);
+        let reserved = Reserved { bytes, runtime: self.clone() };
+        (held + bytes <= self.config.server.max_buffered_bytes).then_some(reserved)
+    }
+
+    pub(crate) fn note(&self, level: LogLevel, text: impl Into<String>) {
+        let text = text.into();
+        let masked = self.redactor.mask(text.as_bytes());
+        self.log.note(level, String::from_utf8_lossy(&masked));
+    }
+}
+
+/// Room for a request body, given back when the body is let go.
+#[derive(Debug)]
+pub(crate) struct Reserved {
+    bytes: u64,
+    runtime: Arc<Runtime>,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.runtime.buffered.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// One worker's view: the shared runtime and its own connections.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    pub(crate) runtime: Arc<Runtime>,
+    /// By provider index; `None` for the demo.
+    pub(crate) clients: Vec<Option<Client>>,
+}
+
+impl Worker {
+    /// A worker that keeps `max_idle` connections per upstream.
+    pub(crate) fn new(runtime: Arc<Runtime>, max_idle: usize) -> Self {
+        let client = |p: &Provider| p.dialer.clone().map(|dialer| Client::new(dialer, max_idle));
+        let clients = runtime.providers.iter().map(client).collect();
+        Self { runtime, clients }
+    }
+}
+
+fn compile_provider(provider: &gateway_config::Provider) -> Result<Provider, CompileError> {
+    let name = provider.name.clone();
+    let header =
+        |what: &str| CompileError::Header { provider: name.clone(), what: what.to_owned() };
+    let url = |text: &str| {
+        text.parse::<Uri>().map_err(|fault| CompileError::Url {
+            provider: name.clone(),
+            url: text.to_owned(),
+            fault,
+        })
+    };
+
+    let mut base_path = String::new();
+    let mut dialer = None;
+    if let Some(base) = &provider.api_base {
+        let origin = url(base)?;
+        origin.path().trim_end_matches('/').clone_into(&mut base_path);
+        let mut settings = Settings::new(origin);
+        settings.connect_timeout = provider.timeouts.connect;
+        settings.proxy = provider.proxy.as_ref().map(|proxy| url(proxy.expose())).transpose()?;
+        settings.ca_file.clone_from(&provider.ca_file);
+        let made = Dialer::new(settings)
+            .map_err(|fault| CompileError::Upstream { provider: name.clone(), fault })?;
+        dialer = Some(Arc::new(made));
+    }
+
+    let secret = |text: &str, what: &str| {
+        let mut value = HeaderValue::from_str(text).map_err(|_| header(what))?;
+        value.set_sensitive(true);
+        Ok::<_, CompileError>(value)
+    };
+    let auth = match &provider.auth {
+        Auth::ApiKey(key) => {
+            UpstreamAuth::Own(X_API_KEY, secret(key.expose_secret(), "the API key")?)
+        }
+        Auth::Bearer(key) => {
+            let bearer = format!("Bearer {}", key.expose_secret());
+            UpstreamAuth::Own(AUTHORIZATION, secret(&bearer, "the bearer token")?)
+        }
+        Auth::Client => UpstreamAuth::Client,
+        Auth::None => UpstreamAuth::None,
+        Auth::Missing { variable } => UpstreamAuth::Missing(variable.clone()),
+    };
+    let mut headers = Vec::new();
+    for (key, value) in &provider.headers {
+        let what = format!("the header `{key}`");
+        let key = HeaderName::try_from(key).map_err(|_| header(&what))?;
+        headers.push((key, secret(value.expose_secret(), &what)?));
+    }
+    Ok(Provider {
+        name_header: HeaderValue::from_str(&name).map_err(|_| header("the name"))?,
+        name: name.clone(),
+        enabled: provider.enabled,
+        kind: provider.kind,
+        dialer,
+        base_path,
+        auth,
+        headers,
+        timeouts: provider.timeouts,
+        key_variable: provider.key_variable.clone(),
+    })
+}
+
+fn provider_spec(provider: &gateway_config::Provider) -> ProviderSpec {
+    let mut spec = ProviderSpec::new(&provider.name);
+    spec.enabled = provider.enabled;
+    spec.priority = provider.priority;
+    spec.family = match provider.kind {
+        Kind::Anthropic => Some(Family::Claude),
+        Kind::Demo => None,
+    };
+    spec.models = provider.models.iter().map(|model| model.name.clone()).collect();
+    spec.model_map.clone_from(&provider.model_map);
+    spec.default_model.clone_from(&provider.default_model);
+    spec
+}
+
+fn rule_spec(route: &gateway_config::Route) -> RuleSpec {
+    let mut spec = RuleSpec::new(&route.pattern, &route.provider);
+    spec.model.clone_from(&route.model);
+    spec.priority = route.priority;
+    spec.name.clone_from(&route.name);
+    spec.enabled = route.enabled;
+    spec
+}
+
+/// Every secret that the gateway itself holds, to be masked wherever one is echoed.
+fn secrets_of(config: &Config) -> Vec<String> {
+    let mut secrets: Vec<String> =
+        config.client_keys.iter().map(|key| key.expose_secret().to_owned()).collect();
+    for provider in &config.providers {
+        if let Auth::ApiKey(key) | Auth::Bearer(key) = &provider.auth {
+            secrets.push(key.expose_secret().to_owned());
+        }
+        // Extra headers are configured by name; only those that look like credentials are secret.
+        for (name, value) in &provider.headers {
+            let name = name.to_ascii_lowercase();
+            if ["auth", "key", "token", "secret"].iter().any(|word| name.contains(word)) {
+                let value = value.expose_secret();
+                secrets.push(value.strip_prefix("Bearer ").unwrap_or(value).to_owned());
+            }
+        }
+    }
+    secrets
+}

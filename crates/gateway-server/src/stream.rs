@@ -1,0 +1,271 @@
+//! The body of a relayed event stream: bytes as they come, pings in silences, an honest end.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_anthropic::{PING, Phase, Relay};
+use gateway_types::{ApiError, ErrorKind};
+use gateway_upstream::BoxError;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::attempt::{Opened, Refusal, UpBody};
+use crate::exchange::{Open, Outcome};
+use crate::reply::{Aborted, fault_of};
+use crate::runtime::KEEPALIVE_PING;
+
+/// After its terminal event an upstream may take this long to end its body; the caller has all it
+/// needs, and a connection that stays open must not keep it waiting.
+const END_GRACE: Duration = Duration::from_secs(5);
+
+/// An attempt that has not brought its first event yet.
+pub(crate) type Pending = Pin<Box<dyn Future<Output = Result<Opened, Refusal>> + Send>>;
+
+/// A stream on its way to the caller.
+pub(crate) struct StreamBody {
+    state: State,
+    ready: VecDeque<Bytes>,
+    /// One timer for pings and the idle limit, set anew only when it fires: an event costs a
+    /// clock reading, not a timer.
+    timer: Pin<Box<Sleep>>,
+    last_sent: Instant,
+    last_heard: Instant,
+    idle: Duration,
+    provider: String,
+    open: Option<Open>,
+}
+
+enum State {
+    /// The 200 is out, the upstream has said nothing yet.
+    Waiting(Pending),
+    Flowing(Box<Flow>),
+    /// Everything that is left is in `ready`; then this.
+    Ending(Ending),
+    Done,
+}
+
+struct Flow {
+    body: UpBody,
+    relay: Relay,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Whole,
+    /// Ends in good form with an error event.
+    Told,
+    Cut,
+}
+
+impl fmt::Debug for StreamBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &self.state {
+            State::Waiting(_) => "waiting",
+            State::Flowing(_) => "flowing",
+            State::Ending(_) => "ending",
+            State::Done => "done",
+        };
+        f.debug_struct("StreamBody").field("state", &state).finish_non_exhaustive()
+    }
+}
+
+impl StreamBody {
+    /// A stream whose first event is there.
+    pub(crate) fn opened(opened: Opened, idle: Duration, provider: &str, open: Open) -> Self {
+        let mut body = Self::new(State::Done, idle, provider, open);
+        body.flow(opened);
+        body
+    }
+
+    /// A stream that gets its 200 and pings before its upstream has spoken.
+    pub(crate) fn waiting(pending: Pending, idle: Duration, provider: &str, open: Open) -> Self {
+        Self::new(State::Waiting(pending), idle, provider, open)
+    }
+
+    fn new(state: State, idle: Duration, provider: &str, open: Open) -> Self {
+        let now = Instant::now();
+        Self {
+            state,
+            ready: VecDeque::new(),
+            timer: Box::pin(sleep_until(now + KEEPALIVE_PING.min(idle))),
+            last_sent: now,
+            last_heard: now,
+            idle,
+            provider: provider.to_owned(),
+            open: Some(open),
+        }
+    }
+
+    /// The next bytes for the caller.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Aborted>>> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                if let Some(open) = &mut self.open {
+                    open.sending();
+                }
+                self.last_sent = Instant::now();
+                return Poll::Ready(Some(Ok(bytes)));
+            }
+            match &mut self.state {
+                State::Done => return Poll::Ready(None),
+                State::Ending(ending) => {
+                    let ending = *ending;
+                    return Poll::Ready(self.end(ending));
+                }
+                State::Waiting(pending) => match pending.as_mut().poll(cx) {
+                    Poll::Ready(Ok(opened)) => self.flow(opened),
+                    Poll::Ready(Err(refusal)) => self.tell(&refusal),
+                    Poll::Pending => std::task::ready!(self.poll_timer(cx)),
+                },
+                State::Flowing(flow) => match flow.body.poll_next(cx) {
+                    Poll::Ready(Some(Ok(chunk))) => {
+                        self.last_heard = Instant::now();
+                        self.ready.extend(flow.relay.push(chunk).into_parts());
+                    }
+                    Poll::Ready(Some(Err(err))) => self.upstream_ended(Some(err)),
+                    Poll::Ready(None) => self.upstream_ended(None),
+                    Poll::Pending => std::task::ready!(self.poll_timer(cx)),
+                },
+            }
+        }
+    }
+
+    fn flow(&mut self, opened: Opened) {
+        self.last_heard = Instant::now();
+        self.ready.extend(opened.first);
+        self.state = State::Flowing(Box::new(Flow { body: opened.body, relay: opened.relay }));
+        match opened.ended {
+            None => {}
+            Some(Ok(())) => self.upstream_ended(None),
+            Some(Err(err)) => self.upstream_ended(Some(err)),
+        }
+    }
+
+    /// Ready once the timer has done something.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            std::task::ready!(self.timer.as_mut().poll(cx));
+            let now = Instant::now();
+            let mut next = self.last_sent + KEEPALIVE_PING;
+            if let State::Flowing(flow) = &self.state {
+                let phase = flow.relay.phase();
+                let limit = if phase == Phase::Ended { END_GRACE } else { self.idle };
+                let silent = self.last_heard + limit;
+                if now >= silent {
+                    let why = format!("no byte came for {} s", limit.as_secs());
+                    self.upstream_ended(Some(why.into()));
+                    return Poll::Ready(());
+                }
+                if phase == Phase::Ended || !flow.relay.at_boundary() {
+                    // No ping inside a frame; look again later.
+                    next = next.max(now + KEEPALIVE_PING / 10);
+                }
+                next = next.min(silent);
+            }
+            if now >= next {
+                self.ready.push_back(Bytes::from_static(PING));
+                next = now + KEEPALIVE_PING;
+                self.timer.as_mut().reset(next);
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(next);
+        }
+    }
+
+    /// The upstream's body is over, well or not. What was held back goes out first.
+    fn upstream_ended(&mut self, err: Option<BoxError>) {
+        let State::Flowing(mut flow) = std::mem::replace(&mut self.state, State::Done) else {
+            return;
+        };
+        let between_frames = flow.relay.at_boundary();
+        self.ready.extend(flow.relay.finish().into_parts());
+        let phase = flow.relay.phase();
+        if let Some(open) = &mut self.open {
+            let record = open.record();
+            (record.usage, record.quality) = flow.relay.usage();
+        }
+        // After its terminal event a stream is whole, however the connection ends.
+        if phase == Phase::Ended {
+            self.state = State::Ending(Ending::Whole);
+            return;
+        }
+        let text = format!("{} ended its stream before it was whole", self.provider);
+        let mut fault = ApiError::new(ErrorKind::BadGateway, text);
+        if let Some(err) = err {
+            fault = fault.with_source(err);
+        }
+        self.note(&fault);
+        if phase < Phase::InBlocks && between_frames {
+            // No block has started, so nothing can be acted on: the error can be told.
+            self.push_error(&fault);
+        } else {
+            // Any byte added here could complete something that was never meant.
+            self.state = State::Ending(Ending::Cut);
+        }
+    }
+
+    /// The attempt failed after the 200 had gone out.
+    fn tell(&mut self, refusal: &Refusal) {
+        match refusal {
+            Refusal::Gateway(err) => {
+                self.note(err);
+                self.push_error(err);
+            }
+            Refusal::Upstream(refused) => {
+                if let Some(open) = &mut self.open {
+                    let text = format!("{} answered {}", self.provider, refused.status);
+                    open.record().fault = Some(text);
+                }
+                let mut frame = Vec::new();
+                let data = String::from_utf8_lossy(&refused.body);
+                gateway_anthropic::error_event(&data, &mut frame);
+                self.ready.push_back(frame.into());
+                self.state = State::Ending(Ending::Told);
+            }
+        }
+    }
+
+    fn push_error(&mut self, fault: &ApiError) {
+        let id = self.open.as_mut().map(|open| open.record().id.clone());
+        self.ready.push_back(fault.to_event(id.as_deref()).into());
+        self.state = State::Ending(Ending::Told);
+    }
+
+    fn note(&mut self, fault: &ApiError) {
+        if let Some(open) = &mut self.open {
+            let text = fault_of(&open.runtime().clone(), fault);
+            open.record().fault = Some(text);
+        }
+    }
+
+    fn end(&mut self, ending: Ending) -> Option<Result<Bytes, Aborted>> {
+        self.state = State::Done;
+        let open = self.open.take();
+        let outcome = match ending {
+            Ending::Whole => Outcome::Delivered,
+            Ending::Told | Ending::Cut => Outcome::Broken,
+        };
+        if let Some(open) = open {
+            open.settle(outcome);
+        }
+        matches!(ending, Ending::Cut).then_some(Err(Aborted))
+    }
+}
+
+impl Drop for StreamBody {
+    fn drop(&mut self) {
+        // The caller left, or read no more after the terminal event.
+        if let (Some(mut open), State::Flowing(flow)) = (self.open.take(), &self.state) {
+            let record = open.record();
+            (record.usage, record.quality) = flow.relay.usage();
+            let whole = flow.relay.phase() == Phase::Ended && self.ready.is_empty();
+            open.settle(if whole { Outcome::Delivered } else { Outcome::Abandoned });
+        }
+    }
+}

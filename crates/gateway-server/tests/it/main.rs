@@ -1,0 +1,4 @@
+//! The server against scripted upstreams, on real sockets.
+
+mod relay;
+mod support;

@@ -1,0 +1,80 @@
+//! A gateway on a free port, in front of scripted upstreams.
+
+use std::path::Path;
+
+use gateway_config::{Sources, load};
+use gateway_server::{Gateway, LogFormat, LogSettings, Options};
+use gateway_testkit::{RawClient, Upstream, request};
+use tempfile::TempDir;
+
+/// The key planted as the gateway's own credential in every test.
+pub const UPSTREAM_KEY: &str = "sk-ant-planted-upstream-key-0123456789";
+
+pub struct Running {
+    pub gateway: Gateway,
+    dir: TempDir,
+}
+
+impl Running {
+    pub async fn client(&self) -> RawClient {
+        RawClient::connect(self.gateway.addr()).await
+    }
+
+    /// Stops the gateway and returns all that it logged.
+    pub fn stop(self) -> String {
+        let Self { gateway, dir } = self;
+        gateway.stop_now();
+        std::fs::read_to_string(dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+/// A gateway before one upstream, with the planted key.
+pub fn before(upstream: &Upstream) -> Running {
+    with(upstream, "", |_| {})
+}
+
+/// The same with more YAML and other options. `%UP%` in the YAML is the upstream's URL.
+pub fn with(upstream: &Upstream, more: &str, change: impl FnOnce(&mut Options)) -> Running {
+    let provider = "providers:\n  anthropic:\n    api_base: %UP%\n";
+    custom(&format!("{provider}{more}").replace("%UP%", &upstream.url()), &[], change)
+}
+
+/// A gateway from a whole file.
+pub fn custom(yaml: &str, env: &[(&str, &str)], change: impl FnOnce(&mut Options)) -> Running {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let file = dir.path().join("gateway.yaml");
+    std::fs::write(&file, yaml).expect("written");
+    let mut sources = Sources::empty(dir.path());
+    sources.env.insert("ANTHROPIC_API_KEY".into(), UPSTREAM_KEY.into());
+    for (name, value) in env {
+        sources.env.insert((*name).into(), (*value).into());
+    }
+    sources.overrides.config = Some(file);
+    sources.overrides.set("server.port", "0", "--port");
+    let loaded = load(&sources).unwrap_or_else(|faults| panic!("{faults:?}"));
+    let mut options = Options {
+        workers: Some(1),
+        log: LogSettings {
+            format: LogFormat::Json,
+            level: Some(gateway_config::LogLevel::Trace),
+            file: Some(dir.path().join("log")),
+        },
+        ..Options::default()
+    };
+    change(&mut options);
+    let gateway = Gateway::start(loaded.config, options).expect("starts");
+    Running { gateway, dir }
+}
+
+/// A Messages request.
+pub fn messages(body: &str) -> Vec<u8> {
+    request("POST", "/v1/messages?beta=true", &[("x-api-key", "callers-own-key-123")], body.as_bytes())
+}
+
+pub const UNARY: &str = r#"{"model":"claude-opus-5-5","max_tokens":9,"messages":[]}"#;
+pub const STREAM: &str = r#"{"model":"claude-opus-5-5","max_tokens":9,"messages":[],"stream":true}"#;
+
+/// Open descriptors of this process.
+pub fn descriptors() -> usize {
+    std::fs::read_dir(Path::new("/proc/self/fd")).map_or(0, Iterator::count)
+}
