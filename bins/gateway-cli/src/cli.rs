@@ -115,6 +115,15 @@ pub(crate) enum Command {
         #[command(subcommand)]
         client: DisconnectClient,
     },
+    /// The key that the gateway made for its callers
+    #[command(
+        arg_required_else_help = true,
+        after_help = "Example:\n  claude-code-model-gateway key show"
+    )]
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
     /// Print the version
     #[command(after_help = "Example:\n  claude-code-model-gateway version --format json")]
     Version,
@@ -250,6 +259,13 @@ pub(crate) struct ResolveArgs {
     /// A file with the request's body, - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) body: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Print the key that was made for an address others can reach
+    #[command(after_help = "Example:\n  claude-code-model-gateway key show")]
+    Show,
 }
 
 #[derive(Debug, Subcommand)]

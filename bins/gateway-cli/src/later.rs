@@ -43,6 +43,7 @@ fn verb_of(verb: &str, words: &[&str]) -> Option<String> {
 /// Verbs of later versions below groups of this one.
 const NESTED: &[(&str, &[&str])] = &[
     ("config", &["set", "schema", "lint", "doctor", "export", "env-check", "import"]),
+    ("key", &["create", "list", "revoke"]),
     ("route", &["list", "add", "remove", "test", "stats", "serve"]),
 ];
 
@@ -92,7 +93,6 @@ const TOP: &[(&str, &[&str])] = &[
     ("budget", &["list", "show", "reset"]),
     ("audit", &["tail", "show", "export"]),
     ("replay", &[]),
-    ("key", &["create", "list", "show", "revoke"]),
     ("top", &[]),
     ("conform", &[]),
     ("completions", &[]),

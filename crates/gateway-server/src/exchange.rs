@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gateway_types::{Usage, UsageQuality};
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::runtime::Runtime;
@@ -54,6 +55,8 @@ pub(crate) struct Exchange {
     /// From the start to the first byte of the answer's body.
     pub(crate) first_byte: Option<Duration>,
     pub(crate) outcome: Outcome,
+    /// When and after how long it was settled: the log is written later.
+    pub(crate) settled: Option<(Timestamp, Duration)>,
     /// Why it failed, inside. May name hosts; never keys.
     pub(crate) fault: Option<String>,
     /// Asked by a prober: never an error in the log.
@@ -85,6 +88,7 @@ impl Open {
             quality: UsageQuality::Unknown,
             first_byte: None,
             outcome: Outcome::Abandoned,
+            settled: None,
             fault: None,
             probe: false,
         };
@@ -118,7 +122,8 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        if let Some(exchange) = self.exchange.take() {
+        if let Some(mut exchange) = self.exchange.take() {
+            exchange.settled = Some((Timestamp::now(), exchange.started.elapsed()));
             self.runtime.stats.settle(&exchange);
             self.runtime.log.exchange(exchange);
         }

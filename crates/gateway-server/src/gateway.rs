@@ -1,5 +1,6 @@
 //! Starting and stopping.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -98,6 +99,8 @@ pub struct Gateway {
     runtime: Arc<Runtime>,
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
+    /// Closed once every thread has ended.
+    running: mpsc::Receiver<Infallible>,
 }
 
 impl Gateway {
@@ -126,6 +129,7 @@ impl Gateway {
         let (phase, seen) = watch::channel(Phase::Serving);
         let count = options.workers.unwrap_or_else(cores).max(1);
         let max_idle = options.pool_size.div_ceil(count);
+        let (alive, running) = mpsc::channel(1);
         let mut threads = Vec::new();
         let mut queues = Vec::new();
         for number in 0..count {
@@ -133,11 +137,11 @@ impl Gateway {
             queues.push(queue);
             let worker = Arc::new(Worker::new(runtime.clone(), max_idle));
             let work = listener::work(worker, acceptor.clone(), sockets, seen.clone());
-            threads.push(spawn(&format!("worker-{number}"), work)?);
+            threads.push(spawn(&format!("worker-{number}"), work, alive.clone())?);
         }
         let accept = listener::accept(listener, queues, runtime.clone(), seen);
-        threads.push(spawn("accept", accept)?);
-        Ok(Self { addr, runtime, phase, threads })
+        threads.push(spawn("accept", accept, alive)?);
+        Ok(Self { addr, runtime, phase, threads, running })
     }
 
     /// The address it listens on.
@@ -178,20 +182,16 @@ impl Gateway {
         });
     }
 
-    /// Whether every request has ended.
-    pub fn is_idle(&self) -> bool {
-        self.runtime.stats.in_flight() == 0
+    /// Waits until every connection has ended by itself, which they do after
+    /// [`drain`](Self::drain) as their requests end.
+    pub async fn drained(&mut self) {
+        // Nothing is ever sent: the channel ends with the last thread.
+        let _: Option<Infallible> = self.running.recv().await;
     }
 
     /// Ends what still runs and waits for the workers and the log.
     pub fn stop_now(mut self) {
         self.stop();
-    }
-
-    /// Waits until the workers have ended by themselves, which they do after
-    /// [`drain`](Self::drain) once their last connection has.
-    pub fn is_finished(&self) -> bool {
-        self.threads.iter().all(JoinHandle::is_finished)
     }
 
     fn stop(&mut self) {
@@ -230,6 +230,7 @@ fn cores() -> usize {
 fn spawn(
     name: &str,
     work: impl Future<Output = ()> + Send + 'static,
+    alive: mpsc::Sender<Infallible>,
 ) -> Result<JoinHandle<()>, StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -237,6 +238,9 @@ fn spawn(
         .map_err(StartError::System)?;
     std::thread::Builder::new()
         .name(name.to_owned())
-        .spawn(move || runtime.block_on(work))
+        .spawn(move || {
+            runtime.block_on(work);
+            drop(alive);
+        })
         .map_err(StartError::System)
 }

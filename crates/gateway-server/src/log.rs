@@ -47,7 +47,7 @@ pub struct LogSettings {
 #[derive(Debug)]
 enum Line {
     Exchange(Box<Exchange>),
-    Note(LogLevel, String),
+    Note(Timestamp, LogLevel, String),
 }
 
 /// Records waiting for the writer at most; more are dropped and counted.
@@ -100,7 +100,7 @@ impl Log {
     /// Notes something about the gateway itself. Never pass a secret.
     pub fn note(&self, level: LogLevel, text: impl Into<String>) {
         if level <= self.level {
-            self.push(Line::Note(level, text.into()));
+            self.push(Line::Note(Timestamp::now(), level, text.into()));
         }
     }
 
@@ -173,13 +173,13 @@ fn write_lines(queue: &Queue, mut out: Out, format: LogFormat, providers: &[Stri
         for line in lines {
             match line {
                 Line::Exchange(exchange) => exchange_line(&exchange, format, providers, &mut text),
-                Line::Note(level, note) => note_line(level, &note, format, &mut text),
+                Line::Note(at, level, note) => note_line(at, level, &note, format, &mut text),
             }
         }
         let dropped = queue.dropped.swap(0, Ordering::Relaxed);
         if dropped > 0 {
             let note = format!("{dropped} log lines were dropped: the log can't keep up");
-            note_line(LogLevel::Warn, &note, format, &mut text);
+            note_line(Timestamp::now(), LogLevel::Warn, &note, format, &mut text);
         }
         if !text.is_empty() {
             // A log that can't be written must not stop the gateway.
@@ -200,12 +200,7 @@ fn write_lines(queue: &Queue, mut out: Out, format: LogFormat, providers: &[Stri
     }
 }
 
-fn now() -> Timestamp {
-    Timestamp::now()
-}
-
-fn note_line(level: LogLevel, note: &str, format: LogFormat, out: &mut Vec<u8>) {
-    let at = now();
+fn note_line(at: Timestamp, level: LogLevel, note: &str, format: LogFormat, out: &mut Vec<u8>) {
     let _ = match format {
         LogFormat::Json => {
             let line = json!({"time": at.to_string(), "level": level.as_str(), "message": note});
@@ -234,10 +229,11 @@ fn exchange_line(x: &Exchange, format: LogFormat, providers: &[String], out: &mu
     let level = level_of(x);
     let provider = x.served.as_ref().map(|(index, _)| providers[*index].as_str());
     let upstream = x.served.as_ref().map(|(_, model)| model.as_str());
-    let millis = x.started.elapsed().as_secs_f64() * 1000.0;
+    let (at, took) = x.settled.unwrap_or_default();
+    let millis = took.as_secs_f64() * 1000.0;
     if format == LogFormat::Json {
         let line = json!({
-            "time": now().to_string(), "level": level.as_str(), "id": x.id,
+            "time": at.to_string(), "level": level.as_str(), "id": x.id,
             "method": x.method.as_str(), "path": x.path, "status": x.status.as_u16(),
             "outcome": x.outcome.as_str(), "session": x.session, "model": x.model,
             "provider": provider, "upstream_model": upstream, "attempts": x.attempts,
@@ -249,7 +245,7 @@ fn exchange_line(x: &Exchange, format: LogFormat, providers: &[String], out: &mu
         return;
     }
     if format != LogFormat::Minimal {
-        let _ = write!(out, "{:.3} {} ", now(), painted(level, format));
+        let _ = write!(out, "{at:.3} {} ", painted(level, format));
     }
     let _ = write!(out, "{} {} {}", x.method, x.path, x.status.as_u16());
     if x.outcome != Outcome::Delivered && x.outcome != Outcome::Failed {

@@ -1,13 +1,178 @@
 //! `gateway`: run the gateway.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
+use gateway_config::{Auth, Config, Loaded, LogLevel, Provider};
+use gateway_server::{Gateway, LogSettings, Options};
+use secrecy::ExposeSecret;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::{GatewayArgs, Globals};
+use crate::cli::{GatewayArgs, Globals, LogFormat, ServeArgs};
+use crate::{client_key, output, process};
 
-#[expect(clippy::needless_pass_by_value, reason = "the server will keep them")]
-pub(crate) fn run(args: GatewayArgs, globals: &Globals) -> Result<ExitCode> {
-    let loaded = super::load(globals, |overrides| args.apply(overrides))?;
-    bail!("{}: wired by the server", loaded.config.server.port)
+pub(crate) fn run(args: &GatewayArgs, globals: &Globals) -> Result<ExitCode> {
+    let mut loaded = super::load(globals, |overrides| args.apply(overrides))?;
+    let mut key_lines = Vec::new();
+    if !loaded.config.server.is_loopback() && loaded.config.client_keys.is_empty() {
+        key_lines = if args.no_auth {
+            vec!["ANYBODY who reaches this address can use it (--no-auth)".to_owned()]
+        } else {
+            make_key(&mut loaded.config)?
+        };
+    }
+    let settings = options(&args.serve, args.no_auth, None);
+    let welcome = Welcome::of(&loaded);
+    let gateway = Gateway::start(loaded.config, settings)?;
+    if !globals.quiet {
+        output::print(&welcome.text(&gateway, &key_lines));
+    }
+    until_stopped(gateway)
+}
+
+/// What the server needs besides the configuration.
+pub(crate) fn options(serve: &ServeArgs, no_auth: bool, level: Option<LogLevel>) -> Options {
+    Options {
+        anthropic_version: serve.anthropic_version.clone(),
+        passthrough: serve.passthrough_mode,
+        no_auth,
+        pool_size: if serve.no_connection_pool { 0 } else { serve.pool_size },
+        log: LogSettings {
+            format: match serve.log_format {
+                LogFormat::Standard => gateway_server::LogFormat::Standard,
+                LogFormat::Detailed => gateway_server::LogFormat::Detailed,
+                LogFormat::Json => gateway_server::LogFormat::Json,
+                LogFormat::Colored => gateway_server::LogFormat::Colored,
+                LogFormat::Minimal => gateway_server::LogFormat::Minimal,
+            },
+            level,
+            file: serve.log_file.clone(),
+        },
+        ..Options::default()
+    }
+}
+
+/// A key for callers where others can reach the gateway. A terminal shows it; anything else, which
+/// may be kept, names only where it is.
+fn make_key(config: &mut Config) -> Result<Vec<String>> {
+    let state = process::state_dir(&std::env::vars().collect())?;
+    let key = client_key::read_or_make(&state)?;
+    let lines = if std::io::stdout().is_terminal() {
+        vec![format!("callers need this key: {}", key.expose_secret())]
+    } else {
+        vec![
+            format!("callers need the key in {}", client_key::file(&state).display()),
+            "print it with: claude-code-model-gateway key show".to_owned(),
+        ]
+    };
+    config.client_keys.push(key);
+    Ok(lines)
+}
+
+/// The first lines that a person reads.
+struct Welcome {
+    file: String,
+    providers: Vec<String>,
+    notes: Vec<String>,
+    wants_key: bool,
+    secure: bool,
+}
+
+impl Welcome {
+    fn of(loaded: &Loaded) -> Self {
+        let file = loaded.file.as_ref();
+        Self {
+            file: file.map_or_else(|| "none".to_owned(), |file| file.display().to_string()),
+            providers: loaded.config.providers.iter().filter(|p| p.enabled).map(told).collect(),
+            notes: loaded.notes.clone(),
+            wants_key: !loaded.config.client_keys.is_empty(),
+            secure: loaded.config.server.tls.is_some(),
+        }
+    }
+
+    fn text(&self, gateway: &Gateway, key_lines: &[String]) -> String {
+        let addr = gateway.addr();
+        let reach = if addr.ip().is_unspecified() {
+            format!("127.0.0.1:{}", addr.port())
+        } else {
+            addr.to_string()
+        };
+        let scheme = if self.secure { "https" } else { "http" };
+        let url = format!("{scheme}://{reach}");
+        let version = env!("CARGO_PKG_VERSION");
+        let mut text =
+            format!("claude-code-model-gateway {version} listens on {scheme}://{addr}\n");
+        text += &format!("  config     {}\n", self.file);
+        text += &format!("  providers  {}\n", self.providers.join("\n             "));
+        for note in self.notes.iter().chain(key_lines) {
+            text += &format!("  note       {note}\n");
+        }
+        let token = if self.wants_key { "ANTHROPIC_AUTH_TOKEN=<the key> " } else { "" };
+        text += "Point Claude Code at it:\n";
+        text += &format!("  ANTHROPIC_BASE_URL={url} {token}claude");
+        text
+    }
+}
+
+fn told(provider: &Provider) -> String {
+    let how = match &provider.auth {
+        Auth::ApiKey(_) | Auth::Bearer(_) => match &provider.key_variable {
+            Some(variable) => format!("ready, key from {variable}"),
+            None => "ready".to_owned(),
+        },
+        Auth::Client => "ready, with each caller's own login".to_owned(),
+        Auth::None => "ready, no credential".to_owned(),
+        Auth::Missing { variable } => format!("NOT ready: set {variable}"),
+    };
+    let base = provider.api_base.as_deref().unwrap_or("built in");
+    format!("{} ({base}): {how}", provider.name)
+}
+
+/// Serves until a signal: the first lets what runs finish within the grace, a second ends at once.
+fn until_stopped(mut gateway: Gateway) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the system gives no sockets")?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        signals.next().await;
+        gateway.note(LogLevel::Info, "stopping: no new connections, what runs may finish");
+        gateway.drain();
+        let grace = gateway.grace();
+        tokio::select! {
+            () = gateway.drained() => {}
+            () = signals.next() => gateway.note(LogLevel::Warn, "stopped at once by a second signal"),
+            () = tokio::time::sleep(grace) => {
+                let text = format!("what had not finished after {} s was cut", grace.as_secs());
+                gateway.note(LogLevel::Warn, text);
+            }
+        }
+        gateway.stop_now();
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// The signals that stop a gateway.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("signals can't be listened to");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod config;
 mod connect;
 mod gateway;
+mod key;
 mod route;
 mod run;
 mod version;
@@ -19,12 +20,13 @@ use crate::{output, process};
 pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
     let globals = cli.globals;
     match cli.command {
-        Command::Gateway(args) => gateway::run(*args, &globals),
-        Command::Run(args) => run::run(*args, &globals),
+        Command::Gateway(args) => gateway::run(&args, &globals),
+        Command::Run(args) => run::run(&args, &globals),
         Command::Config { command } => config::run(command, &globals),
         Command::Route { command } => route::run(command, &globals),
         Command::Connect { client } => connect::connect(client, &globals),
         Command::Disconnect { client: DisconnectClient::Claude } => connect::disconnect(&globals),
+        Command::Key { command } => key::run(&command),
         Command::Version => Ok(version::run(&globals)),
     }
 }

@@ -1,17 +1,131 @@
 //! `run -- CMD`: a command behind a private gateway.
 
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitCode, ExitStatus};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result};
+use gateway_config::{Auth, Config, LogLevel};
+use gateway_server::Gateway;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Command;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Globals, RunArgs};
+use crate::{client_key, output};
 
-#[expect(clippy::needless_pass_by_value, reason = "the server will keep them")]
-pub(crate) fn run(args: RunArgs, globals: &Globals) -> Result<ExitCode> {
-    let loaded = super::load(globals, |overrides| {
+/// Credentials that the command must not see: the gateway has them.
+const PROVIDER_KEYS: &[&str] = &[
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "OPENAI_API_KEY",
+    "OPENROUTER_API_KEY",
+    "GOOGLE_API_KEY",
+    "GEMINI_API_KEY",
+    "AZURE_OPENAI_API_KEY",
+    "CUSTOM_API_KEY",
+    "GATEWAY_API_KEY",
+];
+
+pub(crate) fn run(args: &RunArgs, globals: &Globals) -> Result<ExitCode> {
+    let mut loaded = super::load(globals, |overrides| {
         args.serve.apply(overrides);
         overrides.set("server.host", "127.0.0.1", "run");
         overrides.set("server.port", "0", "run");
     })?;
-    bail!("{} {:?}: wired by the server", loaded.config.server.port, args.command)
+    let own_login = passes_callers_login(&loaded.config);
+    let token = client_key::random()?;
+    loaded.config.client_keys.clear();
+    if !own_login {
+        loaded.config.client_keys.push(token.clone().into());
+    }
+    let mut hidden: Vec<String> = PROVIDER_KEYS.iter().map(|name| (*name).to_owned()).collect();
+    hidden.extend(loaded.config.providers.iter().filter_map(|p| p.key_variable.clone()));
+
+    // The command owns the terminal: the log goes to a file if one is named, else nowhere.
+    let level = args.serve.log_file.is_none().then_some(LogLevel::Off);
+    let options = super::gateway::options(&args.serve, false, level);
+    let gateway = Gateway::start(loaded.config, options)?;
+
+    let mut command = Command::new(&args.command[0]);
+    command.args(&args.command[1..]);
+    command.env("ANTHROPIC_BASE_URL", format!("http://{}", gateway.addr()));
+    if !own_login {
+        for name in &hidden {
+            command.env_remove(name);
+        }
+        command.env("ANTHROPIC_AUTH_TOKEN", token);
+    }
+    let status = supervise(command, &args.command[0])?;
+    if !globals.quiet {
+        output::complain(&summary(&gateway));
+    }
+    gateway.stop_now();
+    Ok(exit_code(status))
+}
+
+/// Whether the command's own login is what reaches the provider: then it must keep it, and no token
+/// of ours may stand in its place.
+fn passes_callers_login(config: &Config) -> bool {
+    config.providers.iter().any(|p| p.enabled && matches!(p.auth, Auth::Client))
+}
+
+/// Runs the command to its end, handing signals on.
+fn supervise(mut command: Command, name: &OsString) -> Result<ExitStatus> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the system gives no sockets")?;
+    runtime.block_on(async {
+        let listen = |kind| signal(kind).context("signals can't be listened to");
+        let mut terminate = listen(SignalKind::terminate())?;
+        let mut hangup = listen(SignalKind::hangup())?;
+        // A terminal sends these to the command itself; here they must only not end the gateway.
+        let mut interrupt = listen(SignalKind::interrupt())?;
+        let mut quit = listen(SignalKind::quit())?;
+        let mut child = command
+            .spawn()
+            .with_context(|| format!("`{}` can't be run", name.to_string_lossy()))?;
+        let pid = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let pass_on = |what| {
+            if let Some(pid) = pid {
+                let _ = kill_process(pid, what);
+            }
+        };
+        loop {
+            tokio::select! {
+                status = child.wait() => return status.context("the command can't be waited for"),
+                _ = terminate.recv() => pass_on(Signal::TERM),
+                _ = hangup.recv() => pass_on(Signal::HUP),
+                _ = interrupt.recv() => {}
+                _ = quit.recv() => {}
+            }
+        }
+    })
+}
+
+/// The command's own code; 128 and the signal where one ended it, as shells say it.
+fn exit_code(status: ExitStatus) -> ExitCode {
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1))
+}
+
+fn summary(gateway: &Gateway) -> String {
+    let requests = gateway.summary();
+    let (mut input, mut cached, mut output) = (0, 0, 0);
+    for (_, provider) in gateway.providers() {
+        cached += provider.cache_read_input_tokens;
+        input += provider.input_tokens
+            + provider.cache_read_input_tokens
+            + provider.cache_creation_input_tokens;
+        output += provider.output_tokens;
+    }
+    let failed = match requests.errored + requests.rejected {
+        0 => String::new(),
+        count => format!(" ({count} failed)"),
+    };
+    format!(
+        "gateway: {} requests{failed}, {input} tokens in ({cached} from cache), {output} tokens out",
+        requests.forwarded
+    )
 }

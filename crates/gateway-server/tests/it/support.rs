@@ -68,11 +68,17 @@ pub fn custom(yaml: &str, env: &[(&str, &str)], change: impl FnOnce(&mut Options
 
 /// A Messages request.
 pub fn messages(body: &str) -> Vec<u8> {
-    request("POST", "/v1/messages?beta=true", &[("x-api-key", "callers-own-key-123")], body.as_bytes())
+    request(
+        "POST",
+        "/v1/messages?beta=true",
+        &[("x-api-key", "callers-own-key-123")],
+        body.as_bytes(),
+    )
 }
 
 pub const UNARY: &str = r#"{"model":"claude-opus-5-5","max_tokens":9,"messages":[]}"#;
-pub const STREAM: &str = r#"{"model":"claude-opus-5-5","max_tokens":9,"messages":[],"stream":true}"#;
+pub const STREAM: &str =
+    r#"{"model":"claude-opus-5-5","max_tokens":9,"messages":[],"stream":true}"#;
 
 /// Open descriptors of this process.
 pub fn descriptors() -> usize {
