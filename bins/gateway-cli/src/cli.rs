@@ -174,10 +174,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, conflicts_with = "pool_size")]
     pub(crate) no_connection_pool: bool,
     /// How log lines look
-    #[arg(long, value_enum, default_value_t = LogFormat::Standard, env = "GATEWAY_LOG_FORMAT", hide_possible_values = true, value_name = "standard|detailed|json|colored|minimal")]
+    #[arg(long, value_enum, default_value_t = LogFormat::Standard, env = "GATEWAY_LOG_FORMAT", hide_env_values = true, hide_possible_values = true, value_name = "standard|detailed|json|colored|minimal")]
     pub(crate) log_format: LogFormat,
     /// Write the log to this file
-    #[arg(long, env = "GATEWAY_LOG_FILE", value_name = "PATH")]
+    #[arg(long, env = "GATEWAY_LOG_FILE", hide_env_values = true, value_name = "PATH")]
     pub(crate) log_file: Option<PathBuf>,
     /// Serve only the built-in provider that answers by itself
     #[arg(long)]

@@ -183,6 +183,7 @@ fn read(cx: &mut Cx, tree: &Node) -> Config {
         None // a provider could not be read: what names it would be reported for nothing
     };
     cx.effective(&top, "default_provider", default_provider.as_deref());
+    cx.values.rotate_right(1); // the first key of every file, known last
     for name in ["GATEWAY_MAX_RETRIES"] {
         if let Some((_, at)) = cx.env.get(name) {
             let at = at.clone();

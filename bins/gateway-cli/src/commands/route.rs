@@ -60,7 +60,9 @@ fn resolve(args: &ResolveArgs, loaded: &Loaded, globals: &Globals) -> Result<Exi
             };
             match globals.format {
                 Format::Text => {
-                    output::print(&not(&rejected));
+                    if !rejected.is_empty() {
+                        output::print(&not(&rejected));
+                    }
                     bail!("{error}");
                 }
                 Format::Json => output::print_json(&json!({
