@@ -66,7 +66,8 @@ pub(crate) fn read(
     if let Some(key) = literal {
         let place = section.place_of("api_key");
         let variable = note_literal(cx, section, &place);
-        let auth = secret(cx, section, &key, stated == Some("bearer_token"), &place, "api_key");
+        let source = section.full("api_key");
+        let auth = secret(cx, section, &key, stated == Some("bearer_token"), &place, &source);
         return Credential { auth, variable, at };
     }
 

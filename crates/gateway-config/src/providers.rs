@@ -11,7 +11,7 @@ use crate::keys::{KINDS, LATER_KINDS, MODEL, PROVIDER, TIMEOUTS};
 use crate::model::{Kind, Model, Provider, ProxyUrl, Timeouts};
 use crate::read::{Cx, Section, Zero};
 use crate::source::At;
-use crate::tree::{Key, Node};
+use crate::tree::{Key, Node, Value};
 
 /// A provider with the places that later checks point at.
 pub(crate) struct Placed {
@@ -36,6 +36,9 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
         return None;
     }
     let section = cx.section(&format!("providers.{name}"), &key.at, node, &PROVIDER);
+    if !matches!(node.value, Value::Map(_) | Value::Null) {
+        return None; // reported as no map
+    }
     let kind = read_kind(cx, &section, name);
     let base = read_base(cx, &section, kind);
     let credential = auth::read(cx, &section, name, kind, base.as_ref());

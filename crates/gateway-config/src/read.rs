@@ -205,6 +205,7 @@ impl Cx {
             return;
         }
         let found = match &node.value {
+            Value::Float(n) => n.to_string(),
             Value::Text(text) if node.untyped && text.len() <= 40 && !is_secret(key) => {
                 format!("`{text}`")
             }
@@ -366,7 +367,7 @@ impl Cx {
                     .collect(),
             ),
             _ => {
-                self.wrong(section, key, "a list", node);
+                self.wrong(section, key, "a list like [a, b]", node);
                 None
             }
         }

@@ -380,6 +380,7 @@ fn broken_syntax_points_at_its_place() {
         ("a: *x\n", "1:4", "text that begins with *"),
         ("a: [1,\n", "1:4", "brackets"),
         ("? [x]\n: 1\n", "1:3", "check"),
+        (&bomb(), "6:14", "fewer aliases"),
     ] {
         let faults = load(&case(yaml, &[]).sources).expect_err(yaml);
         let [fault] = faults.errors.as_slice() else { panic!("one fault: {faults}") };
@@ -391,12 +392,33 @@ fn broken_syntax_points_at_its_place() {
         ("- a\n", "1:1 the configuration must be a map of keys, found a list"),
         ("hello\n", "1:1 the configuration must be a map of keys, found text"),
         ("server: 3\n", "1:9 `server` must be a map of keys, found a number"),
+        (
+            "server: {port: 80.5}\n",
+            "1:16 `server.port` must be a whole number from 0 to 65535, found 80.5",
+        ),
+        (
+            "providers: {anthropic: x}\n",
+            "1:13 `providers.anthropic` must be a map of keys, found text",
+        ),
         ("providers: x\n", "1:12 `providers` must be a map of keys, found text"),
         ("providers: [{kind: demo}]\n", "1:14 `providers[0]` has no `name`"),
         ("routes: {a: b}\n", "1:1 `routes` must be a list, found a map"),
     ] {
         assert_eq!(faults(yaml, KEY)[0], fault);
     }
+}
+
+/// Six lines that would be half a million values.
+fn bomb() -> String {
+    let line = |(at, name): (usize, char)| {
+        let inner = if at == 0 {
+            "x".to_owned()
+        } else {
+            format!("*{}", "abcdef".chars().nth(at - 1).unwrap_or('a'))
+        };
+        format!("{name}: &{name} [{}]\n", [inner.as_str(); 9].join(","))
+    };
+    "abcdef".chars().enumerate().map(line).collect()
 }
 
 #[test]

@@ -124,6 +124,8 @@ fn remedy(file: &SourceFile, fault: &Fault) -> &'static str {
         "check the indentation, and put quotes around text that holds a colon followed by a space"
     } else if fault.message.contains("unexpected character") {
         "put quotes around text that begins with one of @ ` % & * ! | >"
+    } else if fault.message.contains("aliases") {
+        "write the repeated parts out, or use fewer aliases (*name)"
     } else if fault.message.contains("anchor") {
         "put quotes around text that begins with *"
     } else {
@@ -155,13 +157,16 @@ fn parse_text(text: &str, place: &dyn Fn(Range<usize>) -> At) -> Result<Node, Br
                 Spot::Bytes,
             )
         });
-        let mut message = e.to_string();
-        if let Some(at) = message.rfind(" at line ") {
-            message.truncate(at); // the place is shown beside it
-        }
-        if let Some(at) = message.find("; use from_") {
-            message.truncate(at);
-        }
+        let message = e.to_string();
+        // The place is shown beside it, and names of the library's functions help nobody.
+        let end = [" at line ", "; use from_"].iter().filter_map(|m| message.find(m)).min();
+        let message = match end {
+            _ if message.starts_with("budget breached") => {
+                "its aliases expand to too much".to_owned()
+            }
+            Some(end) => message[..end].to_owned(),
+            None => message,
+        };
         Broken { place, message }
     })?;
     node(raw, text, place)
