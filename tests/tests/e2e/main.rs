@@ -1,0 +1,13 @@
+//! The real clients through the real binary: Claude Code (headless) and the official SDKs talk to
+//! `claude-code-model-gateway`, behind which a scripted upstream plays Anthropic.
+//!
+//! Needs the binary and the clients; `cargo xtask test` builds and installs both. Without them the
+//! tests fail: an end-to-end test that is skipped proves nothing.
+
+mod claude;
+mod harness;
+mod model;
+
+mod failures;
+mod side_queries;
+mod tools;
