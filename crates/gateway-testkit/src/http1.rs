@@ -316,6 +316,7 @@ impl Recorded {
             raw_head: Bytes::new(),
             body: Bytes::new(),
             framing,
+            at: tokio::time::Instant::now(),
         }
     }
 }

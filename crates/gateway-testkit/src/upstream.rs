@@ -43,6 +43,8 @@ pub struct Recorded {
     pub body: Bytes,
     /// How the body was delimited.
     pub framing: Framing,
+    /// When it was there as far as its script waits for it, on the kit's real clock.
+    pub at: Instant,
 }
 
 /// How a request's body was delimited.
@@ -311,6 +313,7 @@ impl Shared {
         let mut filed = None;
         self.seen.send_modify(|seen| {
             request.index = seen.requests.len();
+            request.at = Instant::now();
             let request = Arc::new(request);
             seen.requests.push(Arc::clone(&request));
             seen.left.push(None);

@@ -20,7 +20,6 @@ pub(crate) struct Claude {
 }
 
 /// What a run left behind.
-#[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
     /// The lines of `--output-format stream-json`.
@@ -59,6 +58,11 @@ impl Claude {
         self.project.path()
     }
 
+    /// The home directory.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// A file of the project, if it is there.
     pub(crate) fn file(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(self.dir().join(name)).ok()
@@ -93,6 +97,17 @@ pub(crate) fn program() -> std::path::PathBuf {
     clients().join("node_modules/.bin/claude")
 }
 
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "exit {:?}, stderr {:?}, events:", self.code, self.stderr)?;
+        // The first event is pages of tools and skills.
+        for event in self.events.iter().filter(|event| event["subtype"] != "init") {
+            writeln!(f, "{event}")?;
+        }
+        Ok(())
+    }
+}
+
 impl Run {
     pub(crate) fn of(output: Output) -> Self {
         let stdout = String::from_utf8_lossy(&output.stdout);
@@ -104,14 +119,14 @@ impl Run {
     /// The last event.
     pub(crate) fn result(&self) -> &Value {
         let result = self.events.iter().rev().find(|event| event["type"] == "result");
-        result.unwrap_or_else(|| panic!("the client ended without a result: {self:#?}"))
+        result.unwrap_or_else(|| panic!("the client ended without a result: {self:?}"))
     }
 
     /// That it went well and said exactly this.
     pub(crate) fn said(&self, text: &str) {
-        assert_eq!(self.result()["result"], text, "{self:#?}");
-        assert_eq!(self.result()["is_error"], false, "{self:#?}");
-        assert_eq!(self.code, Some(0), "{self:#?}");
+        assert_eq!(self.result()["result"], text, "{self:?}");
+        assert_eq!(self.result()["is_error"], false, "{self:?}");
+        assert_eq!(self.code, Some(0), "{self:?}");
     }
 
     /// How often the client reported an event of this type and subtype.

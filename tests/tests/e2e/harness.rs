@@ -38,6 +38,10 @@ impl Gateway {
 
     /// With this configuration file and these more options or `NAME=value` variables.
     pub(crate) fn with(config: &str, args: &[&str]) -> Self {
+        if std::env::var_os("GATEWAY_E2E_DIRECT").is_some() {
+            let child = Command::new("true").spawn().unwrap();
+            return Self { url: url_in(config).unwrap(), child, _dir: tempfile::tempdir().unwrap() };
+        }
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("gateway.yaml");
         std::fs::write(&file, config).expect("a writable temporary directory");

@@ -8,6 +8,8 @@ mod claude;
 mod harness;
 mod model;
 
+mod cli;
 mod failures;
+mod sdks;
 mod side_queries;
 mod tools;

@@ -174,10 +174,9 @@ impl Reply {
 
     /// Head and `message_start`.
     pub(crate) fn opening(ask: &Ask) -> Script {
-        Script::event_stream().header("request-id", "req_e2e").chunk(event(
-            "message_start",
-            &format!(r#""message":{}"#, message(ask, "[]", "null")),
-        ))
+        Script::event_stream()
+            .header("request-id", "req_e2e")
+            .chunk(event("message_start", &format!(r#""message":{}"#, message(ask, "[]", "null"))))
     }
 
     fn body(&self, ask: &Ask) -> String {
@@ -190,7 +189,8 @@ impl Reply {
 fn tool_like(kind: &str, id: &str, name: &str, input: &Value) -> Block {
     let mut parts = vec![String::new()];
     parts.extend(pieces(&input.to_string(), 4));
-    let delta = |part: &String| format!(r#"{{"type":"input_json_delta","partial_json":{}}}"#, quote(part));
+    let delta =
+        |part: &String| format!(r#"{{"type":"input_json_delta","partial_json":{}}}"#, quote(part));
     Block {
         start: format!(r#"{{"type":"{kind}","id":"{id}","name":"{name}","input":{{}}}}"#),
         deltas: parts.iter().map(delta).collect(),

@@ -8,8 +8,7 @@ use crate::model::{Ask, Reply, anthropic, contains};
 
 /// Every request of the session: path and query kept, headers passed on, credential exchanged.
 fn check_heads(upstream: &gateway_testkit::Upstream) {
-    let requests: Vec<_> =
-        upstream.requests().into_iter().filter(|r| r.method == "POST").collect();
+    let requests: Vec<_> = upstream.requests().into_iter().filter(|r| r.method == "POST").collect();
     assert!(!requests.is_empty(), "nothing reached the upstream");
     for request in requests {
         assert_eq!(request.target, "/v1/messages?beta=true");
@@ -32,7 +31,7 @@ fn c01_c02_c03_c04_c05_c06_plain_answer() {
     let claude = Claude::at(gateway.url());
     let run = claude.ask("what is two and two", &[]);
     run.said("Four, as ever – „vier“.");
-    assert_eq!(run.result()["usage"]["output_tokens"], 17, "{run:#?}");
+    assert_eq!(run.result()["usage"]["output_tokens"], 17, "{run:?}");
     check_heads(&upstream);
     let ask = Ask::new(&upstream.requests().into_iter().find(|r| r.method == "POST").expect("one"));
     assert!(ask.streams() && ask.last_user_says("what is two and two"));
@@ -164,10 +163,8 @@ fn r13_r15_thinking_then_a_tool_then_the_next_turn_keeps_the_signature() {
     claude.ask("first question", &[]).said("first answer");
     claude.ask("second question", &["--continue"]).said("second answer");
     let posts: Vec<_> = upstream.requests().into_iter().filter(|r| r.method == "POST").collect();
-    let block = format!(
-        r#"{{"type":"thinking","thinking":{},"signature":"{SIGNATURE}"}}"#,
-        json!(THOUGHT)
-    );
+    let block =
+        format!(r#"{{"type":"thinking","thinking":{},"signature":"{SIGNATURE}"}}"#, json!(THOUGHT));
     let with_block = posts.iter().filter(|r| String::from_utf8_lossy(&r.body).contains(&block));
     assert!(with_block.count() >= 2, "in the turn after the tool and in the next one");
 }
@@ -178,9 +175,15 @@ fn r27_r28_an_image_and_a_document_come_back_in_tool_results() {
         let dir = working_dir(ask);
         let read = |name: &str| json!({"file_path": format!("{dir}/{name}")});
         if ask.result("toolu_pdf").is_some() {
-            let image = ask.result("toolu_image").is_some_and(|r| r["content"][0]["type"] == "image");
-            let pdf = ask.blocks("document").iter().any(|b| b["source"]["media_type"] == "application/pdf")
-                || ask.result("toolu_pdf").is_some_and(|r| r.to_string().contains("application/pdf"));
+            let image =
+                ask.result("toolu_image").is_some_and(|r| r["content"][0]["type"] == "image");
+            let pdf = ask
+                .blocks("document")
+                .iter()
+                .any(|b| b["source"]["media_type"] == "application/pdf")
+                || ask
+                    .result("toolu_pdf")
+                    .is_some_and(|r| r.to_string().contains("application/pdf"));
             Reply::text(&format!("image {image}, document {pdf}")).to(ask)
         } else if ask.result("toolu_image").is_some() {
             Reply::tool("toolu_pdf", "Read", &read("page.pdf")).to(ask)
@@ -205,7 +208,10 @@ fn r25_a_deferred_tool_is_found_by_search_and_used() {
         if ask.result("toolu_search").is_some() {
             let tool = ask.tool("mcp__demo__add");
             let loaded = tool.is_some_and(|tool| tool["defer_loading"] == true)
-                && ask.body.to_string().contains(r#"{"tool_name":"mcp__demo__add","type":"tool_reference"}"#);
+                && ask
+                    .body
+                    .to_string()
+                    .contains(r#"{"tool_name":"mcp__demo__add","type":"tool_reference"}"#);
             return if loaded {
                 Reply::tool("toolu_add", "mcp__demo__add", &json!({"a": 40, "b": 2})).to(ask)
             } else {
@@ -256,7 +262,7 @@ fn c08_an_answer_in_the_shape_of_a_schema() {
     });
     let run = claude.ask("which city", &["--json-schema", &schema.to_string()]);
     let output = &run.result()["structured_output"];
-    assert_eq!(*output, json!({"city": "Köln", "people": 1_084_831}), "{run:#?}");
+    assert_eq!(*output, json!({"city": "Köln", "people": 1_084_831}), "{run:?}");
 }
 
 /// The client's working directory as it tells the model.
@@ -276,10 +282,10 @@ fn mcp_config() -> String {
 /// One red dot.
 fn png() -> Vec<u8> {
     vec![
-        0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0,
-        0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0, 0x90, 0x77, 0x53, 0xde, 0, 0, 0, 0x0c, b'I', b'D', b'A',
-        b'T', 0x08, 0xd7, 0x63, 0xf8, 0xcf, 0xc0, 0, 0, 3, 1, 1, 0, 0x18, 0xdd, 0x8d, 0xb0, 0, 0, 0,
-        0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
+        0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0,
+        0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0, 0x90, 0x77, 0x53, 0xde, 0, 0, 0, 0x0c, b'I', b'D',
+        b'A', b'T', 0x08, 0xd7, 0x63, 0xf8, 0xcf, 0xc0, 0, 0, 3, 1, 1, 0, 0x18, 0xdd, 0x8d, 0xb0,
+        0, 0, 0, 0, b'I', b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
     ]
 }
 
