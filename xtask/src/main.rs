@@ -3,11 +3,13 @@
 use anyhow::{Result, bail};
 
 mod layers;
+mod test;
 
 fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["check-layers"] => layers::check(),
-        _ => bail!("usage: cargo xtask check-layers"),
+        ["test", ref only @ ..] => test::run(only),
+        _ => bail!("usage: cargo xtask check-layers | test [STEP]..."),
     }
 }

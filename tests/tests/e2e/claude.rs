@@ -81,7 +81,7 @@ impl Claude {
         command.args(["-p", prompt, "--output-format", "stream-json", "--verbose"]).args(options);
         self.prepare(&mut command);
         command.env("ANTHROPIC_BASE_URL", &self.base_url);
-        Run::of(finish(command))
+        Run::of(&finish(command))
     }
 
     /// Directory and environment for a command that is, or starts, the client.
@@ -109,7 +109,7 @@ impl std::fmt::Debug for Run {
 }
 
 impl Run {
-    pub(crate) fn of(output: Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         let stdout = String::from_utf8_lossy(&output.stdout);
         let events = stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();

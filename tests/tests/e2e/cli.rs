@@ -112,12 +112,12 @@ fn c10_r40_the_client_discovers_the_models_of_the_gateway() {
 
 #[test]
 fn run_gives_the_client_a_gateway_of_its_own() {
-    let upstream = anthropic(|ask| match ask.result("toolu_env") {
-        Some(result) => Reply::text(&format!("env: {}", result["content"])).to(ask),
-        None => {
-            let command = "echo \"[$ANTHROPIC_BASE_URL] [$ANTHROPIC_API_KEY]\" > env.txt; echo ok";
-            Reply::tool("toolu_env", "Bash", &json!({"command": command})).to(ask)
+    let upstream = anthropic(|ask| {
+        if let Some(result) = ask.result("toolu_env") {
+            return Reply::text(&format!("env: {}", result["content"])).to(ask);
         }
+        let command = "echo \"[$ANTHROPIC_BASE_URL] [$ANTHROPIC_API_KEY]\" > env.txt; echo ok";
+        Reply::tool("toolu_env", "Bash", &json!({"command": command})).to(ask)
     });
     let claude = Claude::bare("unused");
     let file = claude.home().join("gateway.yaml");
@@ -127,7 +127,7 @@ fn run_gives_the_client_a_gateway_of_its_own() {
     command.arg("run").arg("--config").arg(&file).arg("--").arg(program());
     command.args(["-p", "hi", "--output-format", "stream-json", "--verbose"]);
     command.arg("--dangerously-skip-permissions").env("HOUSE_KEY", PROVIDER_KEY);
-    let run = Run::of(finish(command));
+    let run = Run::of(&finish(command));
     run.said("env: \"ok\"");
     let env = claude.file("env.txt").expect("the command ran");
     assert!(env.starts_with("[http://127.0.0.1:"), "{env}");
@@ -154,7 +154,7 @@ fn run_passes_the_exit_code_on() {
         claude.prepare(&mut command);
         command.arg("run").arg("--config").arg(&file).arg("--").arg(program).args(args);
         command.env("ANTHROPIC_API_KEY", PROVIDER_KEY);
-        let run = Run::of(finish(command));
+        let run = Run::of(&finish(command));
         assert_eq!(run.code, Some(code), "{run:?}");
     }
 }

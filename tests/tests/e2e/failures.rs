@@ -144,6 +144,21 @@ fn r04_a_clean_end_without_message_stop_is_not_taken_for_the_whole() {
 }
 
 #[test]
+fn r05_r07_a_token_limit_is_told_and_the_client_asks_on() {
+    let upstream = anthropic(|ask| {
+        if ask.mentions("The first half") {
+            return Reply::text("and the second").to(ask);
+        }
+        Reply::text("The first half").stop("max_tokens").to(ask)
+    });
+    let gateway = Gateway::to(&upstream);
+    let run = Claude::at(gateway.url()).ask("a long story", &[]);
+    assert_eq!(run.result()["is_error"], false, "{run:?}");
+    let said = run.result()["result"].as_str().unwrap_or_default();
+    assert!(said.ends_with("and the second"), "{run:?}");
+}
+
+#[test]
 fn r06_a_stream_without_a_single_event_is_an_error_and_asked_for_again() {
     let first = AtomicUsize::new(0);
     let upstream = anthropic(move |ask| match first.fetch_add(1, Ordering::Relaxed) {

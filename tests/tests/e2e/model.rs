@@ -51,11 +51,6 @@ impl Ask {
     pub(crate) fn result(&self, id: &str) -> Option<&Value> {
         self.blocks("tool_result").into_iter().find(|block| block["tool_use_id"] == id)
     }
-
-    /// Whether this is a request of the session itself and not one of its side queries.
-    pub(crate) fn is_main(&self) -> bool {
-        self.tool("Bash").is_some() && self.recorded.header("x-claude-code-agent-id").is_none()
-    }
 }
 
 /// Whether `text` occurs in any string of `value`.

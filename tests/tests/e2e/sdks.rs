@@ -7,7 +7,7 @@ use gateway_testkit::{Script, Upstream};
 use serde_json::{Value, json};
 
 use crate::claude::finish;
-use crate::harness::{Gateway, config, PROVIDER_KEY, clients, path, scripts};
+use crate::harness::{Gateway, PROVIDER_KEY, clients, config, path, scripts};
 use crate::model::{Ask, Reply, delta_event, error, event};
 
 /// An upstream that does what the last user message says.
@@ -52,7 +52,8 @@ fn obedient() -> Arc<Upstream> {
 /// Runs all scenarios of an SDK and checks what is the same for both.
 fn check(sdk: impl Fn(&str) -> Command) -> Value {
     let upstream = obedient();
-    let models = "api_key_env_var: ANTHROPIC_API_KEY\n    models: {claude-opus-4-8: {max_tokens: 64000}}";
+    let models =
+        "api_key_env_var: ANTHROPIC_API_KEY\n    models: {claude-opus-4-8: {max_tokens: 64000}}";
     let gateway = Gateway::with(&config(&upstream, models, ""), &[]);
     let output = finish(sdk(gateway.url()));
     let stderr = String::from_utf8_lossy(&output.stderr);
