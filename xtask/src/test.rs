@@ -28,7 +28,16 @@ const STEPS: &[Step] = &[
     ("format", |_| quiet(cargo(["fmt", "--all", "--check"]))),
     ("layers", |_| crate::layers::check().map(|()| Outcome::default())),
     ("lints", |_| {
-        quiet(cargo(["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]))
+        quiet(cargo([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            KIT,
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ]))
     }),
     ("tests", |_| {
         counted(cargo([
@@ -36,6 +45,7 @@ const STEPS: &[Step] = &[
             "--workspace",
             "--exclude",
             "gateway-tests",
+            KIT,
             "--locked",
             "--no-fail-fast",
         ]))
@@ -50,6 +60,9 @@ const STEPS: &[Step] = &[
     ("clients", clients),
     ("end to end", end_to_end),
 ];
+
+/// The test kit's own tests cover its optional half too.
+const KIT: &str = "--features=gateway-testkit/tls";
 
 /// Where things are.
 #[derive(Debug)]
