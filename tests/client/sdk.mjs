@@ -43,6 +43,11 @@ const scenarios = {
   async model() {
     return (await client.models.retrieve("claude-opus-4-8")).id;
   },
+  async batches() {
+    let batches = 0;
+    for await (const _ of client.messages.batches.list()) batches += 1;
+    return batches;
+  },
   async cut() {
     return text(await client.messages.stream(ask("cut")).finalMessage());
   },

@@ -69,6 +69,10 @@ def model():
     return client.models.retrieve("claude-opus-4-8").id
 
 
+def batches():
+    return len(list(client.messages.batches.list()))
+
+
 def final(content):
     def run():
         with client.messages.stream(**ask(content)) as stream:
@@ -88,6 +92,7 @@ scenarios = {
     "count": count,
     "models": models,
     "model": model,
+    "batches": batches,
     "cut": final("cut"),
     "ends_without_stop": final("unfinished"),
     "error_event": final("error-event"),

@@ -154,6 +154,21 @@ impl Script {
         self.step(Step::Open(gate.clone()))
     }
 
+    /// The same with a pause after the first `writes` heads, bytes and chunks: opens `reached`, then waits at
+    /// `go_on`.
+    ///
+    /// # Panics
+    /// When the script has fewer.
+    pub fn pausing_after(mut self, writes: usize, reached: &Gate, go_on: &Gate) -> Self {
+        let is_write =
+            |step: &Step| matches!(step, Step::Head { .. } | Step::Bytes(_) | Step::Chunk(_));
+        let mut places = self.steps.iter().enumerate().filter(|(_, step)| is_write(step));
+        let (at, _) = places.nth(writes - 1).expect("a script with that many writes");
+        let pause = [Step::Open(reached.clone()), Step::Wait(go_on.clone())];
+        self.steps.splice(at + 1..=at, pause);
+        self
+    }
+
     /// From here on takes no byte more from the peer, so that its writes back up. Its leaving is
     /// then noticed by failing writes only.
     pub fn stop_reading(self) -> Self {

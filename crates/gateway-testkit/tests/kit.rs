@@ -129,6 +129,21 @@ async fn the_peers_leaving_is_noticed_while_the_script_waits() {
 }
 
 #[tokio::test]
+async fn a_pause_can_be_put_into_a_whole_script() {
+    let (reached, go_on) = (Gate::new(), Gate::new());
+    let script = Script::sse("abcdef", &[2, 4]).pausing_after(2, &reached, &go_on);
+    let upstream = Upstream::queue([script]);
+    let mut client = RawClient::connect(upstream.addr()).await;
+    get(&mut client).await;
+    client.head().await;
+    assert_eq!(client.next_piece().await.expect("the first piece"), "ab");
+    reached.passed().await;
+    go_on.open();
+    let rest = client.rest().await;
+    assert_eq!((&rest.bytes[..], rest.end), (&b"cdef"[..], BodyEnd::Clean));
+}
+
+#[tokio::test]
 async fn a_half_closed_peer_still_gets_its_answer() {
     let gate = Gate::new();
     let held = gate.clone();

@@ -1,7 +1,7 @@
 //! Claude Code without a person in front of it.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -82,6 +82,15 @@ impl Claude {
         self.prepare(&mut command);
         command.env("ANTHROPIC_BASE_URL", &self.base_url);
         Run::of(&finish(command))
+    }
+
+    /// Begins a headless turn and does not wait for it; nobody reads what it says.
+    pub(crate) fn start(&self, prompt: &str) -> Child {
+        let mut command = Command::new(program());
+        command.args(["-p", prompt]).stdin(Stdio::null()).stdout(Stdio::null());
+        self.prepare(&mut command);
+        command.env("ANTHROPIC_BASE_URL", &self.base_url);
+        command.stderr(Stdio::null()).spawn().expect("the client runs")
     }
 
     /// Directory and environment for a command that is, or starts, the client.

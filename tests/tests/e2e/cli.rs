@@ -2,11 +2,11 @@
 
 use std::process::Command;
 
-use gateway_testkit::Upstream;
+use gateway_testkit::{Gate, Upstream};
 use serde_json::{Value, json};
 
 use crate::claude::{Claude, Run, finish, program};
-use crate::harness::{CLIENT_KEY, Gateway, PROVIDER_KEY, binary, config};
+use crate::harness::{CLIENT_KEY, Gateway, PROVIDER_KEY, binary, block_on, config};
 use crate::model::{Ask, Reply, anthropic, error};
 
 const BY_CLIENT: &str = "auth_type: client";
@@ -63,6 +63,43 @@ fn a_refused_key_of_the_gateway_is_told_once_and_with_its_variable() {
     let told = run.result()["result"].as_str().unwrap_or_default();
     assert!(told.contains("ANTHROPIC_API_KEY") && told.contains("anthropic"), "{run:?}");
     assert_eq!(credentials(&upstream).len(), 1, "asking again would not help");
+}
+
+#[test]
+fn c08_c11_nothing_is_added_for_a_client_that_wants_no_experiments() {
+    let upstream = anthropic(|ask| Reply::text("plain").to(ask));
+    let gateway = Gateway::to(&upstream);
+    let mut claude = Claude::at(gateway.url());
+    claude.set("CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS", "1");
+    claude.ask("hi", &[]).said("plain");
+    for request in upstream.requests().iter().filter(|request| request.method == "POST") {
+        let betas = request.header_all("anthropic-beta").join(",");
+        for absent in ["context-management", "fine-grained-tool-streaming", "advanced-tool-use"] {
+            assert!(!betas.contains(absent), "{betas}");
+        }
+        assert!(betas.contains("effort-"), "{betas}");
+        assert!(Ask::new(request).body["context_management"].is_null());
+    }
+}
+
+#[test]
+fn a_running_stream_is_finished_when_the_gateway_is_told_to_end() {
+    let (reached, go_on) = (Gate::new(), Gate::new());
+    let (here, waits) = (reached.clone(), go_on.clone());
+    let upstream = anthropic(move |ask| {
+        let rest = Reply::text("to the last word").stream(ask).last_chunk();
+        // The head and the first events, then the pause.
+        rest.pausing_after(3, &here, &waits)
+    });
+    let mut gateway = Gateway::to(&upstream);
+    let claude = Claude::at(gateway.url());
+    let asking = std::thread::spawn(move || claude.ask("hi", &[]));
+    block_on(reached.passed());
+    gateway.terminate();
+    // New callers are turned away by then, or soon; the one in mid-stream is not.
+    go_on.open();
+    asking.join().expect("the client's run").said("to the last word");
+    assert_eq!(gateway.exit_code(), Some(0));
 }
 
 #[test]
@@ -179,6 +216,7 @@ fn the_demo_has_the_real_client_run_a_tool() {
         content.is_some_and(|blocks| blocks.iter().any(|block| block["type"] == "tool_result"))
     });
     assert!(calls.count() >= 1, "a tool was run: {run:?}");
+    assert_eq!(claude.file("demo.txt").as_deref(), Some("from-the-demo\n"));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use gateway_testkit::{Gate, RawClient, Recorded, Script, Upstream, request};
 use serde_json::json;
 
 use crate::claude::Claude;
-use crate::harness::{CLIENT_KEY, Gateway};
+use crate::harness::{CLIENT_KEY, Gateway, block_on};
 use crate::model::{Ask, Reply, anthropic, delta_event, error, event};
 
 fn posts(upstream: &Upstream) -> Vec<std::sync::Arc<Recorded>> {
@@ -171,6 +171,23 @@ fn r06_a_stream_without_a_single_event_is_an_error_and_asked_for_again() {
     assert!(run.count("system", "api_retry") >= 1, "a plain error, not an empty answer: {run:?}");
 }
 
+#[test]
+fn a_client_that_is_killed_frees_the_upstream() {
+    let reached = Gate::new();
+    let here = reached.clone();
+    let upstream = anthropic(move |ask| {
+        Reply::text("never whole").stream(ask).pausing_after(3, &here, &Gate::new())
+    });
+    let gateway = Gateway::to(&upstream);
+    let claude = Claude::at(gateway.url());
+    let mut running = claude.start("hi");
+    block_on(reached.passed());
+    running.kill().expect("it runs");
+    let index = posts(&upstream)[0].index;
+    block_on(upstream.left(index));
+    running.wait().expect("a child can be waited for");
+}
+
 /// Sixty seconds without a byte from upstream. Six pings, ten seconds apart, are the measure of it: when
 /// a bare client has seen them the upstream may go on. The real client waits beside it.
 #[test]
@@ -200,8 +217,7 @@ fn r08_r10_a_minute_of_silence_is_bridged_by_pings() {
     let claude = Claude::at(gateway.url());
     let asking = std::thread::spawn(move || claude.ask("take your time", &[]));
     let addr = gateway.url().trim_start_matches("http://").parse().expect("an address");
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(async {
+    block_on(async {
         held.passed().await; // the real client is in the silence
         let mut bare = RawClient::connect(addr).await;
         let body = json!({"model": "claude-opus-5-5", "max_tokens": 9, "stream": true,

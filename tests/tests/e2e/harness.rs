@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use gateway_testkit::Upstream;
@@ -18,11 +19,14 @@ pub(crate) const CLIENT_KEY: &str = "what-the-client-has";
 /// How long any one thing may take, far beyond what it does.
 pub(crate) const LONG: Duration = Duration::from_secs(150);
 
-/// A running gateway; dropping it ends the process.
+/// A running gateway that logs all it can. Dropping it ends the process and looks through its log: a
+/// credential in there fails the test, and a test that failed shows it.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     url: String,
     child: Child,
+    log: Arc<Mutex<String>>,
+    readers: Vec<JoinHandle<()>>,
     _dir: TempDir,
 }
 
@@ -60,25 +64,41 @@ impl Gateway {
         &self.url
     }
 
+    /// All it said so far, on both outputs.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks it to end, as a service manager does.
+    pub(crate) fn terminate(&self) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args(["-TERM", &id]).status();
+        assert!(told.expect("kill runs").success());
+    }
+
+    /// Waits for the end of the process.
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().expect("a child can be waited for").code()
+    }
+
     fn spawn(mut command: Command, dir: TempDir) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null());
         let mut child = command.spawn().expect("the gateway's binary runs");
+        let log = Arc::new(Mutex::new(String::new()));
         let (send, lines) = mpsc::channel();
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        read_lines(out.expect("piped"), send.clone());
-        read_lines(err.expect("piped"), send);
-        let mut said = String::new();
+        let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+        let readers = vec![read_lines(out, &log, send.clone()), read_lines(err, &log, send)];
         let url = loop {
             let line = lines.recv_timeout(Duration::from_secs(30));
             let Ok(line) = line else {
+                let said = log.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 panic!("the gateway did not say where it listens; it said:\n{said}");
             };
             if let Some(url) = url_in(&line) {
                 break url;
             }
-            said.extend([&line, "\n"]);
         };
-        Self { url, child, _dir: dir }
+        Self { url, child, log, readers, _dir: dir }
     }
 }
 
@@ -86,7 +106,23 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        let log = self.log();
+        if std::thread::panicking() {
+            show(&log);
+            return;
+        }
+        for secret in [PROVIDER_KEY, CLIENT_KEY] {
+            assert!(!log.contains(secret), "a credential in the log:\n{log}");
+        }
     }
+}
+
+#[expect(clippy::print_stderr, reason = "what a failed test leaves to the reader")]
+fn show(log: &str) {
+    eprintln!("the gateway's log:\n{log}");
 }
 
 /// A configuration with one provider: `upstream`, `key` (a line of the provider) and `more` (lines
@@ -102,6 +138,7 @@ pub(crate) fn config(upstream: &Upstream, key: &str, more: &str) -> String {
 pub(crate) fn command(home: &Path) -> Command {
     let mut command = Command::new(binary());
     command.env_clear().env("HOME", home).env("PATH", path()).current_dir(home);
+    command.env("GATEWAY_LOG_LEVEL", "trace");
     command
 }
 
@@ -130,6 +167,12 @@ pub(crate) fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("client")
 }
 
+/// Runs what the test kit lets one await.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(future)
+}
+
 pub(crate) fn path() -> String {
     std::env::var("PATH").expect("a PATH")
 }
@@ -140,13 +183,19 @@ fn target() -> PathBuf {
     me.ancestors().nth(3).expect("three levels below the target directory").to_owned()
 }
 
-/// Passes lines on; nobody listening is no reason to stop reading, or the child would block.
-fn read_lines(pipe: impl Read + Send + 'static, to: mpsc::Sender<String>) {
+/// Keeps the lines and passes them on. Nobody listening is no reason to stop: the child would block.
+fn read_lines(
+    pipe: impl Read + Send + 'static,
+    log: &Arc<Mutex<String>>,
+    to: mpsc::Sender<String>,
+) -> JoinHandle<()> {
+    let log = Arc::clone(log);
     std::thread::spawn(move || {
         for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            log.lock().unwrap_or_else(PoisonError::into_inner).extend([line.as_str(), "\n"]);
             let _ = to.send(line);
         }
-    });
+    })
 }
 
 fn url_in(line: &str) -> Option<String> {

@@ -25,7 +25,7 @@ fn check_heads(upstream: &gateway_testkit::Upstream) {
 }
 
 #[test]
-fn c01_c02_c03_c04_c05_c06_plain_answer() {
+fn c01_c02_c03_c04_c05_c06_r24_r32_r33_r40_plain_answer() {
     let upstream = anthropic(|ask| Reply::text("Four, as ever – „vier“.").to(ask));
     let gateway = Gateway::to(&upstream);
     let claude = Claude::at(gateway.url());
@@ -33,12 +33,21 @@ fn c01_c02_c03_c04_c05_c06_plain_answer() {
     run.said("Four, as ever – „vier“.");
     assert_eq!(run.result()["usage"]["output_tokens"], 17, "{run:?}");
     check_heads(&upstream);
+    assert_eq!(run.result()["usage"]["cache_read_input_tokens"], 7, "{run:?}");
     let ask = Ask::new(&upstream.requests().into_iter().find(|r| r.method == "POST").expect("one"));
     assert!(ask.streams() && ask.last_user_says("what is two and two"));
+    assert!(ask.messages().iter().any(|message| message["role"] == "system"), "as it was sent");
+    // The client's probe is answered by the gateway itself and is nothing to complain about.
+    assert!(upstream.requests().iter().all(|request| request.method == "POST"));
+    assert!(
+        !gateway.log().contains("ERROR") && !gateway.log().contains("WARN"),
+        "{}",
+        gateway.log()
+    );
 }
 
 #[test]
-fn c07_c08_the_billing_line_and_the_pairs_of_body_and_beta_go_up_as_they_are() {
+fn c07_c08_r34_r35_the_billing_line_and_the_pairs_of_body_and_beta_go_up_as_they_are() {
     let upstream = anthropic(|ask| Reply::text("ok").to(ask));
     let gateway = Gateway::to(&upstream);
     Claude::at(gateway.url()).ask("hi", &[]).said("ok");
