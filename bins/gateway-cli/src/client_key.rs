@@ -19,7 +19,9 @@ pub(crate) fn read(state_dir: &Path) -> Result<Option<SecretString>> {
     match fs::read_to_string(&path) {
         Ok(text) if !text.trim().is_empty() => Ok(Some(text.trim().to_owned().into())),
         Ok(_) => Ok(None),
-        Err(err) if err.kind() == ErrorKind::NotFound => Ok(None),
+        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
         Err(err) => Err(err).with_context(|| format!("{} can't be read", path.display())),
     }
 }

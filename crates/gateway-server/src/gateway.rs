@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::listener::{self, Phase};
 use crate::log::{Log, LogSettings};
-use crate::runtime::{CompileError, Extras, Runtime, Worker};
+use crate::runtime::{CompileError, Extras, Pace, Runtime, Worker};
 use crate::stats::{ProviderSummary, Summary};
 use crate::tls::{self, TlsError};
 
@@ -28,6 +28,8 @@ pub struct Options {
     pub no_auth: bool,
     /// Idle connections kept per upstream, all workers together; 0 keeps none.
     pub pool_size: usize,
+    /// When a silent stream gets a sign of life.
+    pub pace: Pace,
     /// The log.
     pub log: LogSettings,
     /// Worker threads; the number of cores this process may use without one.
@@ -41,6 +43,7 @@ impl Default for Options {
             passthrough: false,
             no_auth: false,
             pool_size: 10,
+            pace: Pace::default(),
             log: LogSettings::default(),
             workers: None,
         }
@@ -115,6 +118,7 @@ impl Gateway {
             anthropic_version: version,
             passthrough: options.passthrough,
             open: options.no_auth,
+            pace: options.pace,
         };
         let acceptor = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
         let names: Arc<[String]> = config.providers.iter().map(|p| p.name.clone()).collect();

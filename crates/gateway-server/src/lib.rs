@@ -40,6 +40,6 @@ mod tls;
 
 pub use gateway::{Gateway, Options, StartError};
 pub use log::{Log, LogFormat, LogSettings};
-pub use runtime::CompileError;
+pub use runtime::{CompileError, Pace};
 pub use stats::{ProviderSummary, Summary};
 pub use tls::TlsError;

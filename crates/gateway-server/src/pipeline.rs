@@ -27,7 +27,7 @@ use crate::exchange::{Exchange, Open, Outcome};
 use crate::intake;
 use crate::raw::RawBody;
 use crate::reply::{self, ReplyBody};
-use crate::runtime::{COMMIT_AFTER, Provider, Worker};
+use crate::runtime::{Provider, Worker};
 use crate::stream::{Pending, StreamBody};
 
 const SESSION: HeaderName = HeaderName::from_static("x-claude-code-session-id");
@@ -206,7 +206,7 @@ async fn messages(
     }
     drop(held.bytes);
     let mut pending: Pending = Box::pin(attempt::open_stream(worker.clone(), ask));
-    match timeout(COMMIT_AFTER, &mut pending).await {
+    match timeout(runtime.pace.commit_after, &mut pending).await {
         Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), index)),
         Ok(Err(refusal)) => refused(refusal, record, provider),
         Err(_) => Ok(Answer::Committed(pending, index)),

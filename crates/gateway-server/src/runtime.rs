@@ -19,12 +19,6 @@ use crate::exchange::Ids;
 use crate::log::Log;
 use crate::stats::Stats;
 
-/// Seconds of silence towards the caller before a `ping` event.
-pub(crate) const KEEPALIVE_PING: Duration = Duration::from_secs(10);
-
-/// A stream whose upstream has sent no event for this long gets its 200 and pings.
-pub(crate) const COMMIT_AFTER: Duration = Duration::from_secs(100);
-
 /// The configuration can't be run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -138,6 +132,7 @@ pub(crate) struct Runtime {
     /// `anthropic-version` for callers that send none.
     pub(crate) anthropic_version: HeaderValue,
     pub(crate) passthrough: bool,
+    pub(crate) pace: Pace,
     pub(crate) draining: AtomicBool,
     buffered: AtomicU64,
 }
@@ -148,6 +143,22 @@ pub(crate) struct Extras {
     pub(crate) anthropic_version: HeaderValue,
     pub(crate) passthrough: bool,
     pub(crate) open: bool,
+    pub(crate) pace: Pace,
+}
+
+/// When a silent stream gets a sign of life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// Silence towards the caller before a `ping` event (R8).
+    pub keepalive_ping: Duration,
+    /// A stream whose upstream has sent no event for this long gets its 200 and pings.
+    pub commit_after: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { keepalive_ping: Duration::from_secs(10), commit_after: Duration::from_secs(100) }
+    }
 }
 
 impl Runtime {
@@ -174,6 +185,7 @@ impl Runtime {
             ids: Ids::new(),
             anthropic_version: extras.anthropic_version,
             passthrough: extras.passthrough,
+            pace: extras.pace,
             draining: AtomicBool::new(false),
             buffered: AtomicU64::new(0),
             config,

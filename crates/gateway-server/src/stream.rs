@@ -15,7 +15,6 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::attempt::{Opened, Refusal, UpBody};
 use crate::exchange::{Open, Outcome};
 use crate::reply::{Aborted, fault_of};
-use crate::runtime::KEEPALIVE_PING;
 
 /// After its terminal event an upstream may take this long to end its body; the caller has all it
 /// needs, and a connection that stays open must not keep it waiting.
@@ -34,6 +33,7 @@ pub(crate) struct StreamBody {
     last_sent: Instant,
     last_heard: Instant,
     idle: Duration,
+    ping: Duration,
     provider: String,
     open: Option<Open>,
 }
@@ -87,13 +87,15 @@ impl StreamBody {
 
     fn new(state: State, idle: Duration, provider: &str, open: Open) -> Self {
         let now = Instant::now();
+        let ping = open.runtime().pace.keepalive_ping;
         Self {
             state,
             ready: VecDeque::new(),
-            timer: Box::pin(sleep_until(now + KEEPALIVE_PING.min(idle))),
+            timer: Box::pin(sleep_until(now + ping.min(idle))),
             last_sent: now,
             last_heard: now,
             idle,
+            ping,
             provider: provider.to_owned(),
             open: Some(open),
         }
@@ -152,7 +154,7 @@ impl StreamBody {
         loop {
             std::task::ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
-            let mut next = self.last_sent + KEEPALIVE_PING;
+            let mut next = self.last_sent + self.ping;
             if let State::Flowing(flow) = &self.state {
                 let phase = flow.relay.phase();
                 let limit = if phase == Phase::Ended { END_GRACE } else { self.idle };
@@ -164,13 +166,13 @@ impl StreamBody {
                 }
                 if phase == Phase::Ended || !flow.relay.at_boundary() {
                     // No ping inside a frame; look again later.
-                    next = next.max(now + KEEPALIVE_PING / 10);
+                    next = next.max(now + self.ping / 10);
                 }
                 next = next.min(silent);
             }
             if now >= next {
                 self.ready.push_back(Bytes::from_static(PING));
-                next = now + KEEPALIVE_PING;
+                next = now + self.ping;
                 self.timer.as_mut().reset(next);
                 return Poll::Ready(());
             }

@@ -8,20 +8,20 @@ use gateway_testkit::{RawClient, Upstream, request};
 use tempfile::TempDir;
 
 /// The key planted as the gateway's own credential in every test.
-pub const UPSTREAM_KEY: &str = "sk-ant-planted-upstream-key-0123456789";
+pub(crate) const UPSTREAM_KEY: &str = "sk-ant-planted-upstream-key-0123456789";
 
-pub struct Running {
-    pub gateway: Gateway,
+pub(crate) struct Running {
+    pub(crate) gateway: Gateway,
     dir: TempDir,
 }
 
 impl Running {
-    pub async fn client(&self) -> RawClient {
+    pub(crate) async fn client(&self) -> RawClient {
         RawClient::connect(self.gateway.addr()).await
     }
 
     /// Stops the gateway and returns all that it logged.
-    pub fn stop(self) -> String {
+    pub(crate) fn stop(self) -> String {
         let Self { gateway, dir } = self;
         gateway.stop_now();
         std::fs::read_to_string(dir.path().join("log")).unwrap_or_default()
@@ -29,18 +29,22 @@ impl Running {
 }
 
 /// A gateway before one upstream, with the planted key.
-pub fn before(upstream: &Upstream) -> Running {
+pub(crate) fn before(upstream: &Upstream) -> Running {
     with(upstream, "", |_| {})
 }
 
 /// The same with more YAML and other options. `%UP%` in the YAML is the upstream's URL.
-pub fn with(upstream: &Upstream, more: &str, change: impl FnOnce(&mut Options)) -> Running {
+pub(crate) fn with(upstream: &Upstream, more: &str, change: impl FnOnce(&mut Options)) -> Running {
     let provider = "providers:\n  anthropic:\n    api_base: %UP%\n";
     custom(&format!("{provider}{more}").replace("%UP%", &upstream.url()), &[], change)
 }
 
 /// A gateway from a whole file.
-pub fn custom(yaml: &str, env: &[(&str, &str)], change: impl FnOnce(&mut Options)) -> Running {
+pub(crate) fn custom(
+    yaml: &str,
+    env: &[(&str, &str)],
+    change: impl FnOnce(&mut Options),
+) -> Running {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let file = dir.path().join("gateway.yaml");
     std::fs::write(&file, yaml).expect("written");
@@ -67,7 +71,7 @@ pub fn custom(yaml: &str, env: &[(&str, &str)], change: impl FnOnce(&mut Options
 }
 
 /// A Messages request.
-pub fn messages(body: &str) -> Vec<u8> {
+pub(crate) fn messages(body: &str) -> Vec<u8> {
     request(
         "POST",
         "/v1/messages?beta=true",
@@ -76,11 +80,11 @@ pub fn messages(body: &str) -> Vec<u8> {
     )
 }
 
-pub const UNARY: &str = r#"{"model":"claude-opus-5-5","max_tokens":9,"messages":[]}"#;
-pub const STREAM: &str =
+pub(crate) const UNARY: &str = r#"{"model":"claude-opus-5-5","max_tokens":9,"messages":[]}"#;
+pub(crate) const STREAM: &str =
     r#"{"model":"claude-opus-5-5","max_tokens":9,"messages":[],"stream":true}"#;
 
 /// Open descriptors of this process.
-pub fn descriptors() -> usize {
+pub(crate) fn descriptors() -> usize {
     std::fs::read_dir(Path::new("/proc/self/fd")).map_or(0, Iterator::count)
 }
