@@ -1,4 +1,11 @@
 //! The server against scripted upstreams, on real sockets.
 
+mod access;
+mod callers;
+mod endpoints;
+mod endurance;
+mod faults;
 mod relay;
+mod silence;
 mod support;
+mod wire;
