@@ -211,6 +211,8 @@ fn newline(text: &str) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// Sets `env.A`, checks the text, and that removing brings the original back.
@@ -276,5 +278,51 @@ mod tests {
     fn what_is_no_object_is_refused() {
         assert!(check("[]").is_err() && check("{,}").is_err() && check(" \n").is_ok());
         assert!(set("{\"env\": []}", "env", "A", "1").is_err());
+    }
+
+    fn any_object() -> impl Strategy<Value = serde_json::Value> {
+        let text = "[ -~é\\n]{0,6}";
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<i32>().prop_map(Into::into),
+            text.prop_map(Into::into)
+        ];
+        let value = leaf.prop_recursive(3, 16, 3, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Into::into),
+                prop::collection::btree_map(text, inner, 0..3)
+                    .prop_map(|m| serde_json::Value::Object(m.into_iter().collect())),
+            ]
+        });
+        let env = prop::option::of(prop::collection::btree_map("[A-C]", text, 0..3));
+        (prop::collection::btree_map("[a-z\"]{1,3}", value, 0..3), env).prop_map(|(map, env)| {
+            let mut map: serde_json::Map<_, _> = map.into_iter().collect();
+            map.remove("env");
+            if let Some(env) = env {
+                map.insert("env".to_owned(), serde_json::json!(env));
+            }
+            serde_json::Value::Object(map)
+        })
+    }
+
+    proptest! {
+        /// Whatever the layout: only that one member changes, and taking it away again changes nothing else.
+        #[test]
+        fn an_edit_means_what_it_says(before in any_object(), pretty in any::<bool>()) {
+            let text = if pretty { format!("{before:#}") } else { before.to_string() };
+            let edited = set(&text, "env", "A", "\"new\"").expect("an object");
+            let mut wanted = before.clone();
+            wanted["env"]["A"] = "new".into();
+            let read: serde_json::Value = serde_json::from_str(&edited).expect("valid JSON");
+            prop_assert_eq!(read, wanted.clone(), "{}", edited);
+
+            let gone = remove(&edited, "env", "A").expect("an object");
+            let read: serde_json::Value = serde_json::from_str(&gone).expect("valid JSON");
+            wanted["env"].as_object_mut().expect("an object").remove("A");
+            prop_assert_eq!(read, wanted, "{}", gone);
+            if before.get("env").is_some_and(|env| env.get("A").is_none() && env.as_object().is_some_and(|e| !e.is_empty())) {
+                prop_assert_eq!(gone, text, "not a byte else");
+            }
+        }
     }
 }

@@ -192,4 +192,15 @@ mod tests {
         }
         assert!(KINDS.iter().all(|k| !LATER_KINDS.contains(k)));
     }
+
+    #[test]
+    fn every_key_is_documented() {
+        let page = include_str!("../../../docs/configuration.md");
+        for keys in [&TOP, &SERVER, &TLS, &PROVIDER, &TIMEOUTS, &MODEL, &ROUTE] {
+            for key in keys.known {
+                let written = [format!("`{key}`"), format!(".{key}`"), format!("`{key}.")];
+                assert!(written.iter().any(|w| page.contains(w)), "{key} is not documented");
+            }
+        }
+    }
 }
