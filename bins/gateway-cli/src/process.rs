@@ -11,15 +11,20 @@ use crate::cli::Globals;
 
 /// The sources of the configuration, with the global options applied.
 pub(crate) fn sources(globals: &Globals) -> Result<Sources> {
-    let env: BTreeMap<String, String> = env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let env = environment();
     let cwd = env::current_dir().context("the working directory can't be found")?;
     let mut sources = Sources::empty(cwd);
     sources.config_home = directory(&env, "XDG_CONFIG_HOME", ".config");
     sources.env = env;
     globals.apply(&mut sources.overrides);
     Ok(sources)
+}
+
+/// The variables that are text; others can't be meant for the gateway (and `vars` would panic on them).
+pub(crate) fn environment() -> BTreeMap<String, String> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 /// Where the gateway keeps what it must remember; not made yet.

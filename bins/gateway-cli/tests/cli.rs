@@ -412,6 +412,36 @@ fn connect_without_settings_makes_them_and_disconnect_takes_them_away() {
 }
 
 #[test]
+fn connect_writes_the_key_that_the_gateway_made() {
+    let home = Home::with("providers: {demo: {}}\nserver: {host: 0.0.0.0}\n");
+    home.run(&["key", "show"]).refused(1, &["no key was made yet"]);
+    home.write(".local/state/claude-code-model-gateway/client-key", "gw-made\n");
+    assert_eq!(home.run(&["key", "show"]).ok(), "gw-made\n");
+    home.run(&["connect", "claude"]).ok();
+    let settings = json(&home.read(SETTINGS));
+    assert_eq!(settings["env"]["ANTHROPIC_BASE_URL"], URL);
+    assert_eq!(settings["env"]["ANTHROPIC_AUTH_TOKEN"], "gw-made");
+}
+
+#[cfg(unix)]
+#[test]
+fn variables_that_are_no_text_do_no_harm() {
+    use std::os::unix::ffi::OsStrExt;
+    let home = Home::new();
+    for arguments in [&["config", "show"][..], &["key", "show"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_claude-code-model-gateway"))
+            .args(arguments)
+            .env_clear()
+            .env("HOME", home.0.path())
+            .env("ODD", std::ffi::OsStr::from_bytes(b"\xff"))
+            .current_dir(home.0.path())
+            .output()
+            .expect("the binary runs");
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+    }
+}
+
+#[test]
 fn disconnect_keeps_what_was_edited_meanwhile() {
     let home = Home::new();
     home.write(SETTINGS, "{\n  \"env\": {\n    \"ANTHROPIC_BASE_URL\": \"https://mine\"\n  }\n}\n");

@@ -77,7 +77,7 @@ impl SourceFile {
 }
 
 /// Masks what looks like a credential in text that may not even be YAML: values of keys that speak of
-/// secrets, and words of the shape `sk-…`. A `${VAR}` stays readable. Byte lengths are kept.
+/// secrets, and words of the shape `sk-…` or `gw-…`. A `${VAR}` stays readable. Byte lengths are kept.
 fn mask(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.split_inclusive('\n') {
@@ -126,6 +126,6 @@ fn stars(part: &str) -> String {
         .collect()
 }
 
-const SHAPES: [&str; 2] = ["sk-", "gwk-"];
+const SHAPES: [&str; 2] = ["sk-", "gw-"];
 const SECRET_KEYS: [&str; 8] =
     ["api_key", "api-key", "apikey", "authorization", "token", "secret", "password", "cookie"];

@@ -9,16 +9,20 @@ use serde_json::json;
 
 use crate::cli::{ConnectClient, Format, Globals};
 use crate::connect::{self as claude, Done};
-use crate::{output, process};
+use crate::{client_key, output, process};
 
 pub(crate) fn connect(client: ConnectClient, globals: &Globals) -> Result<ExitCode> {
     let ConnectClient::Claude { url } = client;
     let sources = process::sources(globals)?;
     let (url, token) = if let Some(url) = url {
-        (own_url(&url)?, client_key(&sources))
+        (own_url(&url)?, given_key(&sources))
     } else {
         let loaded = super::load(globals, |_| {})?;
-        let token = loaded.config.client_keys.first().cloned();
+        let mut token = loaded.config.client_keys.first().cloned();
+        if token.is_none() && !loaded.config.server.is_loopback() {
+            // The gateway made one at its first start; before that there is none to write.
+            token = client_key::read(&process::state_dir(&sources.env)?)?;
+        }
         (listening_at(&loaded)?, token)
     };
     let mut values = vec![("ANTHROPIC_BASE_URL".to_owned(), url.clone())];
@@ -97,7 +101,7 @@ fn own_url(url: &str) -> Result<String> {
     Ok(url.strip_suffix("/v1").unwrap_or(url).to_owned())
 }
 
-fn client_key(sources: &Sources) -> Option<SecretString> {
+fn given_key(sources: &Sources) -> Option<SecretString> {
     let key = sources.env.get("GATEWAY_API_KEY").map(|k| k.trim()).filter(|k| !k.is_empty())?;
     Some(SecretString::from(key.to_owned()))
 }

@@ -56,7 +56,7 @@ pub(crate) fn options(serve: &ServeArgs, no_auth: bool, level: Option<LogLevel>)
 /// A key for callers where others can reach the gateway. A terminal shows it; anything else, which
 /// may be kept, names only where it is.
 fn make_key(config: &mut Config) -> Result<Vec<String>> {
-    let state = process::state_dir(&std::env::vars().collect())?;
+    let state = process::state_dir(&process::environment())?;
     let key = client_key::read_or_make(&state)?;
     let lines = if std::io::stdout().is_terminal() {
         vec![format!("callers need this key: {}", key.expose_secret())]

@@ -10,7 +10,7 @@ use crate::{client_key, output, process};
 
 pub(crate) fn run(command: &KeyCommand) -> Result<ExitCode> {
     let KeyCommand::Show = command;
-    let state = process::state_dir(&std::env::vars().collect())?;
+    let state = process::state_dir(&process::environment())?;
     if let Some(key) = client_key::read(&state)? {
         output::print(key.expose_secret());
         return Ok(ExitCode::SUCCESS);
