@@ -30,6 +30,7 @@ async fn a_caller_that_leaves_cancels_the_upstream() {
         client.send(&messages(body)).await;
         upstream.request(index).await;
         if body == STREAM {
+            client.head().await;
             client.until("message_start").await;
         }
         leave(client);
@@ -46,6 +47,7 @@ async fn a_caller_that_half_closes_has_left() {
     let running = before(&upstream);
     let mut client = running.client().await;
     client.send(&messages(STREAM)).await;
+    client.head().await;
     client.until("message_start").await;
     client.half_close().await;
     upstream.left(0).await;
@@ -59,7 +61,9 @@ async fn half_a_request_reaches_no_upstream() {
         let mut client = running.client().await;
         client.send(&messages(UNARY)[..cut]).await;
         client.half_close().await;
-        let _ = client.hung_up().await;
+        if let Some(head) = client.try_head().await {
+            assert_eq!(head.status, 400);
+        }
     }
     assert!(upstream.requests().is_empty());
 }

@@ -82,7 +82,7 @@ async fn status_and_ready_tell_what_happened() {
     let upstream =
         Upstream::start(|_| Script::json(200, r#"{"usage":{"input_tokens":5,"output_tokens":6}}"#));
     let yaml = format!(
-        "providers:\n  anthropic:\n    api_base: {}\n  spare:\n    kind: anthropic\n    api_base: http://127.0.0.1:9\n    api_key_env_var: NOT_SET\n",
+        "default_provider: anthropic\nproviders:\n  anthropic:\n    api_base: {}\n  spare:\n    kind: anthropic\n    api_base: http://127.0.0.1:9\n    api_key_env_var: NOT_SET\n",
         upstream.url()
     );
     let running = custom(&yaml, &[], |_| {});

@@ -111,6 +111,7 @@ async fn a_refusal_after_the_200_is_an_error_event() {
     let running = with(&upstream, "", |options| options.pace = fast());
     let mut client = running.client().await;
     client.send(&messages(STREAM)).await;
+    assert_eq!(client.head().await.status, 200);
     client.until(PING).await;
     go_on.open();
     let rest = client.rest().await;
