@@ -374,8 +374,14 @@ async fn refused(
     {
         let variable = provider.key_variable.as_deref().unwrap_or("its key");
         let said = match &shape {
-            fault::Shape::Anthropic { message, .. } => format!(" ({message})"),
-            fault::Shape::Foreign => String::new(),
+            // Claude Code replaces every message with this word in it by a text about the user's
+            // own key, and so would hide what has to be done.
+            fault::Shape::Anthropic { message, .. }
+                if !message.to_ascii_lowercase().contains("x-api-key") =>
+            {
+                format!(" ({message})")
+            }
+            _ => String::new(),
         };
         let text = format!(
             "{} refused the gateway's own credential{said}; check {variable}",
