@@ -111,16 +111,14 @@ async fn answer(
             Ok(Answer::Own(status, body))
         }
         Path::Status => Ok(Answer::Own(StatusCode::OK, endpoints::status(runtime))),
-        Path::Models if !runtime.passthrough => endpoints::models(runtime, head.uri.query())
+        Path::Models => endpoints::models(runtime, head.uri.query())
             .map(|body| Answer::Own(StatusCode::OK, body)),
-        Path::Model(id) if !runtime.passthrough => {
+        Path::Model(id) => {
             endpoints::model(runtime, id).map(|body| Answer::Own(StatusCode::OK, body))
         }
         Path::Messages => messages(worker, record, head, body, Endpoint::Messages).await,
         Path::CountTokens => messages(worker, record, head, body, Endpoint::CountTokens).await,
-        Path::OtherV1 | Path::Models | Path::Model(_) if runtime.passthrough => {
-            pass_through(worker, record, head, body).await
-        }
+        Path::OtherV1 if runtime.passthrough => pass_through(worker, record, head, body).await,
         _ => Err(ApiError::new(
             ErrorKind::NotFound,
             format!("this gateway has no {} {}", head.method, head.uri.path()),
