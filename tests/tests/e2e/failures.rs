@@ -7,7 +7,7 @@ use gateway_testkit::{Gate, RawClient, Recorded, Script, Upstream, request};
 use serde_json::json;
 
 use crate::claude::Claude;
-use crate::harness::{CLIENT_KEY, Gateway, block_on};
+use crate::harness::{CLIENT_KEY, Gateway, block_on, config};
 use crate::model::{Ask, Reply, anthropic, delta_event, error, event};
 
 fn posts(upstream: &Upstream) -> Vec<std::sync::Arc<Recorded>> {
@@ -15,7 +15,7 @@ fn posts(upstream: &Upstream) -> Vec<std::sync::Arc<Recorded>> {
 }
 
 #[test]
-fn c09_r36_a_rate_limit_with_retry_after_is_waited_for() {
+fn c09_r36_r37_a_rate_limit_with_retry_after_is_waited_for() {
     let first = AtomicUsize::new(0);
     let upstream = anthropic(move |ask| {
         if first.fetch_add(1, Ordering::Relaxed) == 0 {
@@ -172,6 +172,22 @@ fn r06_a_stream_without_a_single_event_is_an_error_and_asked_for_again() {
 }
 
 #[test]
+fn r09_an_upstream_that_is_dead_but_open_is_given_up_in_mid_stream() {
+    let first = AtomicUsize::new(0);
+    let upstream = anthropic(move |ask| match first.fetch_add(1, Ordering::Relaxed) {
+        0 => half_a_call(ask).hang(),
+        _ => Reply::text("from a living one").to(ask),
+    });
+    let provider = "api_key_env_var: ANTHROPIC_API_KEY\n    timeouts: {idle: 1}";
+    let gateway = Gateway::with(&config(&upstream, provider, ""), &[]);
+    let claude = Claude::at(gateway.url());
+    claude.ask("go", &[]).said("from a living one");
+    assert_eq!(claude.file("half.txt"), None, "half a tool call was run");
+    // The dead connection is not kept.
+    block_on(upstream.left(posts(&upstream)[0].index));
+}
+
+#[test]
 fn a_client_that_is_killed_frees_the_upstream() {
     let reached = Gate::new();
     let here = reached.clone();
@@ -191,7 +207,7 @@ fn a_client_that_is_killed_frees_the_upstream() {
 /// Sixty seconds without a byte from upstream. Six pings, ten seconds apart, are the measure of it: when
 /// a bare client has seen them the upstream may go on. The real client waits beside it.
 #[test]
-fn r08_r10_a_minute_of_silence_is_bridged_by_pings() {
+fn c04_r08_r10_a_minute_of_silence_is_bridged_by_pings() {
     let (gate, held) = (Gate::new(), Gate::new());
     let opened = gate.clone();
     let waiting = held.clone();

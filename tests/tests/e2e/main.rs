@@ -8,6 +8,7 @@ mod claude;
 mod harness;
 mod model;
 
+mod bytes;
 mod cli;
 mod failures;
 mod sdks;
