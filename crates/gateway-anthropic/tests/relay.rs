@@ -46,11 +46,8 @@ fn r02_r04_every_recorded_stream_is_relayed_byte_for_byte_wherever_it_is_cut() {
         assert_eq!(whole.1 == Phase::Ended, !name.contains("cut"), "{name}");
         for cut in 0..stream.len() {
             assert_eq!(relayed(&stream, &[cut], None), whole, "{name} cut at {cut}");
-            assert_eq!(
-                relayed(&stream, &[cut, cut + 1, cut + 3], None).0,
-                stream,
-                "{name} at {cut}"
-            );
+            let thrice = [cut, cut + 1, cut + 3].map(|at| at.min(stream.len()));
+            assert_eq!(relayed(&stream, &thrice, None).0, stream, "{name} at {cut}");
         }
         let each: Vec<usize> = (1..stream.len()).collect();
         assert_eq!(relayed(&stream, &each, None), whole, "{name} byte by byte");
