@@ -22,7 +22,7 @@ use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 
 use crate::demo::{self, DemoBody};
-use crate::runtime::{Provider, Reserved, UpstreamAuth, Worker};
+use crate::runtime::{Provider, Reserved, UpstreamAuth, Worker, X_GATEWAY_HOP};
 
 /// Largest unary reply that is taken. The largest answers of today's models are below 1 MB.
 const MAX_UNARY_BYTES: usize = 64 << 20;
@@ -152,7 +152,13 @@ pub(crate) fn outgoing_headers(worker: &Worker, provider: &Provider, headers: &m
             .collect(),
         _ => Vec::new(),
     };
+    let hops: Vec<_> = headers.get_all(X_GATEWAY_HOP).iter().cloned().collect();
     policy::towards_upstream(headers);
+    if provider.may_loop {
+        for hop in hops.into_iter().chain([worker.runtime.instance.clone()]) {
+            headers.append(X_GATEWAY_HOP, hop);
+        }
+    }
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if !headers.contains_key(ANTHROPIC_VERSION) {
         headers.insert(ANTHROPIC_VERSION, worker.runtime.anthropic_version.clone());

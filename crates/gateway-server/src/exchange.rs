@@ -145,6 +145,11 @@ impl Ids {
         Self { prefix: u64::from_le_bytes(seed), next: AtomicU64::new(1) }
     }
 
+    /// What this process is called among gateways.
+    pub(crate) fn instance(&self) -> String {
+        format!("{:016x}", self.prefix)
+    }
+
     pub(crate) fn next(&self) -> String {
         let count = self.next.fetch_add(1, Ordering::Relaxed);
         format!("req_{:016x}{count:06x}", self.prefix)

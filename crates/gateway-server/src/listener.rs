@@ -122,8 +122,7 @@ pub(crate) async fn work(
         };
         let Some(socket) = socket else { break };
         let Ok(socket) = TcpStream::from_std(socket) else { continue };
-        // A lone event must not wait for the peer's delayed acknowledgement.
-        let _ = socket.set_nodelay(true);
+        tune(&socket);
         let ticket = connections.ticket();
         let connection = connection(worker.clone(), tls.clone(), socket, phase.clone());
         tokio::spawn(async move {
@@ -136,6 +135,16 @@ pub(crate) async fn work(
         () = connections.none() => {}
         _ = phase.wait_for(|phase| *phase == Phase::Ending) => {}
     }
+}
+
+/// A lone event must not wait for the peer's delayed acknowledgement, and a caller whose machine
+/// vanished must be noticed although it is owed nothing. A socket that refuses still serves.
+fn tune(socket: &TcpStream) {
+    let _ = socket.set_nodelay(true);
+    let keepalive = socket2::TcpKeepalive::new()
+        .with_time(Duration::from_secs(60))
+        .with_interval(Duration::from_secs(15));
+    let _ = socket2::SockRef::from(socket).set_tcp_keepalive(&keepalive);
 }
 
 async fn connection(

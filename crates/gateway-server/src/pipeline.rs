@@ -27,7 +27,7 @@ use crate::exchange::{Exchange, Open, Outcome};
 use crate::intake;
 use crate::raw::RawBody;
 use crate::reply::{self, ReplyBody};
-use crate::runtime::{Provider, Worker};
+use crate::runtime::{Provider, Worker, X_GATEWAY_HOP};
 use crate::stream::{Pending, StreamBody};
 
 const SESSION: HeaderName = HeaderName::from_static("x-claude-code-session-id");
@@ -94,6 +94,11 @@ async fn answer(
         return Ok(Answer::Nothing);
     }
     record.probe = path.is_public() || head.uri.path() == "/inference-profiles";
+    if head.headers.get_all(X_GATEWAY_HOP).iter().any(|hop| *hop == runtime.instance) {
+        let text = "a provider's api_base leads back to this gateway itself; \
+                    set it to the provider's own address";
+        return Err(ApiError::new(ErrorKind::BadGateway, text).with_should_retry(false));
+    }
     if !path.is_public() {
         runtime.access.admit(&head.headers, &head.uri)?;
     }

@@ -63,6 +63,10 @@ pub enum CompileError {
     },
 }
 
+/// Names the gateways that a request has come through, so that one finds out when an `api_base`
+/// leads back to itself. Anthropic's own hosts do not get it: they lead nowhere else.
+pub(crate) const X_GATEWAY_HOP: HeaderName = HeaderName::from_static("x-gateway-hop");
+
 /// One upstream, ready to be asked.
 #[derive(Debug)]
 pub(crate) struct Provider {
@@ -77,6 +81,8 @@ pub(crate) struct Provider {
     pub(crate) auth: UpstreamAuth,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) timeouts: gateway_config::Timeouts,
+    /// Whether requests may come back from there.
+    pub(crate) may_loop: bool,
     /// How a person finds the credential, e.g. the variable's name.
     pub(crate) key_variable: Option<String>,
 }
@@ -129,6 +135,8 @@ pub(crate) struct Runtime {
     pub(crate) stats: Stats,
     pub(crate) log: Log,
     pub(crate) ids: Ids,
+    /// Names this process in [`X_GATEWAY_HOP`].
+    pub(crate) instance: HeaderValue,
     /// `anthropic-version` for callers that send none.
     pub(crate) anthropic_version: HeaderValue,
     pub(crate) passthrough: bool,
@@ -175,6 +183,8 @@ impl Runtime {
         let table = Table::build(specs, rules, config.default_provider.as_deref())?;
         let secrets = secrets_of(&config);
         let redactor = Redactor::new(secrets.iter().map(String::as_str));
+        let ids = Ids::new();
+        let instance = HeaderValue::try_from(ids.instance()).expect("hexadecimal digits");
         Ok(Self {
             access: Access::new(&config, extras.open),
             stats: Stats::new(providers.len()),
@@ -182,7 +192,8 @@ impl Runtime {
             table,
             providers,
             log,
-            ids: Ids::new(),
+            ids,
+            instance,
             anthropic_version: extras.anthropic_version,
             passthrough: extras.passthrough,
             pace: extras.pace,
@@ -250,8 +261,10 @@ fn compile_provider(provider: &gateway_config::Provider) -> Result<Provider, Com
 
     let mut base_path = String::new();
     let mut dialer = None;
+    let mut may_loop = false;
     if let Some(base) = &provider.api_base {
         let origin = url(base)?;
+        may_loop = !origin.host().is_some_and(|host| host.ends_with(".anthropic.com"));
         origin.path().trim_end_matches('/').clone_into(&mut base_path);
         let mut settings = Settings::new(origin);
         settings.connect_timeout = provider.timeouts.connect;
@@ -295,6 +308,7 @@ fn compile_provider(provider: &gateway_config::Provider) -> Result<Provider, Com
         auth,
         headers,
         timeouts: provider.timeouts,
+        may_loop,
         key_variable: provider.key_variable.clone(),
     })
 }

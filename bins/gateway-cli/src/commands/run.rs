@@ -50,10 +50,12 @@ pub(crate) fn run(args: &RunArgs, globals: &Globals) -> Result<ExitCode> {
     let mut command = Command::new(&args.command[0]);
     command.args(&args.command[1..]);
     command.env("ANTHROPIC_BASE_URL", format!("http://{}", gateway.addr()));
+    // Its own login for Anthropic is what the command needs where that is passed on.
+    let keeps = |name: &str| own_login && name.starts_with("ANTHROPIC_");
+    for name in hidden.iter().filter(|name| !keeps(name)) {
+        command.env_remove(name);
+    }
     if !own_login {
-        for name in &hidden {
-            command.env_remove(name);
-        }
         command.env("ANTHROPIC_AUTH_TOKEN", token);
     }
     let status = supervise(command, &args.command[0])?;
