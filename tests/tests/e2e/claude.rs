@@ -15,7 +15,7 @@ use crate::harness::{CLIENT_KEY, LONG, clients, path};
 pub(crate) struct Claude {
     home: TempDir,
     project: TempDir,
-    base_url: String,
+    base_url: Option<String>,
     env: Vec<(String, String)>,
 }
 
@@ -39,7 +39,8 @@ impl Claude {
     pub(crate) fn bare(base_url: &str) -> Self {
         let dir = || tempfile::tempdir().expect("a temporary directory");
         let (home, project) = (dir(), dir());
-        let mut claude = Self { home, project, base_url: base_url.to_owned(), env: Vec::new() };
+        let mut claude =
+            Self { home, project, base_url: Some(base_url.to_owned()), env: Vec::new() };
         // Whatever is not for the gateway ends at a port where nobody listens.
         claude.set("HTTPS_PROXY", "http://127.0.0.1:9");
         claude.set("NO_PROXY", "127.0.0.1,localhost");
@@ -51,6 +52,15 @@ impl Claude {
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.env.push((name.to_owned(), value.to_owned()));
+    }
+
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.env.retain(|(set, _)| set != name);
+    }
+
+    /// From now on only its settings tell the client where to go.
+    pub(crate) fn forget_base_url(&mut self) {
+        self.base_url = None;
     }
 
     /// The project directory.
@@ -80,7 +90,6 @@ impl Claude {
         let mut command = Command::new(program());
         command.args(["-p", prompt, "--output-format", "stream-json", "--verbose"]).args(options);
         self.prepare(&mut command);
-        command.env("ANTHROPIC_BASE_URL", &self.base_url);
         Run::of(&finish(command))
     }
 
@@ -89,7 +98,6 @@ impl Claude {
         let mut command = Command::new(program());
         command.args(["-p", prompt]).stdin(Stdio::null()).stdout(Stdio::null());
         self.prepare(&mut command);
-        command.env("ANTHROPIC_BASE_URL", &self.base_url);
         command.stderr(Stdio::null()).spawn().expect("the client runs")
     }
 
@@ -97,6 +105,7 @@ impl Claude {
     pub(crate) fn prepare(&self, command: &mut Command) {
         command.env_clear().env("HOME", self.home.path()).env("PATH", path());
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.envs(self.base_url.as_ref().map(|url| ("ANTHROPIC_BASE_URL", url)));
         command.current_dir(self.project.path());
     }
 }

@@ -156,7 +156,9 @@ fn run_gives_the_client_a_gateway_of_its_own() {
         let command = "echo \"[$ANTHROPIC_BASE_URL] [$ANTHROPIC_API_KEY]\" > env.txt; echo ok";
         Reply::tool("toolu_env", "Bash", &json!({"command": command})).to(ask)
     });
-    let claude = Claude::bare("unused");
+    let mut claude = Claude::bare("http://127.0.0.1:9");
+    // A proxy for everything, and nothing said about loopback addresses.
+    claude.unset("NO_PROXY");
     let file = claude.home().join("gateway.yaml");
     std::fs::write(&file, config(&upstream, "api_key_env_var: HOUSE_KEY", "")).expect("writable");
     let mut command = Command::new(binary());
@@ -176,11 +178,33 @@ fn run_gives_the_client_a_gateway_of_its_own() {
 }
 
 #[test]
+fn connect_writes_what_the_client_reads_and_disconnect_takes_it_back() {
+    let upstream = anthropic(|ask| Reply::text("connected").to(ask));
+    let gateway = Gateway::to(&upstream);
+    let mut claude = Claude::at("unused");
+    claude.forget_base_url();
+    let settings = claude.home().join(".claude/settings.json");
+    let before = "{\n    \"env\": {\"EDITOR\": \"vi\"}\n}\n";
+    std::fs::create_dir_all(settings.parent().expect("a directory")).expect("writable");
+    std::fs::write(&settings, before).expect("writable");
+    let gatewayctl = |args: &[&str]| {
+        let mut command = Command::new(binary());
+        claude.prepare(&mut command);
+        let output = command.args(args).output().expect("the gateway's binary runs");
+        assert!(output.status.success(), "{args:?}: {output:?}");
+    };
+    gatewayctl(&["connect", "claude", "--url", gateway.url()]);
+    claude.ask("hi", &[]).said("connected");
+    gatewayctl(&["disconnect", "claude"]);
+    assert_eq!(std::fs::read_to_string(&settings).expect("still there"), before);
+}
+
+#[test]
 fn run_passes_the_exit_code_on() {
     let upstream = anthropic(|_| {
         error(403, "permission_error", "not for you").header("x-should-retry", "false")
     });
-    let claude = Claude::bare("unused");
+    let claude = Claude::bare("http://127.0.0.1:9");
     let file = claude.home().join("gateway.yaml");
     std::fs::write(&file, config(&upstream, BY_KEY, "")).expect("writable");
     for (program, args, code) in [

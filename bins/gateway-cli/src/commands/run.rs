@@ -55,6 +55,9 @@ pub(crate) fn run(args: &RunArgs, globals: &Globals) -> Result<ExitCode> {
     for name in hidden.iter().filter(|name| !keeps(name)) {
         command.env_remove(name);
     }
+    for name in ["NO_PROXY", "no_proxy"] {
+        command.env(name, past_proxies(&std::env::var(name).unwrap_or_default()));
+    }
     if !own_login {
         command.env("ANTHROPIC_AUTH_TOKEN", token);
     }
@@ -64,6 +67,19 @@ pub(crate) fn run(args: &RunArgs, globals: &Globals) -> Result<ExitCode> {
     }
     gateway.stop_now();
     Ok(exit_code(status))
+}
+
+/// `NO_PROXY` with this machine in it: Claude Code sends plain HTTP through `HTTPS_PROXY` too, and
+/// makes no exception of its own for loopback addresses.
+fn past_proxies(no_proxy: &str) -> String {
+    let listed = no_proxy.split(',').map(str::trim).filter(|host| !host.is_empty());
+    let mut hosts: Vec<&str> = listed.collect();
+    for own in ["127.0.0.1", "localhost"] {
+        if !hosts.contains(&own) && !hosts.contains(&"*") {
+            hosts.push(own);
+        }
+    }
+    hosts.join(",")
 }
 
 /// Whether the command's own login is what reaches the provider: then it must keep it, and no token
@@ -130,4 +146,20 @@ fn summary(gateway: &Gateway) -> String {
         "gateway: {} requests{failed}, {input} tokens in ({cached} from cache), {output} tokens out",
         requests.forwarded
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::past_proxies;
+
+    #[test]
+    fn the_way_to_the_gateway_leads_past_proxies() {
+        for (before, after) in [
+            ("", "127.0.0.1,localhost"),
+            ("internal.test, localhost,", "internal.test,localhost,127.0.0.1"),
+            ("*", "*"),
+        ] {
+            assert_eq!(past_proxies(before), after);
+        }
+    }
 }
