@@ -34,6 +34,11 @@ pub fn answer(body: &[u8], id: &str) -> Result<Reply, BadRequest> {
         // A reply in a schema's shape has no room for words; the values say that it is a demo.
         return Ok(reply(sample::of_schema(schema).to_string(), None));
     }
+    if request.is_safety_question() {
+        // The demo's own commands do no harm, and others it is told to run word by word; without
+        // this answer the client would refuse them all.
+        return Ok(reply("<block>no".to_owned(), None));
+    }
     Ok(match request.ask() {
         Ask::AfterTool { result } => {
             reply(format!("{PREFACE} The tool answered: {}", shortened(&result)), None)

@@ -142,6 +142,14 @@ mod tests {
     }
 
     #[test]
+    fn the_clients_safety_question_gets_an_answer_it_can_read() {
+        let body = json!({"model":"m","max_tokens":64,"stop_sequences":["</block>"],
+            "messages":[{"role":"user","content":"may it?"}]});
+        let reply = crate::answer(body.to_string().as_bytes(), "9").expect("an answer");
+        assert!(reply.text().starts_with("<block>no"));
+    }
+
+    #[test]
     fn what_is_no_request_is_refused_with_a_reason() {
         assert!(crate::answer(b"{}", "1").expect_err("bad").0.contains("model"));
         assert!(crate::answer(br#"{"model":"m","messages":[]}"#, "1").is_err());

@@ -13,6 +13,8 @@ pub(crate) struct Request {
     tools: Vec<Tool>,
     #[serde(default)]
     output_config: Option<OutputConfig>,
+    #[serde(default)]
+    stop_sequences: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +61,11 @@ impl Request {
     /// The JSON schema the reply must have, if one is asked for.
     pub(crate) fn wanted_schema(&self) -> Option<&Value> {
         self.output_config.as_ref()?.format.as_ref()?.get("schema")
+    }
+
+    /// Whether this is Claude Code's question, in its automatic mode, if a command may run.
+    pub(crate) fn is_safety_question(&self) -> bool {
+        self.tools.is_empty() && self.stop_sequences.iter().any(|stop| stop == "</block>")
     }
 
     pub(crate) fn ask(&self) -> Ask {
