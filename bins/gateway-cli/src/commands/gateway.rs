@@ -108,9 +108,16 @@ impl Welcome {
         for note in self.notes.iter().chain(key_lines) {
             text += &format!("  note       {note}\n");
         }
+        let behind_proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
+        let past = if behind_proxy.iter().any(|name| std::env::var_os(name).is_some()) {
+            // Claude Code takes them for plain HTTP and for this machine too.
+            format!("NO_PROXY={} ", reach.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host))
+        } else {
+            String::new()
+        };
         let token = if self.wants_key { "ANTHROPIC_AUTH_TOKEN=<the key> " } else { "" };
         text += "Point Claude Code at it:\n";
-        text += &format!("  ANTHROPIC_BASE_URL={url} {token}claude");
+        text += &format!("  ANTHROPIC_BASE_URL={url} {past}{token}claude");
         text
     }
 }
