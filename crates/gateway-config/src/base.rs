@@ -46,8 +46,8 @@ pub(crate) fn read_proxy(text: &str) -> Result<(), (String, String)> {
         return Err(("this is no URL with a host".to_owned(), help()));
     }
     match uri.scheme_str() {
-        Some("http" | "https" | "socks4" | "socks4a" | "socks5" | "socks5h") => Ok(()),
-        _ => Err(("a proxy's URL begins with http://, https:// or socks5://".to_owned(), help())),
+        Some("http" | "socks5" | "socks5h") => Ok(()),
+        _ => Err(("a proxy's URL begins with http://, socks5:// or socks5h://".to_owned(), help())),
     }
 }
 

@@ -26,8 +26,9 @@ pub struct Settings {
     pub origin: Uri,
     /// The longest time for name, connection, proxy and TLS together.
     pub connect_timeout: Duration,
-    /// A proxy for this upstream (`http://`, `https://`, `socks5://`, `socks5h://`); without one
-    /// the environment's `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` decide.
+    /// A proxy for this upstream (`http://`, `socks5://`, `socks5h://`); without one
+    /// the environment's `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` decide, but for
+    /// upstreams on this machine.
     pub proxy: Option<Uri>,
     /// A PEM file with roots to trust besides the platform's.
     pub ca_file: Option<PathBuf>,
@@ -48,7 +49,7 @@ pub enum SetupError {
     #[error("`{0}` is not an http or https URL with a host")]
     Origin(Uri),
     /// The proxy URL can't be used.
-    #[error("`{0}` is not a proxy URL: use http://, https://, socks5:// or socks5h://")]
+    #[error("`{0}` is not a proxy URL: use http://, socks5:// or socks5h://")]
     Proxy(Uri),
     /// The CA file can't be read.
     #[error("ca_file {}: {why}", path.display())]
@@ -115,12 +116,15 @@ impl Dialer {
         let host_header = HeaderValue::from_str(host).map_err(|_| fault())?;
         let matcher = match &settings.proxy {
             Some(proxy) => {
-                let known =
-                    matches!(proxy.scheme_str(), Some("http" | "https" | "socks5" | "socks5h"));
+                let known = matches!(proxy.scheme_str(), Some("http" | "socks5" | "socks5h"));
                 if !known || proxy.host().is_none() {
                     return Err(SetupError::Proxy(proxy.clone()));
                 }
                 Matcher::builder().all(proxy.to_string()).build()
+            }
+            // No proxy leads to this machine, though environments seldom say so in NO_PROXY.
+            None if is_loopback(settings.origin.host().unwrap_or_default()) => {
+                Matcher::builder().build()
             }
             None => Matcher::from_env(),
         };
@@ -156,6 +160,13 @@ impl Dialer {
 
     async fn dial_unbounded(&self) -> Result<Dialed, Error> {
         let proxy = self.matcher.intercept(&self.origin);
+        if let Some(proxy) = &proxy
+            && !matches!(proxy.uri().scheme_str(), Some("http" | "socks5" | "socks5h") | None)
+        {
+            let text =
+                format!("a proxy of the kind {:?} is not supported", proxy.uri().scheme_str());
+            return Err(Error::new(Phase::Proxy, text));
+        }
         let forward = matches!(&proxy, Some(p) if !self.secure && is_http(p.uri()));
         let io = match &proxy {
             None => self.connect(self.origin.clone(), Phase::Connect).await?,
@@ -219,8 +230,14 @@ impl Dialer {
     }
 }
 
+fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 fn is_http(proxy: &Uri) -> bool {
-    matches!(proxy.scheme_str(), Some("http" | "https") | None)
+    matches!(proxy.scheme_str(), Some("http") | None)
 }
 
 /// A connector with the socket options every upstream connection has: without `TCP_NODELAY` a lone
