@@ -25,7 +25,7 @@ mod relay;
 pub mod reply;
 mod usage;
 
-pub use relay::{Output, Phase, Relay};
+pub use relay::{Output, Phase, Relay, StreamEnd};
 pub use usage::UsageTap;
 
 /// A `ping` event, as Anthropic spells it.

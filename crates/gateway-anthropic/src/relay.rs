@@ -20,6 +20,15 @@ pub enum Phase {
     Ended,
 }
 
+/// How a stream's bytes came to their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamEnd {
+    /// In good form: the final chunk, the announced length, `END_STREAM`.
+    Clean,
+    /// Broken off, or given up.
+    Cut,
+}
+
 /// What to hand to the caller for one chunk, in order. Empty parts are possible.
 #[derive(Debug, Default)]
 pub struct Output {
@@ -189,11 +198,22 @@ impl Relay {
     }
 
     /// What was held back at the end of the stream: to be handed on before it is cut or closed.
-    pub fn finish(&mut self) -> Output {
+    ///
+    /// A last frame without its blank line is one that no reader acts on, so it changes nothing;
+    /// except a whole `message_stop` before a clean end, after which nothing more was to come.
+    pub fn finish(&mut self, end: StreamEnd) -> Output {
         let watch = &mut self.watch;
         (watch.saw_start, watch.saw_error) = (false, false);
-        // A last frame without its blank line counts: the upstream said all it had to say.
-        self.framer.finish(|frame| watch.on_frame(&frame));
+        self.framer.finish(|frame| match Kind::of(&frame) {
+            Some(Kind::Error) => watch.saw_error = true,
+            Some(Kind::MessageStop) if end == StreamEnd::Clean => {
+                let whole = serde_json::from_slice::<serde::de::IgnoredAny>(&frame.data()).is_ok();
+                if whole {
+                    watch.phase = Phase::Ended;
+                }
+            }
+            _ => {}
+        });
         let rest = self.held.split().freeze();
         self.edited(&rest).unwrap_or_else(|| Output::one(rest))
     }
@@ -363,7 +383,7 @@ mod tests {
         for chunk in chunks {
             out.extend_from_slice(&relay.push(Bytes::copy_from_slice(chunk)).concat());
         }
-        out.extend_from_slice(&relay.finish().concat());
+        out.extend_from_slice(&relay.finish(StreamEnd::Clean).concat());
         (out, relay.phase())
     }
 
@@ -405,6 +425,30 @@ mod tests {
     }
 
     #[test]
+    fn r04_a_terminal_event_that_was_cut_itself_is_none() {
+        for (bytes, end, wanted) in [
+            (&b"event: error\ndata: {\"type\":\"err"[..], StreamEnd::Cut, Phase::Waiting),
+            (b"event: error\ndata: {\"type\":\"error\"}\n", StreamEnd::Clean, Phase::Waiting),
+            (b"event: message_stop\ndata: {\"type\":\"mess", StreamEnd::Clean, Phase::Waiting),
+            (
+                b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n",
+                StreamEnd::Cut,
+                Phase::Waiting,
+            ),
+            (
+                b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n",
+                StreamEnd::Clean,
+                Phase::Ended,
+            ),
+        ] {
+            let mut relay = Relay::new(None, Redactor::default());
+            let mut out = relay.push(Bytes::from_static(bytes)).concat().to_vec();
+            out.extend_from_slice(&relay.finish(end).concat());
+            assert_eq!((&out[..], relay.phase()), (bytes, wanted), "{end:?}");
+        }
+    }
+
+    #[test]
     fn an_echoed_key_is_masked_in_error_events_and_only_there() {
         let key = "sk-ant-planted-key";
         let text = format!(
@@ -438,7 +482,7 @@ mod tests {
             handed += relay.push(Bytes::from_static(&[b'x'; 1024])).concat().len();
             assert!(relay.held.len() <= MAX_HELD_BYTES);
         }
-        assert_eq!(handed + relay.finish().concat().len(), 1000 * 1024);
+        assert_eq!(handed + relay.finish(StreamEnd::Clean).concat().len(), 1000 * 1024);
     }
 
     #[test]

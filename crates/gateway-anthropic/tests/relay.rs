@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use gateway_anthropic::{Phase, Relay};
+use gateway_anthropic::{Phase, Relay, StreamEnd};
 use gateway_translate::{Redactor, Splice, find, peek};
 use gateway_types::UsageQuality;
 
@@ -34,7 +34,7 @@ fn relayed(stream: &Bytes, cuts: &[usize], rename: Option<&str>) -> (Vec<u8>, Ph
             from = to;
         }
     }
-    out.extend_from_slice(&relay.finish().concat());
+    out.extend_from_slice(&relay.finish(StreamEnd::Clean).concat());
     (out, relay.phase(), relay.usage().1)
 }
 
