@@ -8,8 +8,8 @@ use http_body::{Frame, SizeHint};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
 
-use crate::client::Lease;
 use crate::error::{BoxError, Error, Phase};
+use crate::pool::Lease;
 
 /// A request body.
 #[derive(Debug)]
@@ -112,6 +112,13 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(err))) => Poll::Ready(Some(Err(Error::new(Phase::Reply, err)))),
+            // hyper takes a reset without an error code for an end; it is none.
+            Poll::Ready(None)
+                if matches!(self.lease, Some(Lease::Http2 { .. }))
+                    && !self.incoming.is_end_stream() =>
+            {
+                Poll::Ready(Some(Err(Error::bare(Phase::Reply))))
+            }
             Poll::Ready(None) => {
                 self.release();
                 Poll::Ready(None)

@@ -1,9 +1,8 @@
 //! A pool of connections to one upstream.
 
-use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{HOST, PROXY_AUTHORIZATION};
@@ -11,11 +10,12 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tokio::time::Instant;
+use tokio::time::timeout;
 
 use crate::body::{Body, Outgoing};
-use crate::dial::{Dialed, Dialer, Protocol, ProxyAuth};
+use crate::dial::{Dialed, Dialer, Protocol};
 use crate::error::{Error, Phase};
+use crate::pool::{Http1, Http2, Lease, Load, Pool, StreamSlot};
 
 /// One attempt: what is sent. `host` and `content-length` are the client's business.
 #[derive(Debug)]
@@ -46,71 +46,10 @@ pub struct Client {
     speaks_http1: AtomicBool,
 }
 
-/// A connection in use.
-pub(crate) enum Lease {
-    Http1 { sender: Http1, pool: Arc<Pool> },
-    Http2 { _stream: StreamSlot },
-}
-
-/// One of a shared connection's streams, given back when dropped.
-#[derive(Debug)]
-pub(crate) struct StreamSlot(Arc<AtomicUsize>);
-
-impl StreamSlot {
-    fn new(active: &Arc<AtomicUsize>) -> Self {
-        active.fetch_add(1, Ordering::Relaxed);
-        Self(active.clone())
-    }
-}
-
-impl Drop for StreamSlot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl fmt::Debug for Lease {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Http1 { .. } => "Lease::Http1",
-            Self::Http2 { .. } => "Lease::Http2",
-        })
-    }
-}
-
-#[derive(Debug)]
-pub(crate) struct Http1 {
-    sender: http1::SendRequest<Outgoing>,
-    /// Set on a forward proxy: requests name the whole URL, and bring this credential.
-    absolute_form: Option<ProxyAuth>,
-}
-
-#[derive(Debug, Clone)]
-struct Http2 {
-    sender: http2::SendRequest<Outgoing>,
-    active: Arc<AtomicUsize>,
-    /// Streams the peer allows at present.
-    allowed: Arc<AtomicUsize>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Pool {
-    max_idle: usize,
-    idle: Mutex<Vec<(Http1, Instant)>>,
-    shared: Mutex<Vec<Http2>>,
-}
-
-/// Idle connections older than this are not used again: many servers and middleboxes close them
-/// after a minute, and a request sent into that moment is lost.
-const MAX_IDLE: Duration = Duration::from_secs(50);
-
-/// Streams given to one HTTP/2 connection at most, whatever the upstream would allow: each loss on
-/// the one TCP connection stalls all of them.
-const MAX_STREAMS: usize = 64;
-
-/// HTTP/2 windows. The default of 64 KB stalls a 100 KB body for a round trip.
-const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+/// HTTP/2 windows. The connection's has room for every stream's: a caller that pauses must not hold
+/// up the others. Limits, not allocations.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// Reply headers beyond this number are an error.
 const MAX_HEADERS: usize = 256;
@@ -119,10 +58,9 @@ impl Client {
     /// A client that keeps at most `max_idle` connections open between requests; 0 makes a new
     /// connection for each.
     pub fn new(dialer: Arc<Dialer>, max_idle: usize) -> Self {
-        let pool = Pool { max_idle, idle: Mutex::default(), shared: Mutex::default() };
         Self {
             dialer,
-            pool: Arc::new(pool),
+            pool: Arc::new(Pool::new(max_idle)),
             dialing: tokio::sync::Mutex::default(),
             speaks_http1: AtomicBool::new(false),
         }
@@ -172,11 +110,7 @@ impl Client {
 
     /// Closes connections that have been idle for too long. To be called now and then.
     pub fn reap(&self) {
-        let now = Instant::now();
-        lock(&self.pool.idle).retain(|(http1, since)| {
-            !http1.sender.is_closed() && now.duration_since(*since) < MAX_IDLE
-        });
-        lock(&self.pool.shared).retain(|http2| !http2.sender.is_closed());
+        self.pool.reap();
     }
 
     fn request(&self, call: Call) -> Request<Outgoing> {
@@ -216,7 +150,9 @@ impl Client {
         if !self.dialer.negotiates() || self.speaks_http1.load(Ordering::Relaxed) {
             return Ok((self.open().await?, false));
         }
-        let _first = self.dialing.lock().await;
+        // The wait for another caller's connection counts: a queue must not multiply the limit.
+        let waiting = timeout(self.dialer.connect_timeout(), self.dialing.lock());
+        let _first = waiting.await.map_err(|_| Error::bare(Phase::ConnectTimeout))?;
         if let Some(leased) = self.pooled().await {
             return Ok((leased, true));
         }
@@ -261,17 +197,17 @@ impl Client {
                     .handshake(TokioIo::new(io))
                     .await
                     .map_err(|err| Error::new(Phase::Exchange, err))?;
-                let allowed = Arc::new(AtomicUsize::new(MAX_STREAMS));
-                let publish = allowed.clone();
+                let load = Load::new();
+                let limit = load.clone();
                 // Its end shows in the sender; a fault reaches the exchanges that ran on it.
                 tokio::spawn(std::future::poll_fn(move |cx| {
                     let ended = Pin::new(&mut connection).poll(cx).map(drop);
-                    publish.store(connection.current_max_send_streams(), Ordering::Relaxed);
+                    limit.allow(connection.current_max_send_streams());
                     ended
                 }));
-                let http2 = Http2 { sender, active: Arc::default(), allowed };
-                let slot = StreamSlot::new(&http2.active);
-                lock(&self.pool.shared).push(http2.clone());
+                let http2 = Http2 { sender, load };
+                let slot = http2.load.take();
+                self.pool.publish(http2.clone());
                 Ok(Leased::Http2(http2, slot))
             }
         }
@@ -294,42 +230,4 @@ where
         .map_err(|err| Error::new(Phase::Exchange, err))?;
     tokio::spawn(async { drop(connection.await) });
     Ok(sender)
-}
-
-impl Pool {
-    pub(crate) fn put(&self, http1: Http1) {
-        if http1.sender.is_closed() {
-            return;
-        }
-        let mut idle = lock(&self.idle);
-        if idle.len() < self.max_idle {
-            idle.push((http1, Instant::now()));
-        }
-    }
-
-    /// The connection used last: it is the least likely to have been closed.
-    fn take(&self) -> Option<Http1> {
-        let mut idle = lock(&self.idle);
-        let (http1, since) = idle.pop()?;
-        if since.elapsed() < MAX_IDLE {
-            return Some(http1);
-        }
-        idle.clear(); // Those below are older still.
-        None
-    }
-
-    fn share(&self) -> Option<(Http2, StreamSlot)> {
-        let mut shared = lock(&self.shared);
-        shared.retain(|http2| !http2.sender.is_closed());
-        let free = shared.iter().find(|http2| {
-            let limit = http2.allowed.load(Ordering::Relaxed).min(MAX_STREAMS);
-            http2.active.load(Ordering::Relaxed) < limit
-        })?;
-        Some((free.clone(), StreamSlot::new(&free.active)))
-    }
-}
-
-/// The pools hold plain lists; a panic elsewhere leaves them valid.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -63,7 +63,11 @@ where
         }
         Encoding::Deflate => Box::pin(ZlibDecoder::new(reader)),
         Encoding::Brotli => Box::pin(BrotliDecoder::new(reader)),
-        Encoding::Zstd => Box::pin(ZstdDecoder::new(reader)),
+        Encoding::Zstd => {
+            let mut decoder = ZstdDecoder::new(reader);
+            decoder.multiple_members(true);
+            Box::pin(decoder)
+        }
     };
     let stream = ReaderStream::new(decoded).map_ok(http_body::Frame::data);
     StreamBody::new(stream).boxed_unsync()

@@ -146,6 +146,11 @@ impl Dialer {
         &self.origin
     }
 
+    /// The longest time that connecting may take.
+    pub(crate) fn connect_timeout(&self) -> Duration {
+        self.settings.connect_timeout
+    }
+
     /// Whether connections are encrypted, so that the protocol is not known before one is made.
     pub(crate) fn negotiates(&self) -> bool {
         self.secure

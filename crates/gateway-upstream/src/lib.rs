@@ -31,6 +31,7 @@ mod client;
 mod decode;
 mod dial;
 mod error;
+mod pool;
 mod tls;
 
 pub use body::{Body, Outgoing};
