@@ -22,17 +22,25 @@ pub(crate) struct Access {
 
 impl Access {
     pub(crate) fn new(config: &Config, open: bool) -> Self {
-        let mut hosts = config.server.allowed_hosts.clone();
+        // A port is no part of a name that a browser resolves.
+        let plain = |host: &String| match host.parse::<Authority>() {
+            Ok(authority) => authority.host().trim_matches(['[', ']']).to_owned(),
+            Err(_) => host.clone(),
+        };
+        let mut hosts: Vec<String> = config.server.allowed_hosts.iter().map(plain).collect();
         hosts.push(config.server.host.to_ascii_lowercase());
-        Self { keys: if open { Vec::new() } else { config.client_keys.clone() }, hosts, open }
+        Self { keys: config.client_keys.clone(), hosts, open }
     }
 
     /// Admits a caller or says why not. Endpoints without secrets are not asked.
     pub(crate) fn admit(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
-        if !self.keys.is_empty() {
-            return self.check_key(headers);
+        if self.open {
+            Ok(())
+        } else if self.keys.is_empty() {
+            self.check_origin(headers, uri)
+        } else {
+            self.check_key(headers)
         }
-        if self.open { Ok(()) } else { self.check_origin(headers, uri) }
     }
 
     /// Whether a presented credential is one of the gateway's own client keys, which must never be
@@ -141,6 +149,16 @@ mod tests {
         for wrong in [&[][..], &[("x-api-key", "righ")], &[("authorization", "Basic right")]] {
             assert_eq!(ask(&access, wrong), Some(ErrorKind::Authentication), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn an_open_gateway_still_knows_its_own_keys() {
+        let mut access = with(&["right"], &[]);
+        access.open = true;
+        assert_eq!(ask(&access, &[]), None);
+        assert!(access.is_client_key(&X_API_KEY, &HeaderValue::from_static("right")));
+        assert!(access.is_client_key(&AUTHORIZATION, &HeaderValue::from_static("Bearer right")));
+        assert!(!access.is_client_key(&X_API_KEY, &HeaderValue::from_static("other")));
     }
 
     #[test]

@@ -1,13 +1,11 @@
 //! One attempt at an upstream: what is sent, and what its answer means.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use gateway_anthropic::headers::ANTHROPIC_VERSION;
-use gateway_anthropic::{Phase, Relay, fault, headers as policy, reply as unary};
+use gateway_anthropic::{Phase, Relay, StreamEnd, fault, headers as policy, reply as unary};
 use gateway_config::Kind;
 use gateway_translate::Splice;
 use gateway_types::{ApiError, Endpoint, ErrorKind, Usage, UsageQuality};
@@ -18,11 +16,11 @@ use http::header::{
 };
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
-use http_body::Body;
 use tokio::time::{Instant, timeout_at};
 
-use crate::demo::{self, DemoBody};
+use crate::demo;
 use crate::runtime::{Provider, Reserved, UpstreamAuth, Worker, X_GATEWAY_HOP};
+use crate::upbody::{Collected, UpBody, collect};
 
 /// Largest unary reply that is taken. The largest answers of today's models are below 1 MB.
 const MAX_UNARY_BYTES: usize = 64 << 20;
@@ -52,46 +50,6 @@ pub(crate) struct Ask {
     pub(crate) started: Instant,
     /// The caller's own limit for a unary reply.
     pub(crate) patience: Option<Duration>,
-}
-
-/// An upstream's reply body, whatever it comes from.
-#[derive(Debug)]
-pub(crate) enum UpBody {
-    Wire(gateway_upstream::Body),
-    Decoded(gateway_upstream::Decoded),
-    Demo(DemoBody),
-}
-
-impl UpBody {
-    /// The next bytes. Trailers are dropped: no dialect uses them.
-    pub(crate) fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, BoxError>>> {
-        loop {
-            let frame =
-                match self {
-                    Self::Wire(body) => std::task::ready!(Pin::new(body).poll_frame(cx))
-                        .map(|f| f.map_err(Into::into)),
-                    Self::Decoded(body) => std::task::ready!(Pin::new(body).poll_frame(cx))
-                        .map(|f| f.map_err(Into::into)),
-                    Self::Demo(body) => return body.poll_next(cx).map(|next| next.map(Ok)),
-                };
-            match frame {
-                None => return Poll::Ready(None),
-                Some(Err(err)) => return Poll::Ready(Some(Err(err))),
-                Some(Ok(frame)) => {
-                    if let Ok(data) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(data)));
-                    }
-                }
-            }
-        }
-    }
-
-    async fn next(&mut self) -> Option<Result<Bytes, BoxError>> {
-        std::future::poll_fn(|cx| self.poll_next(cx)).await
-    }
 }
 
 /// A stream whose first event has come.
@@ -214,7 +172,7 @@ async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refu
             }
             // Nothing has been promised yet: an end before the first event is an honest error.
             None => {
-                let rest = relay.finish();
+                let rest = relay.finish(StreamEnd::Clean);
                 if relay.phase() == Phase::Waiting {
                     let text = format!("{} ended its stream before the first event", provider.name);
                     return Err(ApiError::new(ErrorKind::BadGateway, text).into());
@@ -347,8 +305,25 @@ fn decoded(
     }
 }
 
+/// Whether an answer to a passed-through request must be told in the gateway's words: a redirect
+/// would take the caller's key elsewhere, and a refusal of the gateway's key is not the caller's.
+pub(crate) fn must_be_told(provider: &Provider, status: StatusCode) -> bool {
+    let own = matches!(provider.auth, UpstreamAuth::Own(..));
+    (status.is_redirection() && status != StatusCode::NOT_MODIFIED)
+        || (status == StatusCode::UNAUTHORIZED && own)
+}
+
+/// An error body as it came, but without the gateway's keys; cut where it is beyond all measure.
+pub(crate) async fn masked(worker: &Worker, body: UpBody) -> Bytes {
+    let bytes = match collect(body, MAX_ERROR_BYTES, None).await {
+        Collected::Whole(bytes) | Collected::TooLarge(bytes) => bytes,
+        Collected::Cut(_) => Bytes::new(),
+    };
+    worker.runtime.redactor.mask(&bytes).into_owned().into()
+}
+
 /// What a reply without success means for the caller.
-async fn refused(
+pub(crate) async fn refused(
     worker: &Worker,
     index: usize,
     id: &str,
@@ -409,38 +384,6 @@ async fn refused(
         }
     };
     Refusal::Upstream(Box::new(Refused { status: head.status, headers, body }))
-}
-
-enum Collected {
-    Whole(Bytes),
-    /// The beginning of a body that is longer than allowed.
-    TooLarge(Bytes),
-    Cut(BoxError),
-}
-
-async fn collect(mut body: UpBody, limit: usize, expected: Option<usize>) -> Collected {
-    let mut whole = BytesMut::new();
-    let mut only: Option<Bytes> = None;
-    loop {
-        match body.next().await {
-            Some(Ok(chunk)) => match only.take() {
-                None if whole.is_empty() => only = Some(chunk),
-                first => {
-                    if let Some(first) = first {
-                        whole.reserve(expected.unwrap_or(0).min(limit));
-                        whole.extend_from_slice(&first);
-                    }
-                    whole.extend_from_slice(&chunk);
-                }
-            },
-            Some(Err(err)) => return Collected::Cut(err),
-            None => return Collected::Whole(only.unwrap_or_else(|| whole.freeze())),
-        }
-        let len = only.as_ref().map_or(whole.len(), Bytes::len);
-        if len > limit {
-            return Collected::TooLarge(only.unwrap_or_else(|| whole.freeze()));
-        }
-    }
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

@@ -1,34 +1,15 @@
 //! The built-in provider, served as if it were an upstream.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
 use gateway_types::{ApiError, Endpoint, ErrorKind};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
-use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::attempt::UpBody;
+use crate::upbody::{PacedBody, UpBody};
 
 /// Between two events, so that a person sees it stream.
 const PACE: Duration = Duration::from_millis(15);
-
-/// Events of the demo, one at a time.
-#[derive(Debug)]
-pub(crate) struct DemoBody {
-    chunks: std::vec::IntoIter<Vec<u8>>,
-    pace: Pin<Box<Sleep>>,
-}
-
-impl DemoBody {
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        std::task::ready!(self.pace.as_mut().poll(cx));
-        self.pace.as_mut().reset(Instant::now() + PACE);
-        Poll::Ready(self.chunks.next().map(Bytes::from))
-    }
-}
 
 /// Answers in the place of an upstream.
 pub(crate) fn answer(
@@ -47,8 +28,7 @@ pub(crate) fn answer(
         Endpoint::Messages if streaming => (reply.to_events(), "text/event-stream"),
         Endpoint::Messages => (vec![reply.to_json()], "application/json"),
     };
-    let pace = Box::pin(sleep_until(Instant::now()));
-    let mut response = Response::new(UpBody::Demo(DemoBody { chunks: chunks.into_iter(), pace }));
+    let mut response = Response::new(UpBody::Paced(PacedBody::new(chunks, PACE)));
     *response.status_mut() = StatusCode::OK;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     Ok(response)

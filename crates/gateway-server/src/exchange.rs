@@ -1,67 +1,12 @@
-//! The record of one exchange: who asked for what, who served it, what it cost, how it ended.
+//! An exchange while it is open, and its end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use gateway_types::{Usage, UsageQuality};
-use http::{Method, StatusCode};
+use http::Method;
 use jiff::Timestamp;
-use tokio::time::Instant;
 
+use crate::record::{Exchange, Outcome};
 use crate::runtime::Runtime;
-
-/// How an exchange ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The whole answer was handed over.
-    Delivered,
-    /// The gateway answered with an error of its own or the upstream's.
-    Failed,
-    /// A reply broke after its beginning had been handed over.
-    Broken,
-    /// The caller left before the end.
-    Abandoned,
-}
-
-impl Outcome {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "ok",
-            Self::Failed => "failed",
-            Self::Broken => "broken",
-            Self::Abandoned => "abandoned",
-        }
-    }
-}
-
-/// What is known of one exchange. It is filled in on the way and settled once.
-#[derive(Debug)]
-pub(crate) struct Exchange {
-    pub(crate) id: String,
-    pub(crate) started: Instant,
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) session: Option<String>,
-    /// The model's name as asked for.
-    pub(crate) model: Option<String>,
-    /// Index of the provider and the name sent there.
-    pub(crate) served: Option<(usize, String)>,
-    pub(crate) attempts: u32,
-    pub(crate) streaming: bool,
-    pub(crate) status: StatusCode,
-    pub(crate) usage: Usage,
-    pub(crate) quality: UsageQuality,
-    /// From the start to the first byte of the answer's body.
-    pub(crate) first_byte: Option<Duration>,
-    pub(crate) outcome: Outcome,
-    /// When and after how long it was settled: the log is written later.
-    pub(crate) settled: Option<(Timestamp, Duration)>,
-    /// Why it failed, inside. May name hosts; never keys.
-    pub(crate) fault: Option<String>,
-    /// Asked by a prober: never an error in the log.
-    pub(crate) probe: bool,
-}
 
 /// Settles an exchange exactly once: when the reply has been handed over, has failed, or is dropped
 /// because the caller left. Also holds the exchange's place under the concurrency cap.
@@ -73,25 +18,7 @@ pub(crate) struct Open {
 
 impl Open {
     pub(crate) fn new(runtime: Arc<Runtime>, method: Method, path: String) -> Self {
-        let exchange = Exchange {
-            id: runtime.ids.next(),
-            started: Instant::now(),
-            method,
-            path,
-            session: None,
-            model: None,
-            served: None,
-            attempts: 0,
-            streaming: false,
-            status: StatusCode::OK,
-            usage: Usage::default(),
-            quality: UsageQuality::Unknown,
-            first_byte: None,
-            outcome: Outcome::Abandoned,
-            settled: None,
-            fault: None,
-            probe: false,
-        };
+        let exchange = Exchange::begun(runtime.ids.next(), method, path);
         runtime.stats.open();
         Self { exchange: Some(Box::new(exchange)), runtime }
     }
@@ -127,31 +54,5 @@ impl Drop for Open {
             self.runtime.stats.settle(&exchange);
             self.runtime.log.exchange(exchange);
         }
-    }
-}
-
-/// Makes ids that no other process makes.
-#[derive(Debug)]
-pub(crate) struct Ids {
-    prefix: u64,
-    next: AtomicU64,
-}
-
-impl Ids {
-    pub(crate) fn new() -> Self {
-        let mut seed = [0; 8];
-        // Without the system's randomness ids are still unique within the process.
-        let _ = getrandom::fill(&mut seed);
-        Self { prefix: u64::from_le_bytes(seed), next: AtomicU64::new(1) }
-    }
-
-    /// What this process is called among gateways.
-    pub(crate) fn instance(&self) -> String {
-        format!("{:016x}", self.prefix)
-    }
-
-    pub(crate) fn next(&self) -> String {
-        let count = self.next.fetch_add(1, Ordering::Relaxed);
-        format!("req_{:016x}{count:06x}", self.prefix)
     }
 }

@@ -244,6 +244,8 @@ fn spawn(
         .name(name.to_owned())
         .spawn(move || {
             runtime.block_on(work);
+            // A name that is being resolved can't be interrupted, and must not hold up the end.
+            runtime.shutdown_timeout(Duration::from_secs(1));
             drop(alive);
         })
         .map_err(StartError::System)

@@ -14,12 +14,16 @@ use tokio::time::timeout;
 use crate::runtime::{Reserved, Runtime};
 
 /// A caller that sends nothing for this long in the middle of its body has gone.
-const BODY_STALL: Duration = Duration::from_secs(60);
+pub(crate) const BODY_STALL: Duration = Duration::from_secs(60);
 
 /// How much of a refused upload is still read, and for how long: a caller that is writing does not
 /// look for an answer, and would see a reset connection in its place.
 const DRAIN_BYTES: usize = 4 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
+
+/// Memory set aside for an announced body before it comes, in bytes. Recorded bodies of Claude Code
+/// are below 200 KB.
+const FIRST_ROOM: usize = 1 << 20;
 
 /// A body of unknown length is reserved for in steps of this many bytes.
 const STEP: u64 = 64 << 10;
@@ -54,7 +58,8 @@ pub(crate) async fn read(runtime: &Arc<Runtime>, body: &mut Incoming) -> Result<
         return Ok(Held { bytes: first, reserved });
     }
     let expected = usize::try_from(room).unwrap_or(usize::MAX).max(first.len());
-    let mut whole = BytesMut::with_capacity(expected);
+    // What is announced is not yet there: a caller must send before much is set aside for it.
+    let mut whole = BytesMut::with_capacity(expected.min(FIRST_ROOM).max(first.len()));
     let mut chunk = Some(first);
     while let Some(bytes) = chunk {
         let len = (whole.len() + bytes.len()) as u64;
@@ -93,9 +98,7 @@ pub(crate) fn drain(mut body: Incoming) {
 
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, ApiError> {
     loop {
-        let frame = timeout(BODY_STALL, body.frame()).await.map_err(|_| {
-            ApiError::new(ErrorKind::RequestTimeout, "the request body stopped coming")
-        })?;
+        let frame = timeout(BODY_STALL, body.frame()).await.map_err(|_| stalled())?;
         match frame {
             None => return Ok(None),
             Some(Ok(frame)) => {
@@ -118,9 +121,13 @@ fn reserve(runtime: &Arc<Runtime>, bytes: u64) -> Result<Reserved, ApiError> {
     })
 }
 
-fn too_large(limit: u64) -> ApiError {
+pub(crate) fn too_large(limit: u64) -> ApiError {
     let text = format!(
         "the request is larger than this gateway takes: {limit} bytes (server.max_request_size)"
     );
     ApiError::new(ErrorKind::TooLarge, text)
+}
+
+pub(crate) fn stalled() -> ApiError {
+    ApiError::new(ErrorKind::RequestTimeout, "the request body stopped coming")
 }

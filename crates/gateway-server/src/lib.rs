@@ -23,6 +23,7 @@
 mod access;
 mod attempt;
 mod demo;
+mod ending;
 mod endpoints;
 mod exchange;
 mod gateway;
@@ -31,12 +32,15 @@ mod listener;
 mod log;
 mod pipeline;
 mod raw;
+mod record;
 mod reply;
 mod runtime;
 mod stall;
 mod stats;
 mod stream;
 mod tls;
+mod upbody;
+mod upload;
 
 pub use gateway::{Gateway, Options, StartError};
 pub use log::{Log, LogFormat, LogSettings};

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gateway_config::LogLevel;
@@ -33,7 +33,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// HTTP/2 windows: a request body of 1 MB must not stall for a round trip each 64 KB.
 const STREAM_WINDOW: u32 = 1 << 20;
-const CONNECTION_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
 
 /// How often workers close upstream connections that have been idle for too long.
 const REAP_EVERY: Duration = Duration::from_secs(10);
@@ -171,7 +171,10 @@ where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
     let runtime = worker.runtime.clone();
+    let started = Arc::new(AtomicBool::new(false));
+    let asked = started.clone();
     let service = service_fn(move |request| {
+        asked.store(true, Ordering::Relaxed);
         let worker = worker.clone();
         async move { Ok::<_, Infallible>(pipeline::serve(worker, request).await) }
     });
@@ -187,6 +190,8 @@ where
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => Some(ended),
+        // hyper's own limit begins only once it knows which HTTP it is.
+        () = until_silent(&started) => return,
         _ = phase.wait_for(|phase| *phase != Phase::Serving) => None,
     };
     let ended = if let Some(ended) = ended {
@@ -202,6 +207,14 @@ where
     if let Err(err) = ended {
         // A caller that left, or spoke no HTTP; what it asked for has its own line.
         runtime.note(LogLevel::Trace, format!("a connection ended: {err}"));
+    }
+}
+
+/// Ready if a connection has brought no request at all within the limit for heads.
+async fn until_silent(started: &AtomicBool) {
+    tokio::time::sleep(HEAD_TIMEOUT).await;
+    if started.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
     }
 }
 

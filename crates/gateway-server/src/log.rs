@@ -15,7 +15,7 @@ use gateway_config::LogLevel;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::exchange::{Exchange, Outcome};
+use crate::record::{Exchange, Outcome};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -55,6 +55,9 @@ const QUEUE: usize = 16_384;
 
 /// The writer gathers records this long, so that a busy gateway wakes it rarely.
 const GATHER: Duration = Duration::from_millis(50);
+
+/// How long the last lines may take to be written at the end.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 struct Queue {
@@ -114,9 +117,16 @@ impl Log {
     pub fn close(&self) {
         self.queue.closing.store(true, Ordering::Release);
         self.writer.unpark();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(thread) = thread.take() {
+            // A writer stuck in a full pipe must not keep the gateway from ending.
+            let begun = tokio::time::Instant::now();
+            while !thread.is_finished() && begun.elapsed() < CLOSE_LIMIT {
+                std::thread::park_timeout(Duration::from_millis(1));
+            }
+            if thread.is_finished() {
+                let _ = thread.join();
+            }
         }
     }
 

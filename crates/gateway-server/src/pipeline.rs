@@ -3,6 +3,7 @@
 //! `serve` owns the record of the exchange, so that every ending, errors included, is rendered once
 //! (`rescue`) and settled once. The stages return facts; only `answer` writes them down.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,16 +20,20 @@ use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use crate::attempt::{self, Ask, Opened, Refusal, Refused, Whole};
 use crate::endpoints::{self, Path};
-use crate::exchange::{Exchange, Open, Outcome};
+use crate::exchange::Open;
 use crate::intake;
 use crate::raw::RawBody;
+use crate::record::{Exchange, Outcome};
 use crate::reply::{self, ReplyBody};
 use crate::runtime::{Provider, Worker, X_GATEWAY_HOP};
 use crate::stream::{Pending, StreamBody};
+use crate::upbody::UpBody;
+use crate::upload::{Upload, Verdict};
 
 const SESSION: HeaderName = HeaderName::from_static("x-claude-code-session-id");
 const PICK: HeaderName = HeaderName::from_static("x-gateway-provider");
@@ -47,7 +52,7 @@ enum Answer {
     /// The upstream has been silent for so long that the stream begins without it.
     Committed(Pending, usize),
     Refused(Box<Refused>),
-    Raw(StatusCode, HeaderMap, attempt::UpBody, usize),
+    Raw(StatusCode, HeaderMap, UpBody, usize, Option<oneshot::Sender<Infallible>>),
 }
 
 /// Answers one request.
@@ -68,7 +73,7 @@ pub(crate) async fn serve(worker: Arc<Worker>, request: Request<Incoming>) -> Re
         reply::close_after(&mut reply, version);
         intake::drain(unread);
     }
-    if version == Version::HTTP_2 && !matches!(reply.body(), ReplyBody::Full(_)) {
+    if version == Version::HTTP_2 && reply::needs_pump(reply.body()) {
         return reply.map(reply::pump);
     }
     reply
@@ -102,7 +107,9 @@ async fn answer(
     if !path.is_public() {
         runtime.access.admit(&head.headers, &head.uri)?;
     }
-    if path.method().is_some_and(|known| known != head.method) {
+    // TRACE would have an upstream say our credential back.
+    let never = [Method::TRACE, Method::CONNECT].contains(&head.method);
+    if never || path.method().is_some_and(|known| known != head.method) {
         let text = format!("{} is not a method of {}", head.method, head.uri.path());
         return Err(ApiError::new(ErrorKind::MethodNotAllowed, text));
     }
@@ -150,12 +157,16 @@ async fn messages(
     intake::check_length(runtime, &head.headers)?;
     let incoming = body.as_mut().expect("the body is taken out only by a pass-through");
     let held = intake::read(runtime, incoming).await?;
+    *body = None;
 
     // Peek.
     let envelope = peek(&held.bytes)?;
     let asked = envelope.model.clone().into_owned();
     record.model = Some(asked.clone());
     record.streaming = envelope.stream && endpoint == Endpoint::Messages;
+    if record.streaming {
+        can_be_cut(head.version)?;
+    }
 
     // Plan.
     let pick = head.headers.get(PICK).map(picked).transpose()?;
@@ -224,6 +235,8 @@ async fn pass_through(
     body: &mut Option<Incoming>,
 ) -> Result<Answer, ApiError> {
     let runtime = &worker.runtime;
+    can_be_cut(head.version)?;
+    stays_below_base(head.uri.path())?;
     intake::check_length(runtime, &head.headers)?;
     let usable = |p: &Provider| p.enabled && p.kind == Kind::Anthropic;
     let default = runtime.config.default_provider.as_deref();
@@ -242,17 +255,16 @@ async fn pass_through(
 
     let length = head.headers.get(CONTENT_LENGTH).cloned();
     attempt::outgoing_headers(worker, provider, &mut head.headers);
-    // The upload goes up as it comes, so that nothing of it is left to drain here.
-    let upload = body.take().filter(|body| !body.is_end_stream());
-    let outgoing = if let Some(upload) = upload {
-        let limit = runtime.config.server.max_request_size;
-        let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-        if let Some(length) = length {
-            head.headers.insert(CONTENT_LENGTH, length);
+    let limit = runtime.config.server.max_request_size.unwrap_or(u64::MAX);
+    let incoming = body.take().filter(|body| !body.is_end_stream());
+    let (outgoing, upload) = match incoming.map(|incoming| Upload::new(incoming, limit)) {
+        None => (Outgoing::default(), None),
+        Some((upload, verdict, keep)) => {
+            if let Some(length) = length {
+                head.headers.insert(CONTENT_LENGTH, length);
+            }
+            (Outgoing::Stream(upload.boxed_unsync()), Some((verdict, keep)))
         }
-        Outgoing::Stream(http_body_util::Limited::new(upload, limit).boxed_unsync())
-    } else {
-        Outgoing::default()
     };
     let below = head.uri.path().strip_prefix("/v1").unwrap_or_else(|| head.uri.path());
     let call = Call {
@@ -263,14 +275,32 @@ async fn pass_through(
     };
     record.served = Some((index, String::new()));
     record.attempts += 1;
-    let limit = provider.timeouts.unary;
-    let sent = timeout(limit, attempt::send(worker, index, call)).await.map_err(|_| {
-        let text = format!("{} did not answer within {} s", provider.name, limit.as_secs());
+    let limit_time = provider.timeouts.unary;
+    let sent = timeout(limit_time, attempt::send(worker, index, call)).await;
+    let (verdict, keep) = upload.unzip();
+    if let Some(fault) = verdict.and_then(|verdict: Verdict| verdict.read(limit)) {
+        return Err(fault);
+    }
+    let sent = sent.map_err(|_| {
+        let text = format!("{} did not answer within {} s", provider.name, limit_time.as_secs());
         ApiError::new(ErrorKind::Timeout, text)
     })??;
     let (mut reply, body) = sent.into_parts();
+    let body = UpBody::Wire(body);
+    if attempt::must_be_told(provider, reply.status) {
+        let refusal = attempt::refused(worker, index, &record.id, reply, body).await;
+        return refused(refusal, record, provider);
+    }
     policy::towards_caller(&mut reply.headers, provider.credential());
-    Ok(Answer::Raw(reply.status, reply.headers, attempt::UpBody::Wire(body), index))
+    if reply.status.is_client_error() || reply.status.is_server_error() {
+        // In its own shape, but without our keys.
+        let body = attempt::masked(worker, body).await;
+        reply.headers.remove(CONTENT_LENGTH);
+        let refused = Refused { status: reply.status, headers: reply.headers, body };
+        record.fault = Some(format!("{} answered {}", provider.name, refused.status));
+        return Ok(Answer::Refused(Box::new(refused)));
+    }
+    Ok(Answer::Raw(reply.status, reply.headers, body, index, keep))
 }
 
 /// The reply that an answer makes.
@@ -311,13 +341,13 @@ fn render(answer: Answer, mut open: Open) -> Response<ReplyBody> {
             let body = StreamBody::waiting(pending, provider.timeouts.idle, &provider.name, open);
             response(StatusCode::OK, headers, ReplyBody::Stream(Box::new(body)))
         }
-        Answer::Raw(status, mut headers, body, index) => {
+        Answer::Raw(status, mut headers, body, index, upload) => {
             let record = open.record();
             record.status = status;
             reply::mark(&mut headers, &runtime, record);
             let outcome = if status.is_success() { Outcome::Delivered } else { Outcome::Failed };
             let idle = runtime.providers[index].timeouts.idle;
-            let body = RawBody::new(body, idle, open, outcome);
+            let body = RawBody::new(body, idle, open, outcome, upload);
             response(status, headers, ReplyBody::Raw(Box::new(body)))
         }
     }
@@ -359,6 +389,33 @@ fn credential_present(provider: &Provider) -> Result<(), ApiError> {
     let crate::runtime::UpstreamAuth::Missing(variable) = &provider.auth else { return Ok(()) };
     let text = format!("{} has no credential: set {variable}", provider.name);
     Err(ApiError::new(ErrorKind::Authentication, text).with_should_retry(false))
+}
+
+/// On HTTP/1.0 a body of unknown length ends with its connection, so a cut one would look whole.
+fn can_be_cut(version: Version) -> Result<(), ApiError> {
+    if version >= Version::HTTP_11 {
+        return Ok(());
+    }
+    let text = "a stream can't be told safely over HTTP/1.0: use HTTP/1.1 \
+                (nginx: `proxy_http_version 1.1`)";
+    Err(ApiError::new(ErrorKind::HttpVersion, text))
+}
+
+/// A path that is passed on must mean below `api_base` what it says: no dot segments, no empty ones,
+/// and no letters hidden behind percent signs, by which it could slip past a route.
+fn stays_below_base(path: &str) -> Result<(), ApiError> {
+    let hidden = path.as_bytes().windows(3).any(|w| {
+        let code =
+            std::str::from_utf8(&w[1..]).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        w[0] == b'%' && code.is_some_and(|c| c.is_ascii_alphanumeric() || b"-._~/\\".contains(&c))
+    });
+    let mut segments = path.trim_matches('/').split('/');
+    if !hidden && segments.all(|segment| !matches!(segment, "" | "." | "..")) {
+        return Ok(());
+    }
+    let text = "the path must be written plainly: no empty or dot segments, \
+                no percent signs for letters, digits, dots or slashes";
+    Err(ApiError::new(ErrorKind::InvalidRequest, text))
 }
 
 fn has_no_counter(status: StatusCode) -> bool {

@@ -1,5 +1,6 @@
 //! The body of a reply that is passed through without being looked at.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,11 +8,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as _, SizeHint};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::attempt::UpBody;
-use crate::exchange::{Open, Outcome};
-use crate::reply::Aborted;
+use crate::ending::Aborted;
+use crate::exchange::Open;
+use crate::record::Outcome;
+use crate::upbody::UpBody;
 
 /// A body on its way through; it ends as the upstream's ends, or is cut where that breaks or falls
 /// silent.
@@ -23,6 +26,10 @@ pub(crate) struct RawBody {
     idle: Duration,
     open: Option<Open>,
     outcome: Outcome,
+    /// The body is to be cut; `true` once hyper has had a turn to write what it holds.
+    cutting: Option<bool>,
+    /// Dropped with the body: whatever of the upload is still going up has no purpose any more.
+    _upload: Option<oneshot::Sender<Infallible>>,
 }
 
 impl fmt::Debug for RawBody {
@@ -33,14 +40,30 @@ impl fmt::Debug for RawBody {
 
 impl RawBody {
     /// A body that settles its exchange as `outcome` when all of it has been handed over.
-    pub(crate) fn new(body: UpBody, idle: Duration, open: Open, outcome: Outcome) -> Self {
+    pub(crate) fn new(
+        body: UpBody,
+        idle: Duration,
+        open: Open,
+        outcome: Outcome,
+        upload: Option<oneshot::Sender<Infallible>>,
+    ) -> Self {
         let now = Instant::now();
         let left = match &body {
             UpBody::Wire(wire) => wire.size_hint().exact(),
             _ => None,
         };
         let timer = Box::pin(sleep_until(now + idle));
-        let mut raw = Self { body, left, timer, last_heard: now, idle, open: Some(open), outcome };
+        let mut raw = Self {
+            body,
+            left,
+            timer,
+            last_heard: now,
+            idle,
+            open: Some(open),
+            outcome,
+            cutting: None,
+            _upload: upload,
+        };
         if left == Some(0) {
             raw.settle(outcome);
         }
@@ -56,6 +79,15 @@ impl RawBody {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Aborted>>> {
+        match self.cutting {
+            Some(false) => {
+                self.cutting = Some(true);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Some(true) => return Poll::Ready(Some(Err(Aborted))),
+            None => {}
+        }
         match self.body.poll_next(cx) {
             Poll::Ready(Some(Ok(chunk))) => {
                 self.last_heard = Instant::now();
@@ -71,24 +103,26 @@ impl RawBody {
                 }
                 Poll::Ready(Some(Ok(chunk)))
             }
-            Poll::Ready(None) => {
+            Poll::Ready(None) if self.left.is_none_or(|left| left == 0) => {
                 self.settle(self.outcome);
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(_))) => {
-                self.settle(Outcome::Broken);
-                Poll::Ready(Some(Err(Aborted)))
-            }
+            Poll::Ready(None | Some(Err(_))) => self.cut(cx),
             Poll::Pending => loop {
                 std::task::ready!(self.timer.as_mut().poll(cx));
                 let silent = self.last_heard + self.idle;
                 if Instant::now() >= silent {
-                    self.settle(Outcome::Broken);
-                    return Poll::Ready(Some(Err(Aborted)));
+                    return self.cut(cx);
                 }
                 self.timer.as_mut().reset(silent);
             },
         }
+    }
+
+    fn cut(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        self.settle(Outcome::Broken);
+        self.cutting = Some(false);
+        self.poll_next(cx)
     }
 
     fn settle(&mut self, outcome: Outcome) {

@@ -2,7 +2,6 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_types::ApiError;
@@ -13,8 +12,10 @@ use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc;
 
-use crate::exchange::{Exchange, Open, Outcome};
+use crate::ending::{Aborted, UNREAD};
+use crate::exchange::Open;
 use crate::raw::RawBody;
+use crate::record::{Exchange, Outcome};
 use crate::runtime::Runtime;
 use crate::stream::StreamBody;
 
@@ -29,12 +30,6 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream; charset=utf-8");
 
-/// A reply that is cut on purpose: the connection is closed without the final chunk (HTTP/1.1) or
-/// the stream reset (HTTP/2), so that the caller can't take it for whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the reply was cut")]
-pub(crate) struct Aborted;
-
 /// The body of any reply.
 #[derive(Debug)]
 pub(crate) enum ReplyBody {
@@ -42,7 +37,37 @@ pub(crate) enum ReplyBody {
     Stream(Box<StreamBody>),
     Raw(Box<RawBody>),
     /// A stream on HTTP/2, driven by a task of its own (see [`pump`]).
-    Pumped(mpsc::Receiver<Result<Bytes, Aborted>>),
+    Pumped(Pumped),
+}
+
+/// The receiving end of a [`pump`]. Only [`Piece::End`] ends the body: a channel that is just closed
+/// means that the pump gave up.
+#[derive(Debug)]
+pub(crate) struct Pumped {
+    pieces: mpsc::Receiver<Piece>,
+    ended: bool,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Data(Bytes),
+    End,
+}
+
+impl Pumped {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        self.pieces.poll_recv(cx).map(|piece| match piece {
+            Some(Piece::Data(bytes)) => Some(Ok(bytes)),
+            Some(Piece::End) => {
+                self.ended = true;
+                None
+            }
+            None => Some(Err(Aborted)),
+        })
+    }
 }
 
 /// A body that is all there.
@@ -91,7 +116,7 @@ impl Body for ReplyBody {
             Self::Full(full) => return Poll::Ready(full.next().map(|part| Ok(Frame::data(part)))),
             Self::Stream(stream) => stream.poll_next(cx),
             Self::Raw(raw) => raw.poll_next(cx),
-            Self::Pumped(pumped) => pumped.poll_recv(cx),
+            Self::Pumped(pumped) => pumped.poll_next(cx),
         };
         next.map(|next| next.map(|next| next.map(Frame::data)))
     }
@@ -114,13 +139,10 @@ impl Body for ReplyBody {
     }
 }
 
-/// A caller that leaves its output unread for this long has gone.
-pub(crate) const UNREAD: Duration = Duration::from_secs(60);
-
 /// Lets a task drive a stream. On HTTP/2 a body is polled only while its window has room, so nobody
 /// would notice that a caller reads no more; the task does, and drops the upstream.
 pub(crate) fn pump(mut body: ReplyBody) -> ReplyBody {
-    let (sender, receiver) = mpsc::channel(1);
+    let (sender, pieces) = mpsc::channel(1);
     tokio::spawn(async move {
         loop {
             let next = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx));
@@ -128,16 +150,29 @@ pub(crate) fn pump(mut body: ReplyBody) -> ReplyBody {
                 frame = next => frame,
                 () = sender.closed() => return,
             };
-            let Some(frame) = frame else { return };
-            let cut = frame.is_err();
-            let bytes = frame.map(|frame| frame.into_data().unwrap_or_default());
-            match tokio::time::timeout(UNREAD, sender.send(bytes)).await {
-                Ok(Ok(())) if !cut => {}
+            let piece = match frame {
+                Some(Ok(frame)) => Piece::Data(frame.into_data().unwrap_or_default()),
+                Some(Err(Aborted)) => return,
+                None => Piece::End,
+            };
+            let last = matches!(piece, Piece::End);
+            match tokio::time::timeout(UNREAD, sender.send(piece)).await {
+                Ok(Ok(())) if !last => {}
                 _ => return,
             }
         }
     });
-    ReplyBody::Pumped(receiver)
+    ReplyBody::Pumped(Pumped { pieces, ended: false })
+}
+
+/// Whether a body must be pumped towards an HTTP/2 caller: all but those small enough to be left
+/// with hyper.
+pub(crate) fn needs_pump(body: &ReplyBody) -> bool {
+    const SMALL: u64 = 64 << 10;
+    match body {
+        ReplyBody::Full(_) => body.size_hint().lower() > SMALL,
+        _ => true,
+    }
 }
 
 /// Adds what every reply says of itself.
@@ -197,7 +232,7 @@ pub(crate) fn event_stream_head(headers: &mut HeaderMap) {
 pub(crate) fn rescue(err: &ApiError, mut open: Open) -> Response<ReplyBody> {
     let runtime = open.runtime().clone();
     let record = open.record();
-    record.fault = Some(fault_of(&runtime, err));
+    record.fault = Some(runtime.fault_text(err));
     let body = runtime.redactor.mask(&err.to_body(Some(&record.id))).into_owned();
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, JSON);
@@ -211,22 +246,40 @@ pub(crate) fn rescue(err: &ApiError, mut open: Open) -> Response<ReplyBody> {
     full(err.status(), headers, [body.into(), Bytes::new(), Bytes::new()], open, Outcome::Failed)
 }
 
-/// The error and what is behind it, for the log.
-pub(crate) fn fault_of(runtime: &Runtime, err: &ApiError) -> String {
-    let mut text = err.to_string();
-    let mut next = std::error::Error::source(err);
-    while let Some(source) = next {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        next = source.source();
-    }
-    String::from_utf8_lossy(&runtime.redactor.mask(text.as_bytes())).into_owned()
-}
-
 /// Tells an HTTP/1.1 caller that the connection ends with this reply, because the rest of its
 /// request will not be read.
 pub(crate) fn close_after(reply: &mut Response<ReplyBody>, version: Version) {
     if version < Version::HTTP_2 {
         reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pumped() -> (mpsc::Sender<Piece>, Pumped) {
+        let (sender, pieces) = mpsc::channel(4);
+        (sender, Pumped { pieces, ended: false })
+    }
+
+    async fn next(pumped: &mut Pumped) -> Option<Result<Bytes, Aborted>> {
+        std::future::poll_fn(|cx| pumped.poll_next(cx)).await
+    }
+
+    /// R4 on HTTP/2: a pump that gave up, because nobody read or by a fault of its own, is no end.
+    #[tokio::test]
+    async fn r04_a_pump_that_stops_without_an_end_cuts_the_reply() {
+        let (sender, mut body) = pumped();
+        sender.send(Piece::Data(Bytes::from_static(b"x"))).await.expect("room");
+        drop(sender);
+        assert_eq!(next(&mut body).await, Some(Ok(Bytes::from_static(b"x"))));
+        assert_eq!(next(&mut body).await, Some(Err(Aborted)));
+
+        let (sender, mut body) = pumped();
+        sender.send(Piece::End).await.expect("room");
+        drop(sender);
+        assert_eq!(next(&mut body).await, None);
+        assert_eq!(next(&mut body).await, None);
     }
 }

@@ -9,14 +9,15 @@ use gateway_anthropic::headers::{Credential, X_API_KEY};
 use gateway_config::{Auth, Config, Kind, LogLevel};
 use gateway_router::{BuildError, Family, ProviderSpec, RuleSpec, Table};
 use gateway_translate::Redactor;
+use gateway_types::ApiError;
 use gateway_upstream::{Client, Dialer, Settings, SetupError};
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::{InvalidUri, Uri};
 use secrecy::ExposeSecret;
 
 use crate::access::Access;
-use crate::exchange::Ids;
 use crate::log::Log;
+use crate::record::Ids;
 use crate::stats::Stats;
 
 /// The configuration can't be run.
@@ -205,9 +206,22 @@ impl Runtime {
 
     /// Reserves room for a request body, all bodies held at once together; `None` if it is full.
     pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Reserved> {
-        let held = self.buffered.fetch_add(bytes, Ordering::Relaxed);
-        let reserved = Reserved { bytes, runtime: self.clone() };
-        (held + bytes <= self.config.server.max_buffered_bytes).then_some(reserved)
+        let limit = self.config.server.max_buffered_bytes;
+        let room = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= limit);
+        self.buffered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
+        Some(Reserved { bytes, runtime: self.clone() })
+    }
+
+    /// An error and what is behind it, for the log.
+    pub(crate) fn fault_text(&self, err: &ApiError) -> String {
+        let mut text = err.to_string();
+        let mut next = std::error::Error::source(err);
+        while let Some(source) = next {
+            text.push_str(": ");
+            text.push_str(&source.to_string());
+            next = source.source();
+        }
+        String::from_utf8_lossy(&self.redactor.mask(text.as_bytes())).into_owned()
     }
 
     pub(crate) fn note(&self, level: LogLevel, text: impl Into<String>) {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::reply::UNREAD;
+use crate::ending::UNREAD;
 
 /// Fails a write that has been waiting for 60 s: the caller has left its output unread and is gone
 /// for our purposes, so that its upstream can be cancelled. Costs nothing while writes go through.

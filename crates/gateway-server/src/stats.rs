@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::exchange::{Exchange, Outcome};
+use crate::record::{Exchange, Outcome};
 
 /// Counts what happened since the start. Every field only grows, but for `in_flight`.
 #[derive(Debug)]

@@ -7,14 +7,16 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_anthropic::{PING, Phase, Relay};
+use gateway_anthropic::{PING, Phase, Relay, StreamEnd};
 use gateway_types::{ApiError, ErrorKind};
 use gateway_upstream::BoxError;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::attempt::{Opened, Refusal, UpBody};
-use crate::exchange::{Open, Outcome};
-use crate::reply::{Aborted, fault_of};
+use crate::attempt::{Opened, Refusal};
+use crate::ending::Aborted;
+use crate::exchange::Open;
+use crate::record::Outcome;
+use crate::upbody::UpBody;
 
 /// After its terminal event an upstream may take this long to end its body; the caller has all it
 /// needs, and a connection that stays open must not keep it waiting.
@@ -57,7 +59,10 @@ enum Ending {
     Whole,
     /// Ends in good form with an error event.
     Told,
+    /// Cut, once what was handed over before has been written: hyper drops what it has only
+    /// buffered when a body fails.
     Cut,
+    CutNow,
 }
 
 impl fmt::Debug for StreamBody {
@@ -117,6 +122,11 @@ impl StreamBody {
             match &mut self.state {
                 State::Done => return Poll::Ready(None),
                 State::Ending(ending) => {
+                    if matches!(ending, Ending::Cut) {
+                        *ending = Ending::CutNow;
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
                     let ending = *ending;
                     return Poll::Ready(self.end(ending));
                 }
@@ -186,7 +196,8 @@ impl StreamBody {
             return;
         };
         let between_frames = flow.relay.at_boundary();
-        self.ready.extend(flow.relay.finish().into_parts());
+        let end = if err.is_none() { StreamEnd::Clean } else { StreamEnd::Cut };
+        self.ready.extend(flow.relay.finish(end).into_parts());
         let phase = flow.relay.phase();
         if let Some(open) = &mut self.open {
             let record = open.record();
@@ -241,7 +252,7 @@ impl StreamBody {
 
     fn note(&mut self, fault: &ApiError) {
         if let Some(open) = &mut self.open {
-            let text = fault_of(&open.runtime().clone(), fault);
+            let text = open.runtime().fault_text(fault);
             open.record().fault = Some(text);
         }
     }
@@ -251,12 +262,12 @@ impl StreamBody {
         let open = self.open.take();
         let outcome = match ending {
             Ending::Whole => Outcome::Delivered,
-            Ending::Told | Ending::Cut => Outcome::Broken,
+            Ending::Told | Ending::Cut | Ending::CutNow => Outcome::Broken,
         };
         if let Some(open) = open {
             open.settle(outcome);
         }
-        matches!(ending, Ending::Cut).then_some(Err(Aborted))
+        matches!(ending, Ending::CutNow).then_some(Err(Aborted))
     }
 }
 

@@ -35,6 +35,8 @@ pub enum ErrorKind {
     RateLimited,
     /// 431 `invalid_request_error`: the header section is too large.
     HeadersTooLarge,
+    /// 505 `invalid_request_error`: the answer can't be told safely in this version of HTTP.
+    HttpVersion,
     /// 500 `api_error`: the gateway's own fault.
     Internal,
     /// 502 `api_error`: the upstream can't be reached or answers nonsense.
@@ -59,6 +61,7 @@ impl ErrorKind {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::HttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
@@ -69,9 +72,10 @@ impl ErrorKind {
     /// The `error.type` of the Anthropic error body.
     pub fn anthropic_type(self) -> &'static str {
         match self {
-            Self::InvalidRequest | Self::MethodNotAllowed | Self::HeadersTooLarge => {
-                "invalid_request_error"
-            }
+            Self::InvalidRequest
+            | Self::MethodNotAllowed
+            | Self::HeadersTooLarge
+            | Self::HttpVersion => "invalid_request_error",
             Self::Authentication => "authentication_error",
             Self::Billing => "billing_error",
             Self::Permission => "permission_error",

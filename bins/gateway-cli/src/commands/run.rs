@@ -34,6 +34,13 @@ pub(crate) fn run(args: &RunArgs, globals: &Globals) -> Result<ExitCode> {
         overrides.set("server.port", "0", "run");
     })?;
     let own_login = passes_callers_login(&loaded.config);
+    if own_login && let Some(other) = own_key(&loaded.config) {
+        // Without a token of ours anybody on this machine could spend that provider's key.
+        anyhow::bail!(
+            "`run` can't keep the key of `{other}` from other programs while another provider passes \
+             the caller's own login on (auth_type: client): disable one of them"
+        );
+    }
     let token = client_key::random()?;
     loaded.config.client_keys.clear();
     if !own_login {
@@ -86,6 +93,14 @@ fn past_proxies(no_proxy: &str) -> String {
 /// of ours may stand in its place.
 fn passes_callers_login(config: &Config) -> bool {
     config.providers.iter().any(|p| p.enabled && matches!(p.auth, Auth::Client))
+}
+
+/// A provider that the gateway itself has a key for.
+fn own_key(config: &Config) -> Option<&str> {
+    let own = |p: &&gateway_config::Provider| {
+        p.enabled && matches!(p.auth, Auth::ApiKey(_) | Auth::Bearer(_))
+    };
+    config.providers.iter().find(own).map(|provider| provider.name.as_str())
 }
 
 /// Runs the command to its end, handing signals on.

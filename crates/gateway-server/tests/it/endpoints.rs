@@ -164,3 +164,77 @@ async fn a_provider_can_be_picked_by_header() {
     }
     assert_eq!(one.request(0).await.header("x-gateway-provider"), None);
 }
+
+/// What goes through unread must not carry the gateway's key out, nor leave the provider's base.
+#[tokio::test]
+async fn passthrough_mode_keeps_the_key_in_and_the_path_below_the_base() {
+    let echo = format!("<p>{UPSTREAM_KEY}</p>");
+    let upstream = Upstream::start(move |asked| match asked.path() {
+        "/v1/echo" => Script::full(400, "text/html", echo.clone()),
+        "/v1/refused" => Script::json(401, r#"{"detail":"bad key"}"#),
+        "/v1/moved" => {
+            Script::full(302, "text/plain", "").header("location", "https://elsewhere.test/x")
+        }
+        _ => Script::json(200, "{}"),
+    });
+    let running = with(&upstream, "", |options| options.passthrough = true);
+    for (method, path, status, said) in [
+        ("GET", "/v1/echo", 400, "[redacted]"),
+        ("GET", "/v1/refused", 401, "ANTHROPIC_API_KEY"),
+        ("GET", "/v1/moved", 502, "redirect"),
+        ("TRACE", "/v1/files", 405, "method"),
+        ("GET", "/v1/../secret", 400, "plainly"),
+        ("GET", "/v1/%2e%2e/secret", 400, "plainly"),
+        ("GET", "/v1//messages", 400, "plainly"),
+        ("POST", "/v1/%6dessages", 400, "plainly"),
+        ("GET", "/v1/files/a%20b", 200, "{}"),
+    ] {
+        let mut client = running.client().await;
+        client.send(&request(method, path, &[], b"")).await;
+        let (head, got) = client.reply().await;
+        let text = String::from_utf8_lossy(&got.bytes).into_owned();
+        assert_eq!(head.status, status, "{method} {path}: {text}");
+        assert!(text.contains(said), "{method} {path}: {text}");
+        assert!(!text.contains(UPSTREAM_KEY));
+    }
+    assert_eq!(upstream.requests().len(), 4, "what is refused goes nowhere");
+}
+
+#[tokio::test]
+async fn passthrough_mode_refuses_an_upload_over_the_limit_as_its_callers_fault() {
+    let upstream = Upstream::start(|_| Script::json(200, "{}"));
+    let more = "server: {max_request_size: 100000}\n";
+    let running = with(&upstream, more, |options| options.passthrough = true);
+    let mut upload = request("POST", "/v1/files", &[("transfer-encoding", "chunked")], b"");
+    for _ in 0..400 {
+        upload.extend_from_slice(format!("1000\r\n{}\r\n", "x".repeat(4096)).as_bytes());
+    }
+    upload.extend_from_slice(b"0\r\n\r\n");
+    let mut client = running.client().await;
+    let _ = client.try_send(&upload).await;
+    assert_eq!(client.head().await.status, 413);
+    assert_eq!(upstream.requests().len(), 0, "it never was a whole request");
+}
+
+/// An upstream that answers before it has read the upload: the caller that leaves frees everything.
+#[tokio::test]
+async fn passthrough_mode_gives_an_upload_up_when_its_answer_has_come() {
+    let upstream = Upstream::builder().answer(gateway_testkit::Answer::AfterHead).start(|_| {
+        Script::new()
+            .head(200)
+            .header("content-type", "application/json")
+            .content_length(2)
+            .bytes("{}")
+            .hang()
+    });
+    let running = with(&upstream, "", |options| options.passthrough = true);
+    let mut client = running.client().await;
+    let head = [("content-length", "8000000")];
+    client.send(&request("POST", "/v1/files", &head, b"")).await;
+    client.send("x".repeat(65536).as_bytes()).await;
+    let (head, got) = client.reply().await;
+    assert_eq!((head.status, &got.bytes[..]), (200, &b"{}"[..]));
+    drop(client);
+    upstream.left(0).await;
+    assert_eq!(running.gateway.summary().in_flight, 0);
+}

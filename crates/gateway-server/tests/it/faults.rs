@@ -424,3 +424,70 @@ async fn r31_a_count_is_passed_on_or_guessed_but_never_a_404() {
     let value: Value = serde_json::from_slice(&got.bytes).expect("JSON");
     assert!(value["input_tokens"].as_u64().is_some_and(|n| n > 9), "{value}");
 }
+
+/// R4: an ending that is itself cut is none, whatever its first bytes promise.
+#[tokio::test]
+async fn r04_a_terminal_event_cut_at_any_byte_never_ends_a_reply() {
+    let start = fixtures::reply("reply-cut-in-tool-args").bytes;
+    let endings = [
+        "event: error\ndata: {\"type\":\"error\",\"error\":{}}\n\n",
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    ];
+    for ending in endings {
+        let sent = start.clone();
+        // The last two line feeds are not in question: an event without its blank line is none.
+        let whole = ending.len() - 2;
+        let upstream = Upstream::start(move |asked| {
+            let script = Script::event_stream().chunk(sent.clone());
+            let script = match asked.index / 2 {
+                0 => script,
+                cut => script.chunk(ending[..cut].to_owned()),
+            };
+            if asked.index % 2 == 0 { script.reset() } else { script.last_chunk() }
+        });
+        let running = before(&upstream);
+        for index in 0..whole * 2 {
+            let mut client = running.client().await;
+            client.send(&messages(STREAM)).await;
+            assert_eq!(client.head().await.status, 200);
+            let got = client.rest().await;
+            assert_ne!(got.end, BodyEnd::Clean, "{ending:?} cut at {}", index / 2);
+            if index % 2 == 1 {
+                let sent = [&start[..], &ending.as_bytes()[..index / 2]].concat();
+                assert_eq!(got.bytes, sent, "{ending:?} cut at {}", index / 2);
+            }
+        }
+    }
+}
+
+/// A queue of callers does not multiply the connect limit.
+#[tokio::test]
+async fn callers_that_wait_for_the_same_connection_fail_together() {
+    let upstream = Upstream::builder().answer(Answer::OnConnect).start(|_| Script::new().hang());
+    let url = upstream.url().replace("http://", "https://");
+    let yaml =
+        format!("providers:\n  anthropic:\n    api_base: {url}\n    timeouts: {{connect: 0.5}}\n");
+    let running = custom(&yaml, &[], |_| {});
+    let mut clients = Vec::new();
+    for _ in 0..60 {
+        let mut client = running.client().await;
+        client.send(&messages(UNARY)).await;
+        clients.push(client);
+    }
+    for mut client in clients {
+        assert_eq!(client.head().await.status, 504);
+    }
+}
+
+/// HTTP/1.0 has no way to say that a body was cut.
+#[tokio::test]
+async fn a_stream_over_http_1_0_is_refused_and_a_whole_reply_is_not() {
+    let upstream = Upstream::start(|_| Script::json(200, r#"{"type":"message"}"#));
+    let running = before(&upstream);
+    for (body, wanted) in [(STREAM, 505), (UNARY, 200)] {
+        let mut client = running.client().await;
+        let head = format!("POST /v1/messages HTTP/1.0\r\ncontent-length: {}\r\n\r\n", body.len());
+        client.send(&[head.as_bytes(), body.as_bytes()].concat()).await;
+        assert_eq!(client.head().await.status, wanted);
+    }
+}
