@@ -1,0 +1,119 @@
+//! What the upstream says: every byte made before the measurement begins.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::wire::{STAMP, STAMP_DIGITS};
+
+/// What the upstream expects and answers, for one workload and one proxy.
+#[derive(Debug)]
+pub(crate) struct Script {
+    /// The request body, to the byte.
+    pub(crate) expect: Bytes,
+    pub(crate) reply: Reply,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Reply {
+    /// Head and body.
+    Unary(Bytes),
+    Stream(Stream),
+}
+
+/// An answer as a stream of events, one HTTP chunk each.
+#[derive(Debug, Clone)]
+pub(crate) struct Stream {
+    /// Head and first chunk on, up to the end.
+    pub(crate) writes: Vec<Write>,
+    /// From the request until the first write.
+    pub(crate) first: Duration,
+    /// From one write to the next; zero sends as fast as the connection takes it.
+    pub(crate) gap: Duration,
+    /// Events altogether.
+    pub(crate) events: usize,
+    /// Bytes of the body without its chunk framing.
+    pub(crate) bytes: usize,
+}
+
+/// What is written at once.
+#[derive(Debug, Clone)]
+pub(crate) struct Write {
+    pub(crate) bytes: Bytes,
+    /// Where the time goes.
+    pub(crate) stamp: Option<usize>,
+}
+
+impl Reply {
+    /// A body with its head.
+    pub(crate) fn unary(body: &str) -> Self {
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nrequest-id: req_bench\r\n\
+             content-length: {}\r\n\r\n",
+            body.len()
+        );
+        Self::Unary((head + body).into())
+    }
+}
+
+impl Stream {
+    /// A stream of `count` events, `burst` of them in each write.
+    pub(crate) fn new(count: usize, burst: usize, first: Duration, gap: Duration) -> Self {
+        let events = events(count);
+        let bytes = events.iter().map(String::len).sum();
+        let mut writes: Vec<Write> = events.chunks(burst).map(write).collect();
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
+                    cache-control: no-cache\r\nrequest-id: req_bench\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
+        let first_write = &mut writes[0];
+        first_write.bytes = [head.as_bytes(), &first_write.bytes].concat().into();
+        first_write.stamp = first_write.stamp.map(|at| at + head.len());
+        let last = writes.last_mut().expect("a stream has events");
+        last.bytes = [&last.bytes[..], b"0\r\n\r\n"].concat().into();
+        Self { writes, first, gap, events: count, bytes }
+    }
+}
+
+/// One chunk for each event. The time goes into the burst's first delta.
+fn write(burst: &[String]) -> Write {
+    let chunks = burst.iter().map(|event| format!("{:x}\r\n{event}\r\n", event.len()));
+    let bytes = chunks.collect::<String>();
+    let stamp = memchr::memmem::find(bytes.as_bytes(), STAMP).map(|at| at + STAMP.len());
+    Write { bytes: bytes.into(), stamp }
+}
+
+/// The events of an answer in Anthropic's grammar: a start, deltas, an end; `count` in all.
+fn events(count: usize) -> Vec<String> {
+    let named = |name: &str, data: &str| format!("event: {name}\ndata: {data}\n\n");
+    let mut events = vec![
+        named(
+            "message_start",
+            r#"{"type":"message_start","message":{"id":"msg_01Bench","type":"message","role":"assistant","model":"claude-sonnet-5","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":250,"cache_creation_input_tokens":0,"cache_read_input_tokens":12000,"output_tokens":1,"service_tier":"standard"}}}"#,
+        ),
+        named(
+            "content_block_start",
+            r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+        ),
+    ];
+    let tail = [
+        named("content_block_stop", r#"{"type":"content_block_stop","index":0}"#),
+        named(
+            "message_delta",
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":195}}"#,
+        ),
+        named("message_stop", r#"{"type":"message_stop"}"#),
+    ];
+    let stamp = String::from_utf8_lossy(STAMP);
+    let zeros = "0".repeat(STAMP_DIGITS);
+    let delta = named(
+        "content_block_delta",
+        &format!(
+            r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"and so{stamp}{zeros} on"}}}}"#
+        ),
+    );
+    let deltas = count - events.len() - tail.len();
+    events.extend(std::iter::repeat_n(delta, deltas));
+    events.extend(tail);
+    events
+}

@@ -1,0 +1,200 @@
+//! Figures, their spread, their ratios, and the goals beside them.
+
+use std::fmt::Write as _;
+
+/// What a figure counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unit {
+    MicrosPerRequest,
+    MicrosPerEvent,
+    /// Beyond the direct way's, whose own figure is absolute.
+    AddedMicros,
+    KbPerStream,
+    EventsPerSecond,
+    Millis,
+    MiB,
+}
+
+/// What is to be reached.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Goal {
+    /// This many times nginx' figure of the same round.
+    TimesNginx(f64),
+    AtMost(f64),
+}
+
+/// One figure of every proxy, round by round.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) unit: Unit,
+    pub(crate) goal: Option<Goal>,
+    values: Vec<(String, Vec<f64>)>,
+}
+
+impl Row {
+    pub(crate) fn new(name: &str, unit: Unit, goal: Option<Goal>) -> Self {
+        Self { name: name.to_owned(), unit, goal, values: Vec::new() }
+    }
+
+    /// Adds a round's figure.
+    pub(crate) fn push(&mut self, target: &str, value: f64) {
+        match self.values.iter_mut().find(|(name, _)| name == target) {
+            Some((_, values)) => values.push(value),
+            None => self.values.push((target.to_owned(), vec![value])),
+        }
+    }
+
+    /// A round in a line, for whoever waits.
+    pub(crate) fn progress(&self, round: usize) -> String {
+        let mut line = format!("{:<9} round {}:", self.name, round + 1);
+        for (name, values) in &self.values {
+            if let Some(value) = values.last() {
+                let _ = write!(line, "  {name} {}", self.number(*value));
+            }
+        }
+        line
+    }
+
+    fn of(&self, target: &str) -> Option<&[f64]> {
+        self.values.iter().find(|(name, _)| name == target).map(|(_, values)| &values[..])
+    }
+
+    /// Round by round.
+    fn ratios(&self, target: &str, to: &str) -> Option<Vec<f64>> {
+        let (ours, theirs) = (self.of(target)?, self.of(to)?);
+        Some(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect())
+    }
+
+    fn number(&self, value: f64) -> String {
+        match self.unit {
+            Unit::MicrosPerRequest | Unit::MicrosPerEvent => format!("{value:.2}"),
+            Unit::AddedMicros if value >= 0.0 && !self.name.is_empty() => format!("{value:.0}"),
+            Unit::KbPerStream | Unit::Millis | Unit::MiB => format!("{value:.1}"),
+            Unit::AddedMicros | Unit::EventsPerSecond => format!("{value:.0}"),
+        }
+    }
+
+    fn cell(&self, target: &str) -> String {
+        let Some(values) = self.of(target) else { return "–".to_owned() };
+        let spread = Spread::of(values);
+        let middle = self.number(spread.middle);
+        if values.len() < 2 {
+            return middle;
+        }
+        format!("{middle} ({}–{})", self.number(spread.least), self.number(spread.most))
+    }
+
+    fn ratio_cell(&self, target: &str, to: &str) -> String {
+        let Some(ratios) = self.ratios(target, to) else { return "–".to_owned() };
+        let Spread { least, middle, most } = Spread::of(&ratios);
+        format!("**{middle:.2}** ({least:.2}–{most:.2})")
+    }
+
+    /// The goal, and whether it was met.
+    fn verdict(&self, target: &str) -> (String, &'static str) {
+        let met = |met: bool| if met { "met" } else { "**missed**" };
+        match self.goal {
+            None => ("–".to_owned(), ""),
+            Some(Goal::TimesNginx(most)) => {
+                let ratios = self.ratios(target, "nginx").unwrap_or_default();
+                (format!("≤ {most} × nginx"), met(Spread::of(&ratios).middle <= most))
+            }
+            Some(Goal::AtMost(most)) => {
+                let values = self.of(target).unwrap_or_default();
+                (
+                    format!("≤ {most} {}", unit_name(self.unit)),
+                    met(Spread::of(values).middle <= most),
+                )
+            }
+        }
+    }
+}
+
+/// Median, least and most.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Spread {
+    least: f64,
+    middle: f64,
+    most: f64,
+}
+
+impl Spread {
+    fn of(values: &[f64]) -> Self {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let (Some(&least), Some(&most)) = (sorted.first(), sorted.last()) else {
+            return Self { least: f64::NAN, middle: f64::NAN, most: f64::NAN };
+        };
+        let half = sorted.len() / 2;
+        let middle = if sorted.len() % 2 == 1 {
+            sorted[half]
+        } else {
+            f64::midpoint(sorted[half - 1], sorted[half])
+        };
+        Self { least, middle, most }
+    }
+}
+
+fn unit_name(unit: Unit) -> &'static str {
+    match unit {
+        Unit::MicrosPerRequest => "µs/request",
+        Unit::MicrosPerEvent => "µs/event",
+        Unit::AddedMicros => "µs added",
+        Unit::KbPerStream => "KB/stream",
+        Unit::EventsPerSecond => "events/s",
+        Unit::Millis => "ms",
+        Unit::MiB => "MiB",
+    }
+}
+
+/// The whole table as Markdown, `target` beside nginx and the floors.
+pub(crate) fn table(rows: &[Row], target: &str) -> String {
+    let mut text = String::from(
+        "| | unit | direct | nginx | floor | floor-splice0 | gateway | gateway ÷ nginx | gateway ÷ floor | goal | |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        let (goal, verdict) = row.verdict(target);
+        let floor = if row.name == "W2r" { "floor-splice0" } else { "floor" };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {goal} | {verdict} |",
+            row.name,
+            unit_name(row.unit),
+            row.cell("direct"),
+            row.cell("nginx"),
+            row.cell("floor"),
+            row.cell("floor-splice0"),
+            row.cell(target),
+            row.ratio_cell(target, "nginx"),
+            row.ratio_cell(target, floor),
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_are_of_the_same_round_and_goals_are_judged_by_their_median() {
+        let mut row = Row::new("W1", Unit::MicrosPerRequest, Some(Goal::TimesNginx(1.25)));
+        for (nginx, gateway) in [(10.0, 12.0), (20.0, 24.0), (10.0, 30.0)] {
+            row.push("nginx", nginx);
+            row.push("gateway", gateway);
+        }
+        assert_eq!(row.ratio_cell("gateway", "nginx"), "**1.20** (1.20–3.00)");
+        assert_eq!(row.verdict("gateway"), ("≤ 1.25 × nginx".to_owned(), "met"));
+        row.goal = Some(Goal::AtMost(23.0));
+        assert_eq!(row.verdict("gateway").1, "**missed**");
+        let text = table(&[row], "gateway");
+        assert!(
+            text.contains(
+                "| W1 | µs/request | – | 10.00 (10.00–20.00) | – | – | 24.00 (12.00–30.00) |"
+            ),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,183 @@
+//! The workloads: what is asked, how often, and what the upstream says to it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use gateway_testkit::fixtures;
+
+use crate::load::{Ask, Pattern, Want};
+use crate::script::{Reply, Script, Stream};
+use crate::target::{CLIENT_KEY, Target};
+
+/// The model that the captured request asks for, and the one that the route sends instead: of the
+/// same length, so that both ways of passing the request on move the same number of bytes.
+pub(crate) const RENAMED_FROM: &str = "claude-opus-5-5";
+pub(crate) const RENAMED_TO: &str = "claude-opus-4-8";
+
+/// What is done, by all proxies alike.
+#[derive(Debug, Clone)]
+pub(crate) struct Workload {
+    pub(crate) connections: usize,
+    pub(crate) pattern: Pattern,
+    body: Body,
+    reply: Reply,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    /// 1 KB with few headers.
+    Small { stream: bool },
+    /// What Claude Code sends in an ordinary turn with many tools, but not as a stream.
+    Captured,
+}
+
+impl Workload {
+    /// A request after the other on each connection.
+    pub(crate) fn unary_small() -> Self {
+        Self {
+            connections: 16,
+            pattern: Pattern { interval: Duration::ZERO, delays: false },
+            body: Body::Small { stream: false },
+            reply: Reply::unary(&unary_reply("claude-sonnet-5")),
+        }
+    }
+
+    pub(crate) fn unary_captured() -> Self {
+        Self {
+            body: Body::Captured,
+            reply: Reply::unary(&unary_reply(RENAMED_TO)),
+            ..Self::unary_small()
+        }
+    }
+
+    /// A fixed number of requests a second, over all connections.
+    pub(crate) fn unary_at_rate(per_second: u32) -> Self {
+        let small = Self::unary_small();
+        let connections = u32::try_from(small.connections).expect("a handful");
+        let interval = Duration::from_secs(1) * connections / per_second;
+        Self { pattern: Pattern { interval, delays: false }, ..small }
+    }
+
+    fn stream(connections: usize, stream: Stream) -> Self {
+        Self {
+            connections,
+            pattern: Pattern { interval: Duration::ZERO, delays: false },
+            body: Body::Small { stream: true },
+            reply: Reply::Stream(stream),
+        }
+    }
+
+    /// 200 events, ten to a write, a write each 2 ms.
+    pub(crate) fn bursts() -> Self {
+        Self::stream(16, Stream::new(200, 10, Duration::ZERO, Duration::from_millis(2)))
+    }
+
+    /// 200 events, ten to a write, as fast as they go: a proxy reads as many as its buffer takes.
+    pub(crate) fn flood() -> Self {
+        Self::stream(16, Stream::new(200, 10, Duration::ZERO, Duration::ZERO))
+    }
+
+    /// 64 streams, one event each 5 ms.
+    pub(crate) fn paced() -> Self {
+        Self::stream(64, Stream::new(200, 1, Duration::ZERO, Duration::from_millis(5)))
+    }
+
+    /// Streams as from a model: 200 ms, then 50 events, 20 ms apart.
+    pub(crate) fn slow(connections: usize) -> Self {
+        let gap = Duration::from_millis(20);
+        let mut slow =
+            Self::stream(connections, Stream::new(50, 1, Duration::from_millis(200), gap));
+        slow.pattern.delays = true;
+        slow
+    }
+
+    /// 200 short streams a second, answered at once.
+    pub(crate) fn first_events() -> Self {
+        let stream = Stream::new(10, 10, Duration::ZERO, Duration::from_nanos(1));
+        let mut first = Self::stream(16, stream);
+        first.pattern.interval = Duration::from_millis(80);
+        first
+    }
+
+    /// What callers of this proxy send and get, and what the upstream gets and says.
+    pub(crate) fn for_target(&self, target: &Target) -> Result<(Ask, Arc<Script>)> {
+        let (headers, body) = self.body.request()?;
+        let headers: Vec<(&str, &str)> =
+            headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let request = gateway_testkit::request("POST", "/v1/messages?beta=true", &headers, &body);
+        let renamed = |text: &[u8], from: &str, to: &str| -> Result<Bytes> {
+            let text = std::str::from_utf8(text)?;
+            Ok(text.replacen(&quoted(from), &quoted(to), 1).into())
+        };
+        let expect =
+            if target.renames_request() { renamed(&body, RENAMED_FROM, RENAMED_TO)? } else { body };
+        let want = match &self.reply {
+            Reply::Stream(stream) => Want::Stream { events: stream.events, bytes: stream.bytes },
+            Reply::Unary(reply) => {
+                let head = memchr::memmem::find(reply, b"\r\n\r\n").context("a reply's head")?;
+                let body = reply.slice(head + 4..);
+                Want::Body(if target.renames_reply() {
+                    renamed(&body, RENAMED_TO, RENAMED_FROM)?
+                } else {
+                    body
+                })
+            }
+        };
+        let script = Script { expect, reply: self.reply.clone() };
+        Ok((Ask { request: request.into(), want }, Arc::new(script)))
+    }
+}
+
+impl Body {
+    fn request(&self) -> Result<(Vec<(String, String)>, Bytes)> {
+        let own = |headers: &[(&str, &str)]| {
+            headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect::<Vec<_>>()
+        };
+        match self {
+            Self::Small { stream } => {
+                let headers = [
+                    ("host", "gateway.example"),
+                    ("content-type", "application/json"),
+                    ("accept", "application/json"),
+                    ("user-agent", "gateway-bench"),
+                    ("anthropic-version", "2023-06-01"),
+                    ("x-api-key", CLIENT_KEY),
+                ];
+                let text = "word ".repeat(if *stream { 172 } else { 176 });
+                let stream = if *stream { r#","stream":true"# } else { "" };
+                let body = format!(
+                    r#"{{"model":"claude-sonnet-5","max_tokens":1024,"messages":[{{"role":"user","content":"{text}"}}],"temperature":1.0{stream}}}"#
+                );
+                Ok((own(&headers), body.into()))
+            }
+            Self::Captured => {
+                let fixture = fixtures::request("all-tools-no-search");
+                let mut headers = fixture.headers;
+                for (name, value) in &mut headers {
+                    if name.eq_ignore_ascii_case("x-api-key") {
+                        CLIENT_KEY.clone_into(value);
+                    }
+                }
+                let body = std::str::from_utf8(&fixture.body)?;
+                ensure!(body.contains(&quoted(RENAMED_FROM)), "the captured model is another now");
+                let unary = body.replacen(r#""stream":true"#, r#""stream":false"#, 1);
+                ensure!(unary != body, "the captured request is no stream any more");
+                Ok((headers, unary.into()))
+            }
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    format!("\"{text}\"")
+}
+
+/// About 1 KB.
+fn unary_reply(model: &str) -> String {
+    let text = "word ".repeat(130);
+    format!(
+        r#"{{"id":"msg_01Bench","type":"message","role":"assistant","model":"{model}","content":[{{"type":"text","text":"{text}"}}],"stop_reason":"end_turn","stop_sequence":null,"usage":{{"input_tokens":250,"cache_creation_input_tokens":0,"cache_read_input_tokens":12000,"output_tokens":131,"service_tier":"standard"}}}}"#
+    )
+}
