@@ -3,11 +3,7 @@
 //! The lists are of what is dropped, never of what is let through: Anthropic's header set is open
 //! (contract C5), and an allow-list would break the next client.
 
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap,
-    HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, SET_COOKIE, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, HeaderMap, HeaderName};
 
 /// `x-api-key`.
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -18,17 +14,22 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// `x-should-retry`: overrides what the client does by status.
 pub const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-const HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+// Names are matched in one pass over those that are there: looking each one up would cost more
+// than all the rest of a small request's headers.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
 
 /// Prepares a caller's headers for an upstream, in place: hop-by-hop ones, `host`, cookies,
 /// credentials and `x-gateway-*` go; what is left (`anthropic-beta`, `anthropic-version` and all
@@ -36,11 +37,21 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ///
 /// `accept-encoding`, `content-length` and `expect` go too: the gateway speaks for itself there.
 pub fn towards_upstream(headers: &mut HeaderMap) {
-    drop_hop_by_hop(headers);
-    for name in [HOST, COOKIE, AUTHORIZATION, X_API_KEY, ACCEPT_ENCODING, CONTENT_LENGTH, EXPECT] {
-        headers.remove(name);
-    }
-    drop_matching(headers, |name| name.starts_with("x-gateway-"));
+    drop_named_by_connection(headers);
+    drop_matching(headers, |name| {
+        is_hop_by_hop(name)
+            || matches!(
+                name,
+                "host"
+                    | "cookie"
+                    | "authorization"
+                    | "x-api-key"
+                    | "accept-encoding"
+                    | "content-length"
+                    | "expect"
+            )
+            || name.starts_with("x-gateway-")
+    });
 }
 
 /// Whose rate limits and organisation an upstream's reply headers speak of.
@@ -56,10 +67,11 @@ pub enum Credential {
 /// `alt-svc`, organisation ids and anything in our own namespace go, and with the gateway's own
 /// credential the rate-limit headers (`retry-after` stays).
 pub fn towards_caller(headers: &mut HeaderMap, credential: Credential) {
-    drop_hop_by_hop(headers);
-    headers.remove(SET_COOKIE);
+    drop_named_by_connection(headers);
     drop_matching(headers, |name| {
-        name == "alt-svc"
+        is_hop_by_hop(name)
+            || name == "set-cookie"
+            || name == "alt-svc"
             || name == "anthropic-organization-id"
             || name == "openai-organization"
             || name.starts_with("x-gateway-")
@@ -67,8 +79,8 @@ pub fn towards_caller(headers: &mut HeaderMap, credential: Credential) {
     });
 }
 
-fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    // What `connection` names is hop-by-hop as well (RFC 9110 §7.6.1).
+/// What `connection` names is hop-by-hop as well (RFC 9110 §7.6.1).
+fn drop_named_by_connection(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)
@@ -80,9 +92,6 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
         for name in named {
             headers.remove(name);
         }
-    }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
     }
 }
 

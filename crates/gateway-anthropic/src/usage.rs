@@ -1,5 +1,6 @@
 //! Reading token counts out of a reply that is passed on unread.
 
+use gateway_translate::find;
 use gateway_types::{Usage, UsageQuality};
 use serde::Deserialize;
 
@@ -25,23 +26,10 @@ struct Reported {
     cache_write: Option<u64>,
 }
 
-#[derive(Deserialize)]
-struct HasUsage {
-    #[serde(default)]
-    usage: Option<Reported>,
-}
-
-#[derive(Deserialize)]
-struct MessageStart {
-    message: HasUsage,
-}
-
 impl UsageTap {
     /// Hears the data of a `message_start` event.
     pub fn message_start(&mut self, data: &[u8]) {
-        if let Ok(MessageStart { message: HasUsage { usage: Some(usage) } }) =
-            serde_json::from_slice(data)
-        {
+        if let Some(usage) = reported(data, &["message", "usage"]) {
             self.merge(&usage);
             // Input is final here, output is not known before the last delta.
             self.quality = UsageQuality::Partial;
@@ -50,7 +38,7 @@ impl UsageTap {
 
     /// Hears the data of a `message_delta` event, or a whole unary message.
     pub fn totals(&mut self, data: &[u8]) {
-        if let Ok(HasUsage { usage: Some(usage) }) = serde_json::from_slice(data) {
+        if let Some(usage) = reported(data, &["usage"]) {
             self.merge(&usage);
             self.quality = UsageQuality::Reported;
         }
@@ -68,6 +56,11 @@ impl UsageTap {
         take(&mut self.usage.cache_read, reported.cache_read);
         take(&mut self.usage.cache_write, reported.cache_write);
     }
+}
+
+/// Only the usage itself is parsed: a long answer is passed over.
+fn reported(data: &[u8], path: &[&str]) -> Option<Reported> {
+    serde_json::from_slice(&data[find(data, path)?]).ok()
 }
 
 #[cfg(test)]
