@@ -6,14 +6,16 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use gateway_config::LogLevel;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
@@ -147,18 +149,36 @@ fn tune(socket: &TcpStream) {
     let _ = socket2::SockRef::from(socket).set_tcp_keepalive(&keepalive);
 }
 
+/// Which HTTP a caller speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    Http1,
+    Http2,
+}
+
 async fn connection(
     worker: Arc<Worker>,
     tls: Option<TlsAcceptor>,
     socket: TcpStream,
-    phase: watch::Receiver<Phase>,
+    mut phase: watch::Receiver<Phase>,
 ) {
     let Some(tls) = tls else {
-        return serve(worker, Stall::new(socket), phase).await;
+        let spoken = tokio::select! {
+            biased;
+            spoken = tokio::time::timeout(HEAD_TIMEOUT, spoken(&socket)) => spoken,
+            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+        };
+        // A caller that says nothing has nothing to be told.
+        let Ok(Ok(spoken)) = spoken else { return };
+        return serve(worker, Stall::new(socket), spoken, phase).await;
     };
     let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(socket)).await;
     match handshake {
-        Ok(Ok(socket)) => serve(worker, Stall::new(socket), phase).await,
+        Ok(Ok(socket)) => {
+            let http2 = socket.get_ref().1.alpn_protocol() == Some(b"h2");
+            let spoken = if http2 { Spoken::Http2 } else { Spoken::Http1 };
+            serve(worker, Stall::new(socket), spoken, phase).await;
+        }
         Ok(Err(err)) => {
             worker.runtime.note(LogLevel::Debug, format!("a TLS handshake failed: {err}"));
         }
@@ -166,7 +186,29 @@ async fn connection(
     }
 }
 
-async fn serve<S>(worker: Arc<Worker>, socket: S, mut phase: watch::Receiver<Phase>)
+/// Looks at the first bytes without taking them: HTTP/2 begins with `PRI`, which is no method.
+/// (A reader that takes them and puts them back costs every HTTP/1.1 connection a second, larger
+/// read buffer.)
+async fn spoken(socket: &TcpStream) -> io::Result<Spoken> {
+    const PREFACE: &[u8] = b"PRI";
+    let mut first = [0; PREFACE.len()];
+    loop {
+        let seen = socket.peek(&mut first).await?;
+        if seen == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if first[..seen] != PREFACE[..seen] {
+            return Ok(Spoken::Http1);
+        }
+        if seen == PREFACE.len() {
+            return Ok(Spoken::Http2);
+        }
+        // One or two bytes, and the socket stays readable: nothing but time tells of the rest.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn serve<S>(worker: Arc<Worker>, socket: S, spoken: Spoken, phase: watch::Receiver<Phase>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
@@ -178,35 +220,50 @@ where
         let worker = worker.clone();
         async move { Ok::<_, Infallible>(pipeline::serve(worker, request).await) }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .keep_alive_interval(Duration::from_secs(30));
-    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(socket), service));
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => Some(ended),
-        // hyper's own limit begins only once it knows which HTTP it is.
-        () = until_silent(&started) => return,
-        _ = phase.wait_for(|phase| *phase != Phase::Serving) => None,
-    };
-    let ended = if let Some(ended) = ended {
-        ended
-    } else {
-        connection.as_mut().graceful_shutdown();
-        tokio::select! {
-            biased;
-            ended = connection.as_mut() => ended,
-            _ = phase.wait_for(|phase| *phase == Phase::Ending) => return,
+    let io = TokioIo::new(socket);
+    // Boxed, for a future passed on by value is stored once in every caller's frame.
+    let ended = match spoken {
+        Spoken::Http1 => {
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+            drive(Box::pin(builder.serve_connection(io, service)), phase).await
+        }
+        Spoken::Http2 => {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder
+                .timer(TokioTimer::new())
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .keep_alive_interval(Duration::from_secs(30));
+            let connection = Box::pin(builder.serve_connection(io, service));
+            tokio::select! {
+                biased;
+                ended = drive(connection, phase) => ended,
+                () = until_silent(&started) => return,
+            }
         }
     };
-    if let Err(err) = ended {
+    if let Some(Err(err)) = ended {
         // A caller that left, or spoke no HTTP; what it asked for has its own line.
         runtime.note(LogLevel::Trace, format!("a connection ended: {err}"));
+    }
+}
+
+/// Serves a connection to its end, gracefully once draining begins; `None` if it was cut.
+async fn drive<C: GracefulConnection>(
+    mut connection: Pin<Box<C>>,
+    mut phase: watch::Receiver<Phase>,
+) -> Option<Result<(), C::Error>> {
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return Some(ended),
+        _ = phase.wait_for(|phase| *phase != Phase::Serving) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => Some(ended),
+        _ = phase.wait_for(|phase| *phase == Phase::Ending) => None,
     }
 }
 

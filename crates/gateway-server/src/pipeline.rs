@@ -130,7 +130,9 @@ async fn answer(
         }
         Path::Messages => messages(worker, record, head, body, Endpoint::Messages).await,
         Path::CountTokens => messages(worker, record, head, body, Endpoint::CountTokens).await,
-        Path::OtherV1 if runtime.passthrough => pass_through(worker, record, head, body).await,
+        Path::OtherV1 if runtime.passthrough => {
+            Box::pin(pass_through(worker, record, head, body)).await
+        }
         _ => Err(ApiError::new(
             ErrorKind::NotFound,
             format!("this gateway has no {} {}", head.method, head.uri.path()),
@@ -203,7 +205,7 @@ async fn messages(
     record.attempts += 1;
 
     if !record.streaming {
-        return match attempt::unary(worker, ask).await {
+        return match Box::pin(attempt::unary(worker, ask)).await {
             Ok(whole) => {
                 (record.usage, record.quality) = (whole.usage, whole.quality);
                 Ok(Answer::Whole(whole))
