@@ -172,6 +172,16 @@ async fn connection(
         let Ok(Ok(spoken)) = spoken else { return };
         return serve(worker, Stall::new(socket), spoken, phase).await;
     };
+    // Boxed, for its room would be part of every connection's task.
+    Box::pin(connection_tls(worker, &tls, socket, phase)).await;
+}
+
+async fn connection_tls(
+    worker: Arc<Worker>,
+    tls: &TlsAcceptor,
+    socket: TcpStream,
+    phase: watch::Receiver<Phase>,
+) {
     let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(socket)).await;
     match handshake {
         Ok(Ok(socket)) => {

@@ -148,7 +148,7 @@ impl Client {
             return Ok((leased, true));
         }
         if !self.dialer.negotiates() || self.speaks_http1.load(Ordering::Relaxed) {
-            return Ok((self.open().await?, false));
+            return Ok((Box::pin(self.open()).await?, false));
         }
         // The wait for another caller's connection counts: a queue must not multiply the limit.
         let waiting = timeout(self.dialer.connect_timeout(), self.dialing.lock());
@@ -156,7 +156,7 @@ impl Client {
         if let Some(leased) = self.pooled().await {
             return Ok((leased, true));
         }
-        Ok((self.open().await?, false))
+        Ok((Box::pin(self.open()).await?, false))
     }
 
     async fn pooled(&self) -> Option<Leased> {
