@@ -1,6 +1,9 @@
 //! Reading a caller's body.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -98,7 +101,12 @@ pub(crate) fn drain(mut body: Incoming) {
 
 async fn next(body: &mut Incoming) -> Result<Option<Bytes>, ApiError> {
     loop {
-        let frame = timeout(BODY_STALL, body.frame()).await.map_err(|_| stalled())?;
+        // Most of a body is there when it is asked for: no clock is read then.
+        let there = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
+        let frame = match there {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => timeout(BODY_STALL, body.frame()).await.map_err(|_| stalled())?,
+        };
         match frame {
             None => return Ok(None),
             Some(Ok(frame)) => {

@@ -3,6 +3,7 @@
 //! Workers hand records over in memory; one thread formats and writes them in batches. When it
 //! can't keep up, records are dropped and counted, never waited for.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
@@ -176,13 +177,16 @@ fn append(path: &Path) -> io::Result<File> {
 
 fn write_lines(queue: &Queue, mut out: Out, format: LogFormat, providers: &[String]) {
     let mut text = Vec::new();
+    let mut clock = Clock::default();
     loop {
         let closing = queue.closing.load(Ordering::Acquire);
         let lines =
             std::mem::take(&mut *queue.lines.lock().unwrap_or_else(PoisonError::into_inner));
         for line in lines {
             match line {
-                Line::Exchange(exchange) => exchange_line(&exchange, format, providers, &mut text),
+                Line::Exchange(exchange) => {
+                    exchange_line(&exchange, format, providers, &mut clock, &mut text);
+                }
                 Line::Note(at, level, note) => note_line(at, level, &note, format, &mut text),
             }
         }
@@ -221,21 +225,55 @@ fn note_line(at: Timestamp, level: LogLevel, note: &str, format: LogFormat, out:
     };
 }
 
-fn painted(level: LogLevel, format: LogFormat) -> String {
-    let word = format!("{:<5}", level.as_str().to_uppercase());
-    if format != LogFormat::Colored {
-        return word;
+fn painted(level: LogLevel, format: LogFormat) -> &'static str {
+    let colored = format == LogFormat::Colored;
+    match level {
+        LogLevel::Off => "OFF  ",
+        LogLevel::Error if colored => "\x1b[31mERROR\x1b[0m",
+        LogLevel::Error => "ERROR",
+        LogLevel::Warn if colored => "\x1b[33mWARN \x1b[0m",
+        LogLevel::Warn => "WARN ",
+        LogLevel::Info if colored => "\x1b[32mINFO \x1b[0m",
+        LogLevel::Info => "INFO ",
+        LogLevel::Debug if colored => "\x1b[36mDEBUG\x1b[0m",
+        LogLevel::Debug => "DEBUG",
+        LogLevel::Trace if colored => "\x1b[36mTRACE\x1b[0m",
+        LogLevel::Trace => "TRACE",
     }
-    let colour = match level {
-        LogLevel::Error => 31,
-        LogLevel::Warn => 33,
-        LogLevel::Info => 32,
-        _ => 36,
-    };
-    format!("\x1b[{colour}m{word}\x1b[0m")
 }
 
-fn exchange_line(x: &Exchange, format: LogFormat, providers: &[String], out: &mut Vec<u8>) {
+/// Writes time stamps. A calendar is worked out once a second, not once a line: at ten thousand
+/// lines a second it was the most costly thing that the log did.
+#[derive(Default)]
+struct Clock {
+    second: i64,
+    text: String,
+}
+
+impl Clock {
+    /// `2026-11-21T14:07:29.745Z`.
+    fn stamp(&mut self, at: Timestamp, out: &mut Vec<u8>) {
+        if self.text.is_empty() || at.as_second() != self.second || at.subsec_nanosecond() < 0 {
+            self.second = at.as_second();
+            format!("{at:.0}").trim_end_matches('Z').clone_into(&mut self.text);
+        }
+        out.extend_from_slice(self.text.as_bytes());
+        out.push(b'.');
+        let millis = at.subsec_millisecond().unsigned_abs();
+        for divisor in [100, 10, 1] {
+            out.push(b'0' + u8::try_from(millis / divisor % 10).unwrap_or(0));
+        }
+        out.push(b'Z');
+    }
+}
+
+fn exchange_line(
+    x: &Exchange,
+    format: LogFormat,
+    providers: &[String],
+    clock: &mut Clock,
+    out: &mut Vec<u8>,
+) {
     let level = level_of(x);
     let provider = x.served.as_ref().map(|(index, _)| providers[*index].as_str());
     let upstream = x.served.as_ref().map(|(_, model)| model.as_str());
@@ -255,7 +293,8 @@ fn exchange_line(x: &Exchange, format: LogFormat, providers: &[String], out: &mu
         return;
     }
     if format != LogFormat::Minimal {
-        let _ = write!(out, "{at:.3} {} ", painted(level, format));
+        clock.stamp(at, out);
+        let _ = write!(out, " {} ", painted(level, format));
     }
     let _ = write!(out, "{} {} {}", x.method, x.path, x.status.as_u16());
     if x.outcome != Outcome::Delivered && x.outcome != Outcome::Failed {
@@ -270,7 +309,9 @@ fn exchange_line(x: &Exchange, format: LogFormat, providers: &[String], out: &mu
     if let Some(provider) = provider {
         let _ = write!(out, " via {provider}");
     }
-    let _ = write!(out, " {millis:.1}ms");
+    // In tenths, for formatting a float costs more than the rest of the line.
+    let tenths = took.as_micros() / 100;
+    let _ = write!(out, " {}.{}ms", tenths / 10, tenths % 10);
     if x.usage.input + x.usage.output + x.usage.cache_read + x.usage.cache_write > 0 {
         let u = &x.usage;
         let _ = write!(
@@ -298,6 +339,31 @@ fn rounded(millis: f64) -> Value {
 }
 
 /// A caller's text on one line of a log: control characters could forge lines or colours.
-fn printable(text: &str) -> String {
+fn printable(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_are_those_of_the_calendar() {
+        let mut clock = Clock::default();
+        for millis in [0, 999, 1000, 1_763_733_249_745, 1_763_733_249_746, 1_763_733_250_001] {
+            let at = Timestamp::from_millisecond(millis).expect("a time");
+            let mut out = Vec::new();
+            clock.stamp(at, &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), format!("{at:.3}"));
+        }
+    }
+
+    #[test]
+    fn a_callers_text_can_forge_no_line() {
+        assert_eq!(printable("a\nb\u{1b}[31m\u{85}é"), "a b [31m é");
+        assert!(matches!(printable("claude-opus-5-5"), Cow::Borrowed(_)));
+    }
 }

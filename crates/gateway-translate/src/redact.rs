@@ -2,13 +2,15 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use memchr::memmem;
 
 /// Knows the gateway's own secrets and masks them wherever an upstream echoes one.
 #[derive(Clone, Default)]
 pub struct Redactor {
-    secrets: Vec<Box<[u8]>>,
+    // Shared: every stream has one.
+    secrets: Arc<[Box<[u8]>]>,
 }
 
 /// What stands in a secret's place.
@@ -29,7 +31,7 @@ impl Redactor {
         // The longest first, so that a key that contains another is masked whole.
         secrets.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         secrets.dedup();
-        Self { secrets }
+        Self { secrets: secrets.into() }
     }
 
     /// Whether `text` holds one of the secrets.
@@ -40,7 +42,7 @@ impl Redactor {
     /// `text` with every secret masked; borrowed when there was none.
     pub fn mask<'t>(&self, text: &'t [u8]) -> Cow<'t, [u8]> {
         let mut masked = Cow::Borrowed(text);
-        for secret in &self.secrets {
+        for secret in self.secrets.iter() {
             if memmem::find(&masked, secret).is_none() {
                 continue;
             }
