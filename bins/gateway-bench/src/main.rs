@@ -62,7 +62,7 @@ struct RunArgs {
     /// Rounds of every workload.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Only these workloads: W1, W2r, W3, W3f, W3p, rate, first, W5s, W5, start.
+    /// Only these workloads: W1, W2r, W3, W3f, W3p, rate, first, W5s, W5, W5L, start.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Leave the page as it is.

@@ -31,7 +31,7 @@ pub(crate) struct Plan {
 
 /// Everything that can be asked for by name.
 pub(crate) const NAMES: &[&str] =
-    &["W1", "W2r", "W3", "W3f", "W3p", "rate", "first", "W5s", "W5", "start"];
+    &["W1", "W2r", "W3", "W3f", "W3p", "rate", "first", "W5s", "W5", "W5L", "start"];
 
 /// Rounds on a core that others used for more than this share are repeated.
 const DISTURBED: f64 = 0.08;
@@ -119,7 +119,11 @@ impl Bench {
         }
         drop(running);
         if self.wants("W5") {
-            rows.extend(self.many_streams()?);
+            let goal = Some(Goal::AtMost(50.0));
+            rows.extend(self.many_streams("W5", &Workload::slow(MANY), goal)?);
+        }
+        if self.wants("W5L") {
+            rows.extend(self.many_streams("W5L", &Workload::slow_captured(MANY), None)?);
         }
         Ok(rows)
     }
@@ -271,12 +275,16 @@ impl Bench {
     }
 
     /// A thousand slow streams at once, through a fresh process each time.
-    fn many_streams(&mut self) -> Result<Vec<Row>> {
-        let mut memory = Row::new("W5", Unit::KbPerStream, Some(Goal::AtMost(50.0)));
-        let mut after = Row::new("W5 after", Unit::MiB, None);
-        let mut cost = Row::new("W5 CPU", Unit::MicrosPerEvent, None);
-        let mut rate = Row::new("W5 rate", Unit::EventsPerSecond, None);
-        let workload = Workload::slow(MANY);
+    fn many_streams(
+        &mut self,
+        name: &str,
+        workload: &Workload,
+        goal: Option<Goal>,
+    ) -> Result<Vec<Row>> {
+        let mut memory = Row::new(name, Unit::KbPerStream, goal);
+        let mut after = Row::new(&format!("{name} after"), Unit::MiB, None);
+        let mut cost = Row::new(&format!("{name} CPU"), Unit::MicrosPerEvent, None);
+        let mut rate = Row::new(&format!("{name} rate"), Unit::EventsPerSecond, None);
         for round in 0..self.plan.rounds.min(5) {
             for target in self.targets(&[Target::Floor]) {
                 let process = target.start(&self.cores, self.upstream.addr)?;

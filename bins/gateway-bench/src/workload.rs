@@ -29,8 +29,8 @@ pub(crate) struct Workload {
 enum Body {
     /// 1 KB with few headers.
     Small { stream: bool },
-    /// What Claude Code sends in an ordinary turn with many tools, but not as a stream.
-    Captured,
+    /// What Claude Code sends in an ordinary turn with many tools, with its headers.
+    Captured { stream: bool },
 }
 
 impl Workload {
@@ -46,7 +46,7 @@ impl Workload {
 
     pub(crate) fn unary_captured() -> Self {
         Self {
-            body: Body::Captured,
+            body: Body::Captured { stream: false },
             reply: Reply::unary(&unary_reply(RENAMED_TO)),
             ..Self::unary_small()
         }
@@ -91,6 +91,11 @@ impl Workload {
             Self::stream(connections, Stream::new(50, 1, Duration::from_millis(200), gap));
         slow.pattern.delays = true;
         slow
+    }
+
+    /// The same, asked for by the captured request.
+    pub(crate) fn slow_captured(connections: usize) -> Self {
+        Self { body: Body::Captured { stream: true }, ..Self::slow(connections) }
     }
 
     /// 200 short streams a second, answered at once.
@@ -152,7 +157,7 @@ impl Body {
                 );
                 Ok((own(&headers), body.into()))
             }
-            Self::Captured => {
+            Self::Captured { stream } => {
                 let fixture = fixtures::request("all-tools-no-search");
                 let mut headers = fixture.headers;
                 for (name, value) in &mut headers {
@@ -164,7 +169,7 @@ impl Body {
                 ensure!(body.contains(&quoted(RENAMED_FROM)), "the captured model is another now");
                 let unary = body.replacen(r#""stream":true"#, r#""stream":false"#, 1);
                 ensure!(unary != body, "the captured request is no stream any more");
-                Ok((headers, unary.into()))
+                Ok((headers, if *stream { fixture.body } else { unary.into() }))
             }
         }
     }
