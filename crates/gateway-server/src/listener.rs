@@ -27,8 +27,10 @@ use crate::stall::Stall;
 /// Connections that the system queues before they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// A caller must send the head of a request within this time.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// A caller must send the head of a request within this time. hyper counts the idle time before it
+/// too, and load balancers keep idle connections for 60 s: closing sooner would lose the request
+/// that one sends in that moment.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// A caller must finish a TLS handshake within this time.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
