@@ -77,6 +77,10 @@ pub(crate) struct FullBody {
     open: Option<(Open, Outcome)>,
 }
 
+/// Whole bodies are handed over in pieces of this size: hyper copies what it is given, and must not
+/// hold a large reply twice.
+const PIECE: usize = 64 << 10;
+
 impl FullBody {
     /// Settles the exchange as `outcome` once the last byte has been taken: hyper drops a body of
     /// known length without polling its end.
@@ -95,7 +99,8 @@ impl FullBody {
     }
 
     fn next(&mut self) -> Option<Bytes> {
-        let part = self.parts.iter_mut().find(|part| !part.is_empty()).map(std::mem::take)?;
+        let part = self.parts.iter_mut().find(|part| !part.is_empty())?;
+        let part = part.split_to(part.len().min(PIECE));
         if let Some((open, _)) = &mut self.open {
             open.sending();
         }

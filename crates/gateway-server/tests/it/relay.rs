@@ -197,3 +197,22 @@ async fn c06_r32_session_and_usage_reach_the_record() {
 fn messages_fixtures() -> Vec<fixtures::RequestFixture> {
     fixtures::requests().into_iter().filter(|f| f.path.starts_with("/v1/messages")).collect()
 }
+
+/// A long answer goes out in pieces, whole and in order.
+#[tokio::test]
+async fn a_unary_reply_of_three_megabytes_comes_back_whole() {
+    let text: String = (0..300_000).map(|n| format!("{n:010}")).collect();
+    let body = format!(
+        r#"{{"type":"message","content":[{{"type":"text","text":"{text}"}}],"model":"other"}}"#
+    );
+    let sent = body.clone();
+    let upstream = Upstream::start(move |_| Script::json(200, sent.clone()));
+    let running = with(&upstream, "    model_map: {\"*\": other}\n", |_| {});
+    let mut client = running.client().await;
+    client.send(&messages(UNARY)).await;
+    let (head, got) = client.reply().await;
+    let wanted = body.replace("\"other\"", "\"claude-opus-5-5\"");
+    assert_eq!(head.header("content-length"), Some(wanted.len().to_string().as_str()));
+    assert!(got.bytes == wanted.as_bytes(), "{} of {} bytes", got.bytes.len(), wanted.len());
+    assert_eq!(got.end, BodyEnd::Clean);
+}
