@@ -201,7 +201,8 @@ fn messages_fixtures() -> Vec<fixtures::RequestFixture> {
 /// A long answer goes out in pieces, whole and in order.
 #[tokio::test]
 async fn a_unary_reply_of_three_megabytes_comes_back_whole() {
-    let text: String = (0..300_000).map(|n| format!("{n:010}")).collect();
+    let text: Vec<String> = (0..300_000).map(|n| format!("{n:010}")).collect();
+    let text = text.concat();
     let body = format!(
         r#"{{"type":"message","content":[{{"type":"text","text":"{text}"}}],"model":"other"}}"#
     );
