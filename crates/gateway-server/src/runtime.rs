@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use gateway_anthropic::headers::{Credential, X_API_KEY};
 use gateway_config::{Auth, Config, Kind, LogLevel};
-use gateway_router::{BuildError, Family, ProviderSpec, RuleSpec, Table};
+use gateway_router::{BuildError, Table};
 use gateway_translate::Redactor;
 use gateway_types::ApiError;
 use gateway_upstream::{Client, Dialer, Settings, SetupError};
@@ -179,9 +179,7 @@ impl Runtime {
             let variables = missing.filter_map(|p| p.key_variable.clone()).collect();
             return Err(CompileError::NoCredential { variables });
         }
-        let specs = config.providers.iter().map(provider_spec).collect();
-        let rules = config.routes.iter().map(rule_spec).collect();
-        let table = Table::build(specs, rules, config.default_provider.as_deref())?;
+        let table = config.routing()?;
         let secrets = secrets_of(&config);
         let redactor = Redactor::new(secrets.iter().map(String::as_str));
         let ids = Ids::new();
@@ -325,29 +323,6 @@ fn compile_provider(provider: &gateway_config::Provider) -> Result<Provider, Com
         may_loop,
         key_variable: provider.key_variable.clone(),
     })
-}
-
-fn provider_spec(provider: &gateway_config::Provider) -> ProviderSpec {
-    let mut spec = ProviderSpec::new(&provider.name);
-    spec.enabled = provider.enabled;
-    spec.priority = provider.priority;
-    spec.family = match provider.kind {
-        Kind::Anthropic => Some(Family::Claude),
-        Kind::Demo => None,
-    };
-    spec.models = provider.models.iter().map(|model| model.name.clone()).collect();
-    spec.model_map.clone_from(&provider.model_map);
-    spec.default_model.clone_from(&provider.default_model);
-    spec
-}
-
-fn rule_spec(route: &gateway_config::Route) -> RuleSpec {
-    let mut spec = RuleSpec::new(&route.pattern, &route.provider);
-    spec.model.clone_from(&route.model);
-    spec.priority = route.priority;
-    spec.name.clone_from(&route.name);
-    spec.enabled = route.enabled;
-    spec
 }
 
 /// Every secret that the gateway itself holds, to be masked wherever one is echoed.
