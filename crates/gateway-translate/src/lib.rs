@@ -21,12 +21,28 @@
 //! # Ok::<(), gateway_translate::PeekError>(())
 //! ```
 
+mod assemble;
+mod dialect;
+mod names;
 mod peek;
+mod read;
 mod redact;
 mod scan;
+mod seal;
 mod splice;
+mod stops;
+mod write;
 
+pub use assemble::{Assembler, CallRef, Expect, ThinkingShown};
+pub use dialect::{
+    AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Flow, Ingress, ReplyCx, ReplyReader, ReplyWriter,
+};
+pub use names::{NameMap, call_id, caller_id, native_id};
 pub use peek::{PeekError, peek};
+pub use read::{Kind, Reader, is_json};
 pub use redact::Redactor;
 pub use scan::{Malformed, find};
+pub use seal::{Binding, Keyring, SEALED_PREFIX, Unsealed, is_sealed};
 pub use splice::Splice;
+pub use stops::{Scanned, Stops};
+pub use write::{Json, StringWriter};

@@ -45,6 +45,14 @@ pub enum ErrorKind {
     Overloaded,
     /// 504 `timeout_error`: the upstream took too long.
     Timeout,
+    /// 409 `conflict_error`.
+    Conflict,
+    /// 500 `api_error`: the upstream's own fault.
+    UpstreamFailed,
+    /// 529 `overloaded_error`: the upstream has no room.
+    UpstreamOverloaded,
+    /// 429 `billing_error`: money, which no waiting brings back.
+    SpendLimit,
 }
 
 impl ErrorKind {
@@ -59,13 +67,17 @@ impl ErrorKind {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited | Self::SpendLimit => StatusCode::TOO_MANY_REQUESTS,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::HttpVersion => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Internal | Self::UpstreamFailed => StatusCode::INTERNAL_SERVER_ERROR,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::UpstreamOverloaded => {
+                StatusCode::from_u16(529).expect("a status of three digits is one")
+            }
         }
     }
 
@@ -77,14 +89,15 @@ impl ErrorKind {
             | Self::HeadersTooLarge
             | Self::HttpVersion => "invalid_request_error",
             Self::Authentication => "authentication_error",
-            Self::Billing => "billing_error",
+            Self::Billing | Self::SpendLimit => "billing_error",
+            Self::Conflict => "conflict_error",
             Self::Permission => "permission_error",
             Self::NotFound => "not_found_error",
             Self::RequestTimeout | Self::Timeout => "timeout_error",
             Self::TooLarge => "request_too_large",
             Self::RateLimited => "rate_limit_error",
-            Self::Internal | Self::BadGateway => "api_error",
-            Self::Overloaded => "overloaded_error",
+            Self::Internal | Self::BadGateway | Self::UpstreamFailed => "api_error",
+            Self::Overloaded | Self::UpstreamOverloaded => "overloaded_error",
         }
     }
 
@@ -113,6 +126,7 @@ impl ErrorKind {
 /// the [`source`](std::error::Error::source), which is logged with the exchange's id and never sent.
 pub struct ApiError {
     kind: ErrorKind,
+    status: Option<StatusCode>,
     public: Cow<'static, str>,
     retry_after: Option<Duration>,
     should_retry: Option<bool>,
@@ -136,7 +150,22 @@ struct Inner<'a> {
 impl ApiError {
     /// An error with the text the caller reads.
     pub fn new(kind: ErrorKind, public: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, public: public.into(), retry_after: None, should_retry: None, source: None }
+        Self {
+            kind,
+            status: None,
+            public: public.into(),
+            retry_after: None,
+            should_retry: None,
+            source: None,
+        }
+    }
+
+    /// Keeps the status that an upstream answered with, where it is finer than the kind's own
+    /// (a 422 is an `invalid_request_error` too; behaviour R29).
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = Some(status);
+        self
     }
 
     /// Adds what happened inside, for the log.
@@ -168,7 +197,7 @@ impl ApiError {
 
     /// The HTTP status to answer with.
     pub fn status(&self) -> StatusCode {
-        self.kind.status()
+        self.status.unwrap_or_else(|| self.kind.status())
     }
 
     /// The text the caller reads.
@@ -223,6 +252,7 @@ impl fmt::Debug for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ApiError")
             .field("kind", &self.kind)
+            .field("status", &self.status)
             .field("public", &self.public)
             .field("retry_after", &self.retry_after)
             .field("should_retry", &self.should_retry)

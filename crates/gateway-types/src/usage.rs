@@ -10,6 +10,8 @@ pub enum UsageQuality {
     Reported,
     /// The upstream's report was incomplete (a cut stream) or could not be read.
     Partial,
+    /// Nothing was reported; the gateway counted what it saw.
+    Estimated,
     /// Nothing was reported.
     #[default]
     Unknown,

@@ -1,0 +1,45 @@
+//! Why an upstream's answer could not be used, and what may be done about it.
+
+use std::time::Duration;
+
+use crate::ApiError;
+
+/// A failed answer: what the caller is told, and what the gateway may do before telling.
+#[derive(Debug)]
+pub struct Fault {
+    /// What the caller is told.
+    pub error: ApiError,
+    /// What may help.
+    pub remedy: Remedy,
+}
+
+impl Fault {
+    /// A fault with its remedy.
+    pub fn new(error: ApiError, remedy: Remedy) -> Self {
+        Self { error, remedy }
+    }
+}
+
+/// What may help against a failed answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remedy {
+    /// The same request again.
+    Same,
+    /// The same request after this long.
+    After(Duration),
+    /// The same request without something that the upstream refuses.
+    Without(Feature),
+    /// Another key of the same provider.
+    NextKey,
+    /// Another provider.
+    NextProvider,
+    /// Nothing: it is the caller's to change.
+    Final,
+}
+
+/// Something a request can do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Feature {
+    /// Reasoning state from earlier turns.
+    ReasoningState,
+}
