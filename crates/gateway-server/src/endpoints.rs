@@ -1,7 +1,7 @@
 //! What the gateway answers by itself.
 
 use bytes::Bytes;
-use gateway_models::CATALOGUE;
+use gateway_models::{Catalogue, Family, Model};
 use gateway_types::{ApiError, ErrorKind};
 use http::Method;
 use serde_json::{Value, json};
@@ -125,6 +125,15 @@ struct Listed {
 }
 
 impl Listed {
+    fn known(id: &str, model: &Model) -> Self {
+        Self {
+            id: id.to_owned(),
+            display_name: model.display_name.clone(),
+            max_input_tokens: model.prompt_limit(),
+            max_tokens: model.max_output,
+        }
+    }
+
     fn to_json(&self) -> Value {
         let mut entry = json!({
             "type": "model", "id": self.id, "display_name": self.display_name,
@@ -145,21 +154,18 @@ fn listed(runtime: &Runtime) -> Vec<Listed> {
     let configured = runtime.config.providers.iter().filter(|p| p.enabled).flat_map(|p| &p.models);
     let mut all: Vec<Listed> = configured
         .map(|model| {
-            let known = gateway_models::find(&model.name);
+            let known = Catalogue::builtin().find(&model.name);
             Listed {
-                display_name: known.map_or(model.name.clone(), |k| k.display_name.to_owned()),
-                max_input_tokens: model.context_window.or(known.map(|k| k.context_window)),
-                max_tokens: model.max_tokens.or(known.map(|k| k.max_output)),
+                display_name: known.map_or(model.name.clone(), |k| k.display_name.clone()),
+                max_input_tokens: model.context_window.or(known.and_then(Model::prompt_limit)),
+                max_tokens: model.max_tokens.or(known.and_then(|k| k.max_output)),
                 id: model.name.clone(),
             }
         })
         .collect();
-    all.extend(CATALOGUE.iter().map(|known| Listed {
-        id: known.id.to_owned(),
-        display_name: known.display_name.to_owned(),
-        max_input_tokens: Some(known.context_window),
-        max_tokens: Some(known.max_output),
-    }));
+    // Of the catalogue only what a client asks an Anthropic-shaped gateway for unasked.
+    let claude = Catalogue::builtin().iter().filter(|known| known.family == Family::Claude);
+    all.extend(claude.map(|known| Listed::known(&known.id, known)));
     let mut seen = std::collections::HashSet::new();
     all.retain(|model| seen.insert(model.id.clone()));
     all
@@ -203,14 +209,10 @@ pub(crate) fn models(runtime: &Runtime, query: Option<&str>) -> Result<Bytes, Ap
 
 /// `GET /v1/models/{id}`.
 pub(crate) fn model(runtime: &Runtime, id: &str) -> Result<Bytes, ApiError> {
-    let found = listed(runtime).into_iter().find(|model| model.id == id).or_else(|| {
-        gateway_models::find(id).map(|known| Listed {
-            id: id.to_owned(),
-            display_name: known.display_name.to_owned(),
-            max_input_tokens: Some(known.context_window),
-            max_tokens: Some(known.max_output),
-        })
-    });
+    let found = listed(runtime)
+        .into_iter()
+        .find(|model| model.id == id)
+        .or_else(|| Catalogue::builtin().find(id).map(|known| Listed::known(id, known)));
     let found = found.ok_or_else(|| {
         ApiError::new(ErrorKind::NotFound, format!("this gateway knows no model `{id}`"))
     })?;

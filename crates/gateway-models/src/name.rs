@@ -1,0 +1,71 @@
+//! The parts of a model's name that do not say which model it is.
+
+/// What `name` may be called without what routes, dates and vendors add, nearest first, ending with
+/// the barest form. `name` is in lower case already.
+///
+/// One part is taken off at a time: `[1m]`, a variant (`:free`), a date, a place of service
+/// (`us.anthropic.…`), and last the vendor before a slash. Nothing is ever guessed.
+pub(crate) fn barer(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(name.trim()), |name| shorter(name))
+}
+
+fn shorter(name: &str) -> Option<&str> {
+    without_window(name)
+        .or_else(|| without_variant(name))
+        .or_else(|| without_date(name))
+        .or_else(|| without_revision(name))
+        .or_else(|| without_place(name))
+        .filter(|shorter| !shorter.is_empty())
+        .or_else(|| name.split_once('/').map(|(_, rest)| rest).filter(|rest| !rest.is_empty()))
+}
+
+/// What follows the last slash.
+pub(crate) fn last_part(name: &str) -> &str {
+    name.rsplit('/').next().unwrap_or(name)
+}
+
+/// Claude Code's mark for the long window.
+fn without_window(name: &str) -> Option<&str> {
+    name.strip_suffix("[1m]").map(str::trim_end)
+}
+
+/// What aggregators and local servers put behind a colon.
+fn without_variant(name: &str) -> Option<&str> {
+    const VARIANTS: [&str; 10] = [
+        "free", "online", "nitro", "floor", "extended", "thinking", "exacto", "beta", "latest",
+        "cloud",
+    ];
+    let (base, variant) = name.rsplit_once(':')?;
+    VARIANTS.contains(&variant).then_some(base)
+}
+
+/// `-20251001`, `@20251001` and `-2025-10-01`.
+fn without_date(name: &str) -> Option<&str> {
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if let Some((base, date)) = name.rsplit_once(['-', '@']) {
+        if date.len() == 8 && digits(date) && date.starts_with("20") {
+            return Some(base);
+        }
+    }
+    let (base, date) = name.split_at_checked(name.len().checked_sub(11)?)?;
+    let dashed = date.bytes().enumerate().all(|(at, b)| match at {
+        0 | 5 | 8 => b == b'-',
+        _ => b.is_ascii_digit(),
+    });
+    dashed.then_some(base)
+}
+
+/// Bedrock's `-v1`, `-v1:0`.
+fn without_revision(name: &str) -> Option<&str> {
+    let (base, revision) = name.rsplit_once("-v")?;
+    let revision = revision.strip_suffix(":0").unwrap_or(revision);
+    let one_digit = revision.len() == 1 && revision.bytes().all(|b| b.is_ascii_digit());
+    (one_digit && base.contains("anthropic.")).then_some(base)
+}
+
+/// Bedrock's `us.anthropic.`, `anthropic.`.
+fn without_place(name: &str) -> Option<&str> {
+    let (place, base) = name.split_once("anthropic.")?;
+    matches!(place, "" | "us." | "eu." | "apac." | "jp." | "au." | "ca." | "global." | "us-gov.")
+        .then_some(base)
+}
