@@ -1,13 +1,13 @@
-//! How a provider is authenticated: `auth_type`, `api_key`, `api_key_env_var`, and the variables that
-//! Anthropic's own tools use.
+//! How a provider is authenticated: `auth_type`, `api_key`, `api_key_env_var`, and the variables that the vendors'
+//! own tools use.
 
 use secrecy::SecretString;
 
-use crate::base::Base;
+use crate::base::{self, Base};
 use crate::model::{Auth, Kind};
 use crate::read::{Cx, Section};
 use crate::source::At;
-use crate::sources::{ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN};
+use crate::sources::{ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, OPENAI_API_KEY};
 
 /// What was found, with the place that later checks point at.
 pub(crate) struct Credential {
@@ -49,6 +49,13 @@ pub(crate) fn read(
         return without(auth);
     }
 
+    let openai = matches!(kind, Some(Kind::OpenAi | Kind::OpenAiResponses));
+    let at_openai = openai && base.is_some_and(|b| base::is_openai(&b.host));
+    if at_openai && stated == Some("api_key") {
+        let message = format!("`{}`: OpenAI takes a bearer token only", section.full("auth_type"));
+        let help = "write `auth_type: bearer_token`, or remove it: that is its default here";
+        cx.error(&section.place_of("auth_type"), message, "not at OpenAI", help);
+    }
     let literal = cx.text(section, "api_key");
     let variable = read_variable(cx, section);
     let reported = |key: &str, read: &Option<String>| read.is_none() && section.get(key).is_some();
@@ -67,14 +74,24 @@ pub(crate) fn read(
         let place = section.place_of("api_key");
         let variable = note_literal(cx, section, &place);
         let source = section.full("api_key");
-        let auth = secret(cx, section, &key, stated == Some("bearer_token"), &place, &source);
+        let bearer = bearer_is_meant(stated, openai);
+        let auth = secret(cx, section, &key, bearer, &place, &source);
         return Credential { auth, variable, at };
     }
 
-    // Where the variables are not said: only Anthropic itself, or the provider called `anthropic`, may
-    // be given Anthropic's own. Another host must never see that key by default.
-    let own = name == "anthropic" || base.is_some_and(|b| b.host == "api.anthropic.com");
-    let wanted = variables(variable, stated, own);
+    // Where the variables are not said: only the vendor itself, or the provider called after it, may be given
+    // the vendor's own. Another host must never see that key by default.
+    let wanted = match variable {
+        Some(variable) => vec![(variable, bearer_is_meant(stated, openai))],
+        None if openai && (["openai", "openai-responses"].contains(&name) || at_openai) => {
+            vec![(OPENAI_API_KEY.to_owned(), stated != Some("api_key"))]
+        }
+        None if openai => Vec::new(),
+        None => anthropics(
+            stated,
+            name == "anthropic" || base.is_some_and(|b| b.host == "api.anthropic.com"),
+        ),
+    };
     let found = wanted.iter().find_map(|(variable, bearer)| {
         let (value, place) = cx.env.get(variable)?;
         Some((value.to_owned(), *bearer, variable.clone(), place.clone()))
@@ -83,8 +100,13 @@ pub(crate) fn read(
         let auth = secret(cx, section, &value, bearer, &place, &variable);
         return Credential { auth, variable: Some(variable), at };
     }
-    cx.effective(section, "auth_type", stated.unwrap_or("api_key"));
-    let Some((variable, _)) = wanted.into_iter().next() else {
+    let Some((variable, bearer)) = wanted.into_iter().next() else {
+        // Servers that people run themselves mostly want no key: none is needed to be told so.
+        if openai && stated.is_none() {
+            cx.effective(section, "auth_type", auth_word(&Auth::None));
+            return without(Auth::None);
+        }
+        cx.effective(section, "auth_type", stated.unwrap_or("api_key"));
         if kind.is_some() && base.is_some() {
             let message = format!("`{}` does not say how to authenticate", section.path);
             let help = "add `api_key_env_var: NAME_OF_A_VARIABLE`, or `auth_type: none` where none is needed";
@@ -92,18 +114,24 @@ pub(crate) fn read(
         }
         return without(Auth::None);
     };
+    let implied = if bearer { "bearer_token" } else { "api_key" };
+    cx.effective(section, "auth_type", stated.unwrap_or(implied));
     Credential { auth: Auth::Missing { variable: variable.clone() }, variable: Some(variable), at }
 }
 
-/// The variables to look at, in order, and whether each holds a bearer token.
-fn variables(named: Option<String>, stated: Option<&str>, own: bool) -> Vec<(String, bool)> {
+/// Whether the credential is sent as a bearer token.
+fn bearer_is_meant(stated: Option<&str>, openai: bool) -> bool {
+    stated.map_or(openai, |stated| stated == "bearer_token")
+}
+
+/// Anthropic's own variables, in order, and whether each holds a bearer token.
+fn anthropics(stated: Option<&str>, own: bool) -> Vec<(String, bool)> {
     let (key, token) = (ANTHROPIC_API_KEY.to_owned(), ANTHROPIC_AUTH_TOKEN.to_owned());
-    match (named, stated) {
-        (Some(variable), stated) => vec![(variable, stated == Some("bearer_token"))],
-        (None, _) if !own => Vec::new(),
-        (None, Some("bearer_token")) => vec![(token, true), (key, true)],
-        (None, Some(_)) => vec![(key, false)],
-        (None, None) => vec![(key, false), (token, true)],
+    match stated {
+        _ if !own => Vec::new(),
+        Some("bearer_token") => vec![(token, true), (key, true)],
+        Some(_) => vec![(key, false)],
+        None => vec![(key, false), (token, true)],
     }
 }
 

@@ -15,26 +15,66 @@ pub(crate) struct Base {
     pub(crate) is_https: bool,
 }
 
+/// What differs between the base URLs of dialects.
+#[derive(Debug)]
+pub(crate) struct Vendor {
+    /// Where the vendor's own API is.
+    pub(crate) url: &'static str,
+    /// The segment that is added where a path has none.
+    version: &'static str,
+    /// What the gateway adds itself.
+    endpoints: &'static [&'static str],
+}
+
+pub(crate) const ANTHROPIC: Vendor = Vendor {
+    url: "https://api.anthropic.com/v1",
+    version: "v1",
+    endpoints: &["/messages", "/count_tokens", "/models", "/complete"],
+};
+
+pub(crate) const OPENAI: Vendor = Vendor {
+    url: "https://api.openai.com/v1",
+    version: "v1",
+    endpoints: &[
+        "/chat/completions",
+        "/chat",
+        "/completions",
+        "/responses",
+        "/models",
+        "/embeddings",
+        "/messages",
+    ],
+};
+
+/// Whether a host is OpenAI's own, also a regional one.
+pub(crate) fn is_openai(host: &str) -> bool {
+    let host = bare_host(host);
+    host == "api.openai.com" || host.ends_with(".api.openai.com")
+}
+
 /// Reads an `api_base` and adds the version segment where the path has none.
 ///
 /// # Errors
 /// What is wrong, and what to write instead. Neither repeats the URL: it may hold a password.
-pub(crate) fn read(text: &str, version: &str) -> Result<Base, (String, String)> {
-    let base = parse(text)?;
-    let example = "write it like https://api.anthropic.com/v1".to_owned();
+pub(crate) fn read(text: &str, vendor: &Vendor) -> Result<Base, (String, String)> {
+    let example = format!("write it like {}", vendor.url);
+    let base = parse(text, &example)?;
     if text.contains(['?', '#']) {
         return Err(("the URL has a query or a fragment".to_owned(), example));
     }
     let url = base.url.trim_end_matches('/');
-    for endpoint in ["/messages", "/count_tokens", "/models", "/complete"] {
+    for endpoint in vendor.endpoints {
         if url.ends_with(endpoint) {
             let help = format!("leave `{endpoint}` away: the gateway adds the endpoint itself");
             return Err(("the URL names an endpoint, not the base".to_owned(), help));
         }
     }
     let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |p| p.1);
-    let url =
-        if path.split('/').any(is_version) { url.to_owned() } else { format!("{url}/{version}") };
+    let url = if path.split('/').any(is_version) {
+        url.to_owned()
+    } else {
+        format!("{url}/{}", vendor.version)
+    };
     Ok(Base { url, ..base })
 }
 
@@ -82,8 +122,8 @@ pub(crate) fn bare_host(host: &str) -> String {
     host.trim().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase()
 }
 
-fn parse(text: &str) -> Result<Base, (String, String)> {
-    let example = || "write it like https://api.anthropic.com/v1".to_owned();
+fn parse(text: &str, example: &str) -> Result<Base, (String, String)> {
+    let example = || example.to_owned();
     let Ok(uri) = text.parse::<Uri>() else {
         return Err(("this is no URL".to_owned(), example()));
     };
@@ -141,7 +181,35 @@ mod tests {
             ("https://host/vendor", "https://host/vendor/v1"),
             ("http://[::1]:9", "http://[::1]:9/v1"),
         ] {
-            assert_eq!(read(text, "v1").expect(text).url, url);
+            assert_eq!(read(text, &ANTHROPIC).expect(text).url, url);
+        }
+    }
+
+    #[test]
+    fn compatible_servers_keep_the_path_that_their_vendor_gives() {
+        for (text, url) in [
+            ("https://api.openai.com", "https://api.openai.com/v1"),
+            ("http://localhost:8000/", "http://localhost:8000/v1"),
+            ("https://api.groq.com/openai/v1", "https://api.groq.com/openai/v1"),
+            ("https://host/api/paas/v4", "https://host/api/paas/v4"),
+            ("https://host/v1beta/openai/", "https://host/v1beta/openai"),
+            ("https://openrouter.ai/api", "https://openrouter.ai/api/v1"),
+        ] {
+            assert_eq!(read(text, &OPENAI).expect(text).url, url);
+        }
+        let (fault, help) =
+            read("https://host/v1/chat/completions", &OPENAI).expect_err("an endpoint");
+        assert_eq!(fault, "the URL names an endpoint, not the base");
+        assert!(help.starts_with("leave `/chat/completions` away"), "{help}");
+        let (_, help) = read("host/v1", &OPENAI).expect_err("no scheme");
+        assert_eq!(help, "write it like https://api.openai.com/v1");
+        for (host, own) in [
+            ("api.openai.com", true),
+            ("EU.api.openai.com", true),
+            ("notapi.openai.com", false),
+            ("api.openai.com.example", false),
+        ] {
+            assert_eq!(is_openai(host), own, "{host}");
         }
     }
 
@@ -161,7 +229,7 @@ mod tests {
             ("https://ho st", "this is no URL"),
             ("${X}", "this is no URL"),
         ] {
-            let (found, help) = read(text, "v1").expect_err(text);
+            let (found, help) = read(text, &ANTHROPIC).expect_err(text);
             assert!(found.starts_with(message), "{text}: {found}");
             assert!(!found.contains("hunter2") && !help.contains("hunter2"));
         }
@@ -183,7 +251,7 @@ mod tests {
             ("http://10.0.0.1:8080", "127.0.0.1", 8080, false),
             ("https://api.anthropic.com", "0.0.0.0", 443, false),
         ] {
-            let base = read(url, "v1").expect(url);
+            let base = read(url, &ANTHROPIC).expect(url);
             assert_eq!(leads_back(&base, host, port), back, "{url} {host} {port}");
         }
     }

@@ -39,8 +39,9 @@ pub(crate) const SERVER: Keys = Keys {
         "allowed_hosts",
         "tls",
         "shutdown_grace",
+        "state_keys",
     ],
-    later: &["state_keys"],
+    later: &[],
     prefix: None,
 };
 
@@ -64,8 +65,65 @@ pub(crate) const PROVIDER: Keys = Keys {
         "models",
         "proxy",
         "ca_file",
+        "compat",
+        "private",
+        "extra",
     ],
-    later: &["api_keys", "limits", "compat", "private", "extra"],
+    later: &["api_keys", "limits"],
+    prefix: None,
+};
+
+pub(crate) const COMPAT: Keys = Keys {
+    known: &[
+        "thinking",
+        "cache_control",
+        "system_role",
+        "documents",
+        "output_config",
+        "reasoning_content",
+        "drop_fields",
+        "drop_betas",
+        "drop_events",
+        "max_tokens_field",
+        "stream_options",
+        "developer_role",
+        "system_anywhere",
+        "tool_choice",
+        "parallel_tool_calls",
+        "images",
+        "tool_images",
+        "pdf",
+        "json_schema",
+        "json_object",
+        "strict_schemas",
+        "stop_max",
+        "tool_name_max",
+        "call_id_max",
+        "tools_max",
+        "reasoning_in",
+        "reasoning_out",
+        "user_field",
+        "efforts",
+        "temperature",
+        "top_k",
+        "empty_tool_output",
+    ],
+    later: &[],
+    prefix: None,
+};
+
+pub(crate) const EXTRA: Keys = Keys {
+    known: &["api"],
+    later: &[
+        "api_version",
+        "deployment",
+        "region",
+        "profile",
+        "family",
+        "project",
+        "location",
+        "num_ctx",
+    ],
     prefix: None,
 };
 
@@ -73,10 +131,13 @@ pub(crate) const TIMEOUTS: Keys =
     Keys { known: &["connect", "first_byte", "idle", "unary"], later: &[], prefix: None };
 
 pub(crate) const MODEL: Keys = Keys {
-    known: &["max_tokens", "context_window", "supports_tools", "supports_vision"],
-    later: &["price"],
+    known: &["max_tokens", "context_window", "supports_tools", "supports_vision", "price"],
+    later: &[],
     prefix: Some("supports_"),
 };
+
+pub(crate) const PRICE: Keys =
+    Keys { known: &["input", "output", "cache_read", "cache_write"], later: &[], prefix: None };
 
 pub(crate) const ROUTE: Keys = Keys {
     known: &["pattern", "provider", "model", "priority", "name", "enabled"],
@@ -85,21 +146,11 @@ pub(crate) const ROUTE: Keys = Keys {
 };
 
 /// Kinds of providers of the contract that a later version brings.
-pub(crate) const LATER_KINDS: &[&str] = &[
-    "openai",
-    "openai-responses",
-    "azure",
-    "openrouter",
-    "gemini",
-    "google",
-    "vertex",
-    "bedrock",
-    "ollama",
-    "local",
-];
+pub(crate) const LATER_KINDS: &[&str] =
+    &["azure", "openrouter", "gemini", "google", "vertex", "bedrock", "ollama", "local"];
 
 /// Kinds of this version.
-pub(crate) const KINDS: &[&str] = &["anthropic", "demo"];
+pub(crate) const KINDS: &[&str] = &["anthropic", "openai", "openai-responses", "demo"];
 
 /// Sections by the words a message uses for them.
 const SECTIONS: &[(&str, &Keys)] = &[
@@ -107,6 +158,9 @@ const SECTIONS: &[(&str, &Keys)] = &[
     ("`server`", &SERVER),
     ("a provider", &PROVIDER),
     ("a provider's `timeouts`", &TIMEOUTS),
+    ("a provider's `compat`", &COMPAT),
+    ("a provider's `extra`", &EXTRA),
+    ("a model of a provider's `models`", &MODEL),
     ("a route", &ROUTE),
 ];
 
@@ -196,7 +250,9 @@ mod tests {
     #[test]
     fn every_key_is_documented() {
         let page = include_str!("../../../docs/configuration.md");
-        for keys in [&TOP, &SERVER, &TLS, &PROVIDER, &TIMEOUTS, &MODEL, &ROUTE] {
+        for keys in
+            [&TOP, &SERVER, &TLS, &PROVIDER, &TIMEOUTS, &COMPAT, &EXTRA, &MODEL, &PRICE, &ROUTE]
+        {
             for key in keys.known {
                 let written = [format!("`{key}`"), format!(".{key}`"), format!("`{key}.")];
                 assert!(written.iter().any(|w| page.contains(w)), "{key} is not documented");

@@ -22,6 +22,7 @@
 mod auth;
 mod base;
 mod check;
+mod compat;
 mod diag;
 mod dotenv;
 mod expand;
@@ -31,7 +32,9 @@ mod layers;
 mod load;
 mod locate;
 mod model;
+mod models;
 mod providers;
+mod quirks;
 mod read;
 mod routing;
 mod settings;
@@ -45,11 +48,15 @@ mod zero;
 #[cfg(test)]
 mod tests;
 
+pub use compat::{
+    Api, CacheControl, Compat, Documents, EFFORTS, Images, MaxTokensField, OutputConfig,
+    ReasoningContent, ReasoningIn, ReasoningOut, SystemRole, Thinking, ToolChoice, UserField,
+};
 pub use diag::{Colour, Diagnostic, Diagnostics, Severity};
 pub use init::{Existing, InitError, TEMPLATE, init};
 pub use load::{Loaded, load};
 pub use model::{
-    Auth, Config, Effective, Kind, LogLevel, Model, Origin, Provider, ProxyUrl, Route, Server,
-    Timeouts, Tls,
+    Auth, Config, Effective, Kind, LogLevel, ModelFacts, Origin, Price, Provider, ProxyUrl, Route,
+    Server, Timeouts, Tls,
 };
 pub use sources::{Overrides, Sources};

@@ -110,7 +110,7 @@ fn collect_secrets(node: &Node, secret: bool, text: &str, out: &mut Vec<std::ops
         Value::Map(entries) => {
             for (key, value) in entries {
                 let by_key = match key.text.as_str() {
-                    "api_key" | "headers" | "proxy" => true,
+                    "api_key" | "headers" | "proxy" | "state_keys" => true,
                     // People put the key itself where its variable's name belongs.
                     "api_key_env_var" => {
                         !matches!(&value.value, Value::Text(t) if auth::is_variable(t))

@@ -7,6 +7,8 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
+use crate::compat::{Api, Compat};
+
 /// Everything that was configured.
 #[non_exhaustive]
 #[derive(Debug, Clone)]
@@ -77,6 +79,8 @@ pub struct Server {
     pub tls: Option<Tls>,
     /// How long streams in flight may finish after a signal.
     pub shutdown_grace: Duration,
+    /// Keys that seal what travels with a conversation, newest first; empty: one is made.
+    pub state_keys: Vec<SecretString>,
 }
 
 impl Server {
@@ -99,11 +103,18 @@ pub struct Tls {
 
 /// What dialect a provider speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The Anthropic Messages API.
+    #[serde(rename = "anthropic")]
     Anthropic,
+    /// OpenAI and every server that is compatible with it; which interface, says [`Provider::api`].
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// OpenAI's Responses and nothing else.
+    #[serde(rename = "openai-responses")]
+    OpenAiResponses,
     /// Built in, answers by itself.
+    #[serde(rename = "demo")]
     Demo,
 }
 
@@ -112,6 +123,8 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Anthropic => "anthropic",
+            Self::OpenAi => "openai",
+            Self::OpenAiResponses => "openai-responses",
             Self::Demo => "demo",
         }
     }
@@ -146,11 +159,26 @@ pub struct Provider {
     /// Glob on the requested name → name sent; in order, the first match counts.
     pub model_map: Vec<(String, String)>,
     /// Models it is known to serve.
-    pub models: Vec<Model>,
+    pub models: Vec<ModelFacts>,
     /// Proxy for this upstream.
     pub proxy: Option<ProxyUrl>,
     /// Extra roots, PEM; an absolute path of a file that existed when the configuration was read.
     pub ca_file: Option<PathBuf>,
+    /// Which of OpenAI's interfaces; [`Api::Responses`] for [`Kind::OpenAiResponses`], without meaning for
+    /// kinds of other vendors.
+    pub api: Api,
+    /// What it can not take.
+    pub compat: Compat,
+    /// Requests routed to it never go to another provider.
+    pub private: bool,
+}
+
+impl Provider {
+    /// Whether it is at OpenAI's own host (also a regional one), not at a compatible server.
+    pub fn is_openai_host(&self) -> bool {
+        let host = self.api_base.as_deref().and_then(|url| url.parse::<http::Uri>().ok());
+        host.and_then(|uri| uri.host().map(crate::base::is_openai)).unwrap_or(false)
+    }
 }
 
 /// How a request is authenticated upstream.
@@ -191,18 +219,37 @@ pub struct Timeouts {
     pub unary: Duration,
 }
 
-/// What is known of a model.
+/// What is said of a model.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Model {
+pub struct ModelFacts {
     /// The name a client asks for.
     pub name: String,
     /// Most output tokens.
     pub max_tokens: Option<u64>,
     /// Input and output tokens together.
     pub context_window: Option<u64>,
-    /// `supports_tools: true` and its like, without the prefix.
+    /// Whether it can call tools.
+    pub supports_tools: Option<bool>,
+    /// Whether it can see images.
+    pub supports_vision: Option<bool>,
+    /// Any other `supports_x: true` and its like, without the prefix.
     pub supports: Vec<(String, bool)>,
+    /// What its tokens cost.
+    pub price: Option<Price>,
+}
+
+/// What a model's tokens cost, in micro-dollars per million tokens: `2_500_000` is $2.50.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Price {
+    /// Tokens of the prompt.
+    pub input: u64,
+    /// Tokens of the answer.
+    pub output: u64,
+    /// Tokens of the prompt that a cache had.
+    pub cache_read: Option<u64>,
+    /// Tokens of the prompt that a cache was given.
+    pub cache_write: Option<u64>,
 }
 
 /// One routing rule.

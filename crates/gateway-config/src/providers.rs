@@ -7,8 +7,10 @@ use secrecy::SecretString;
 
 use crate::auth;
 use crate::base::{self, Base};
-use crate::keys::{KINDS, LATER_KINDS, MODEL, PROVIDER, TIMEOUTS};
-use crate::model::{Kind, Model, Provider, ProxyUrl, Timeouts};
+use crate::keys::{KINDS, LATER_KINDS, PROVIDER, TIMEOUTS, quoted};
+use crate::model::{Kind, Provider, ProxyUrl, Timeouts};
+use crate::models;
+use crate::quirks;
 use crate::read::{Cx, Section, Zero};
 use crate::source::At;
 use crate::tree::{Key, Node, Value};
@@ -44,6 +46,8 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
     let credential = auth::read(cx, &section, name, kind, base.as_ref());
     let display_name = cx.text(&section, "display_name").unwrap_or_else(|| match kind {
         Some(Kind::Anthropic) if name == "anthropic" => "Anthropic".to_owned(),
+        Some(Kind::OpenAi) if name == "openai" => "OpenAI".to_owned(),
+        Some(Kind::OpenAiResponses) if name == "openai-responses" => "OpenAI Responses".to_owned(),
         Some(Kind::Demo) if name == "demo" => "Demo".to_owned(),
         _ => name.to_owned(),
     });
@@ -51,15 +55,18 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
     let enabled = cx.truth(&section, "enabled").unwrap_or(true);
     cx.effective(&section, "enabled", enabled);
     let priority = read_priority(cx, &section);
-    let default_model = cx.text(&section, "default_model");
-    cx.effective(&section, "default_model", default_model.as_deref());
     let headers = read_headers(cx, &section);
     let timeouts = read_timeouts(cx, &section, first_byte);
-    let model_map = read_model_map(cx, &section);
-    let models = read_models(cx, &section);
+    let host = base.as_ref().map(|b| b.host.as_str());
+    let names = models::read_names(cx, &section, kind, host);
+    let models = models::read(cx, &section);
     let proxy = read_proxy(cx, &section);
     let ca_file = cx.path(&section, "ca_file");
     cx.effective(&section, "ca_file", ca_file.as_ref().map(|p| p.display().to_string()));
+    let api = quirks::read_extra(cx, &section, kind);
+    let compat = quirks::read_compat(cx, &section, kind, api);
+    let private = cx.truth(&section, "private").unwrap_or(false);
+    cx.effective(&section, "private", private);
 
     let provider = Provider {
         name: name.to_owned(),
@@ -70,13 +77,16 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
         key_variable: credential.variable,
         enabled,
         priority,
-        default_model,
+        default_model: names.default,
         headers,
         timeouts,
-        model_map,
+        model_map: names.map,
         models,
         proxy,
         ca_file,
+        api,
+        compat,
+        private,
     };
     Some(Placed {
         base,
@@ -108,7 +118,7 @@ fn read_kind(cx: &mut Cx, section: &Section<'_>, name: &str) -> Option<Kind> {
             &section.at,
             format!("kind `{name}` is not in this version yet"),
             "not in this version yet",
-            "this version knows the kinds `anthropic` and `demo`",
+            format!("this version knows the kinds {}", quoted(KINDS)),
         );
         return None;
     } else {
@@ -116,12 +126,17 @@ fn read_kind(cx: &mut Cx, section: &Section<'_>, name: &str) -> Option<Kind> {
             &section.at,
             format!("the provider `{name}` has no `kind`"),
             "no kind",
-            "add `kind: anthropic` for an endpoint that speaks the Anthropic Messages API",
+            "add `kind: anthropic` for an endpoint that speaks the Anthropic Messages API, `kind: openai` for one that is compatible with OpenAI",
         );
         return None;
     };
     cx.effective(section, "kind", word);
-    Some(if word == "demo" { Kind::Demo } else { Kind::Anthropic })
+    Some(match word {
+        "openai" => Kind::OpenAi,
+        "openai-responses" => Kind::OpenAiResponses,
+        "demo" => Kind::Demo,
+        _ => Kind::Anthropic,
+    })
 }
 
 fn read_base(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Option<Base> {
@@ -143,7 +158,14 @@ fn read_base(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Option<B
     if given.is_none() && kind.is_none() {
         return None; // what it lacks depends on a kind that could not be read
     }
-    if given.is_none() && section.path != "providers.anthropic" {
+    let name = section.path.strip_prefix("providers.").unwrap_or_default();
+    let (own, vendor) = match kind {
+        Some(Kind::OpenAi | Kind::OpenAiResponses) => {
+            (["openai", "openai-responses"].contains(&name), &base::OPENAI)
+        }
+        _ => (name == "anthropic", &base::ANTHROPIC),
+    };
+    if given.is_none() && !own {
         cx.error(
             &section.at,
             format!("`{}` has no `api_base`", section.path),
@@ -152,7 +174,7 @@ fn read_base(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Option<B
         );
         return None;
     }
-    match base::read(given.as_deref().unwrap_or(ANTHROPIC_BASE).trim(), "v1") {
+    match base::read(given.as_deref().unwrap_or(vendor.url).trim(), vendor) {
         Ok(base) => {
             cx.effective(section, "api_base", base.url.as_str());
             if !base.is_https && !base::is_loopback(&base.host) {
@@ -226,58 +248,6 @@ fn read_timeouts(cx: &mut Cx, section: &Section<'_>, first_byte: Duration) -> Ti
     }
 }
 
-fn read_model_map(cx: &mut Cx, section: &Section<'_>) -> Vec<(String, String)> {
-    let mut out = Vec::new();
-    let (map, keys) = cx.named(section, "model_map");
-    for key in keys {
-        if let Err(why) = gateway_router::check_pattern(&key.text) {
-            cx.error(
-                &key.at,
-                format!("`{}` is no pattern: {why}", key.text),
-                "not a pattern",
-                PATTERN_HELP,
-            );
-        }
-        if let Some(name) = cx.text(&map, &key.text) {
-            cx.effective(&map, &key.text, name.as_str());
-            out.push((key.text.clone(), name));
-        }
-    }
-    out
-}
-
-fn read_models(cx: &mut Cx, section: &Section<'_>) -> Vec<Model> {
-    let mut out = Vec::new();
-    let (models, keys) = cx.named(section, "models");
-    let nothing = Node::map(Vec::new(), At::BuiltIn);
-    for key in keys {
-        let at = models.place_of(&key.text);
-        let inner = cx.section(
-            &models.full(&key.text),
-            &at,
-            models.get(&key.text).unwrap_or(&nothing),
-            &MODEL,
-        );
-        let mut tokens = |name: &str| {
-            cx.whole(&inner, name, 1, i128::from(i64::MAX)).and_then(|n| u64::try_from(n).ok())
-        };
-        let (max_tokens, context_window) = (tokens("max_tokens"), tokens("context_window"));
-        let mut supports = Vec::new();
-        for (flag, _) in inner.iter() {
-            if let Some(what) = flag.text.strip_prefix("supports_")
-                && let Some(value) = cx.truth(&inner, &flag.text)
-            {
-                supports.push((what.to_owned(), value));
-            }
-        }
-        let shown =
-            serde_json::json!({ "max_tokens": max_tokens, "context_window": context_window });
-        cx.effective_at(inner.path.clone(), shown, &key.at);
-        out.push(Model { name: key.text.clone(), max_tokens, context_window, supports });
-    }
-    out
-}
-
 fn read_proxy(cx: &mut Cx, section: &Section<'_>) -> Option<ProxyUrl> {
     let text = cx.text(section, "proxy");
     let Some(text) = text else {
@@ -298,8 +268,6 @@ fn read_proxy(cx: &mut Cx, section: &Section<'_>) -> Option<ProxyUrl> {
 pub(crate) const PATTERN_HELP: &str =
     "a pattern is a name with * (anything), ? (one character), [ab] or {a,b} in it";
 
-/// Where Anthropic's own API is.
-const ANTHROPIC_BASE: &str = "https://api.anthropic.com/v1";
 const RESERVED_HEADERS: &[&str] = &[
     "host",
     "content-length",

@@ -89,6 +89,13 @@ impl Cx {
         self.warnings.push(diagnostic);
     }
 
+    /// Whether a value stands in the file as it is, without any reference.
+    pub(crate) fn is_written_out(&self, at: &At) -> bool {
+        let At::File(range) = at else { return false };
+        let source = self.file.as_ref().and_then(|file| file.text.get(range.clone()));
+        source.is_some_and(|source| !source.contains("${"))
+    }
+
     fn origin(&self, at: &At) -> Origin {
         match at {
             At::File(range) => {
@@ -325,6 +332,32 @@ impl Cx {
         None
     }
 
+    /// An amount of money in dollars, fractions allowed.
+    pub(crate) fn dollars(&mut self, section: &Section<'_>, key: &str) -> Option<f64> {
+        let node = section.get(key)?;
+        let number = match &node.value {
+            #[expect(clippy::cast_precision_loss, reason = "bounded right below")]
+            Value::Int(n) => Some(*n as f64),
+            Value::Float(n) => Some(*n),
+            Value::Text(text) if node.untyped => text.trim().parse::<f64>().ok(),
+            _ => None,
+        };
+        match number {
+            Some(n) if (0.0..=MAX_DOLLARS).contains(&n) => Some(n),
+            Some(n) => {
+                let wanted = "a number of dollars from 0 to 1000000";
+                let message = format!("`{}` must be {wanted}, found {n}", section.full(key));
+                let at = section.place_of(key);
+                self.error(&at, message, "out of range", format!("write {wanted}"));
+                None
+            }
+            None => {
+                self.wrong(section, key, "a number of dollars", node);
+                None
+            }
+        }
+    }
+
     pub(crate) fn truth(&mut self, section: &Section<'_>, key: &str) -> Option<bool> {
         let node = section.get(key)?;
         let value = match &node.value {
@@ -381,6 +414,11 @@ impl Cx {
         words: &[&'static str],
         later: &[&str],
     ) -> Option<&'static str> {
+        let node = section.get(key)?;
+        if self.as_text(node).is_none() {
+            self.wrong(section, key, &format!("one of {}", quoted(words)), node);
+            return None;
+        }
         let text = self.text(section, key)?;
         let lower = text.trim().to_ascii_lowercase();
         if let Some(word) = words.iter().find(|w| **w == lower) {
@@ -444,8 +482,10 @@ fn bounds(min: i128, max: i128) -> String {
 
 /// Keys whose values are never repeated in a message.
 fn is_secret(key: &str) -> bool {
-    matches!(key, "api_key" | "headers" | "proxy")
+    matches!(key, "api_key" | "headers" | "proxy" | "state_keys")
 }
 
 /// A week: far above any sensible wait, far below what overflows a clock.
 const MAX_SECONDS: f64 = 604_800.0;
+/// Per million tokens: above any price.
+const MAX_DOLLARS: f64 = 1e6;

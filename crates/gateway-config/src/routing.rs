@@ -16,11 +16,13 @@ impl Config {
             priority: p.priority,
             family: match p.kind {
                 Kind::Anthropic => Some(Family::Claude),
+                Kind::OpenAi | Kind::OpenAiResponses => Some(Family::OpenAi),
                 Kind::Demo => None,
             },
             models: p.models.iter().map(|m| m.name.clone()).collect(),
             model_map: p.model_map.clone(),
             default_model: p.default_model.clone(),
+            private: p.private,
         });
         let rules = self.routes.iter().map(|r| RuleSpec {
             pattern: r.pattern.clone(),

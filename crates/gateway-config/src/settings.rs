@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use secrecy::SecretString;
+
 use crate::base::bare_host;
 use crate::keys::{ROUTE, SERVER, TLS};
 use crate::model::{LogLevel, Route, Server, Tls};
@@ -73,6 +75,7 @@ pub(crate) fn server(cx: &mut Cx, top: &Section<'_>) -> Server {
     let grace =
         cx.seconds(&section, "shutdown_grace", Zero::Allowed).unwrap_or(Duration::from_secs(30));
     cx.effective(&section, "shutdown_grace", grace.as_secs_f64());
+    let state_keys = read_state_keys(cx, &section);
     Server {
         host,
         port,
@@ -82,6 +85,7 @@ pub(crate) fn server(cx: &mut Cx, top: &Section<'_>) -> Server {
         allowed_hosts,
         tls,
         shutdown_grace: grace,
+        state_keys,
     }
 }
 
@@ -120,6 +124,30 @@ fn read_allowed_hosts(cx: &mut Cx, section: &Section<'_>) -> Vec<String> {
         }
     }
     cx.effective(section, "allowed_hosts", out.clone());
+    out
+}
+
+fn read_state_keys(cx: &mut Cx, section: &Section<'_>) -> Vec<SecretString> {
+    let mut out = Vec::new();
+    for (text, at) in cx.texts(section, "state_keys").unwrap_or_default() {
+        let key = text.trim();
+        if key.chars().count() < SHORTEST_STATE_KEY {
+            let message = format!(
+                "`server.state_keys` holds a key of {} characters, too short to seal anything",
+                key.chars().count()
+            );
+            let help = format!("use {SHORTEST_STATE_KEY} at least, e.g. of `openssl rand -hex 32`");
+            cx.error(&at, message, "too short", help);
+            continue;
+        }
+        if cx.is_written_out(&at) {
+            let message = "`server.state_keys` holds the key itself".to_owned();
+            cx.warn(&at, message, "keep it out of the file: `${NAME}` or `${file:/path}`");
+        }
+        out.push(SecretString::from(key));
+    }
+    let shown: Vec<&str> = out.iter().map(|_| "(hidden)").collect();
+    cx.effective(section, "state_keys", shown);
     out
 }
 
@@ -218,3 +246,6 @@ fn required(cx: &mut Cx, section: &Section<'_>, key: &str, help: &str) -> Option
     }
     cx.text(section, key)
 }
+
+/// Anything shorter can be guessed.
+const SHORTEST_STATE_KEY: usize = 16;

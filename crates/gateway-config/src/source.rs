@@ -77,11 +77,27 @@ impl SourceFile {
 }
 
 /// Masks what looks like a credential in text that may not even be YAML: values of keys that speak of
-/// secrets, and words of the shape `sk-…` or `gw-…`. A `${VAR}` stays readable. Byte lengths are kept.
+/// secrets, items of lists below such a key, and words of the shape `sk-…` or `gw-…`. A `${VAR}` stays readable.
+/// Byte lengths are kept.
 fn mask(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut in_list = false;
     for line in text.split_inclusive('\n') {
         let mut rest = line;
+        let item = line.trim_start().strip_prefix("- ").map(str::trim_start);
+        in_list = match item {
+            Some(_) => in_list,
+            None => SECRET_LISTS.iter().any(|key| line.trim() == *key),
+        };
+        if in_list
+            && let Some(item) =
+                item.filter(|i| !i.trim_start_matches(['"', '\'']).starts_with("${"))
+        {
+            let (before, secret) = line.split_at(line.len() - item.len());
+            out.push_str(before);
+            out.push_str(&stars(secret));
+            continue;
+        }
         while let Some((at, len)) = next_secret(rest) {
             out.push_str(&rest[..at]);
             out.push_str(&stars(&rest[at..at + len]));
@@ -127,5 +143,15 @@ fn stars(part: &str) -> String {
 }
 
 const SHAPES: [&str; 2] = ["sk-", "gw-"];
-const SECRET_KEYS: [&str; 8] =
-    ["api_key", "api-key", "apikey", "authorization", "token", "secret", "password", "cookie"];
+const SECRET_LISTS: [&str; 1] = ["state_keys:"];
+const SECRET_KEYS: [&str; 9] = [
+    "state_keys",
+    "api_key",
+    "api-key",
+    "apikey",
+    "authorization",
+    "token",
+    "secret",
+    "password",
+    "cookie",
+];

@@ -117,3 +117,4 @@ impl Env {
 
 pub(crate) const ANTHROPIC_API_KEY: &str = "ANTHROPIC_API_KEY";
 pub(crate) const ANTHROPIC_AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+pub(crate) const OPENAI_API_KEY: &str = "OPENAI_API_KEY";

@@ -7,6 +7,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod openai;
+
 const PLANTED: &str = "sk-ant-api03-planted-0123456789";
 
 /// A directory with a `gateway.yaml` (unless empty of name) and the sources to read it.
@@ -91,7 +93,7 @@ providers:
       "claude-haiku-*": small
       "*": other
     models:
-      claude-opus-4-6: {max_tokens: 64000, context_window: 200000, supports_tools: true, supports_vision: false}
+      claude-opus-4-6: {max_tokens: 64000, context_window: 200000, supports_tools: true, supports_vision: false, supports_magic: true}
       plain:
     proxy: socks5://user:hunter2@127.0.0.1:1080
   demo: {enabled: false}
@@ -126,7 +128,9 @@ routes:
     let globs: Vec<_> = main.model_map.iter().map(|(glob, _)| glob.as_str()).collect();
     assert_eq!(globs, ["claude-haiku-*", "*"], "in the order of the file");
     assert_eq!(main.models[0].max_tokens, Some(64000));
-    assert_eq!(main.models[0].supports, [("tools".to_owned(), true), ("vision".to_owned(), false)]);
+    assert_eq!(main.models[0].supports_tools, Some(true));
+    assert_eq!(main.models[0].supports_vision, Some(false));
+    assert_eq!(main.models[0].supports, [("magic".to_owned(), true)]);
     assert_eq!(main.models[1].name, "plain");
     assert_eq!(
         main.proxy.as_ref().map(ProxyUrl::expose),
@@ -199,7 +203,7 @@ fn the_callers_login_is_passed_on_from_loopback_only() {
 
 #[test]
 fn demo_serves_nothing_else() {
-    let yaml = "default_provider: x\nproviders: {x: {kind: openai}}\nroutes: [{pattern: a, provider: x}]\nserver: {port: 1}\n";
+    let yaml = "default_provider: x\nproviders: {x: {kind: azure}}\nroutes: [{pattern: a, provider: x}]\nserver: {port: 1}\n";
     let mut case = case(yaml, &[("GATEWAY_DEFAULT_PROVIDER", "x")]);
     case.sources.overrides.demo = true;
     let loaded = load(&case.sources).expect("the demo");
@@ -331,7 +335,7 @@ routes:
         "14:15 the header `connection` is the connection's own",
         "15:22 `providers.anthropic.timeouts.idle` must be a number of seconds above 0, at most 604800, found -1",
         "15:26 unknown key `providers.anthropic.timeouts.first`",
-        "16:18 `providers.anthropic.models.m.price` is not in this version yet",
+        "16:18 `providers.anthropic.models.m.price` has no `output`",
         "16:49 `providers.anthropic.models.m.max_tokens` must be a whole number of at least 1, found text",
         "17:5 unknown key `providers.anthropic.api_bse`",
         "18:14 `providers.anthropic.enabled` must be true or false, found text",
@@ -565,8 +569,9 @@ fn names_that_lead_nowhere_are_found_before_the_first_request() {
 #[test]
 fn kinds_of_a_later_version_are_named_as_such() {
     for (yaml, fault) in [
-        ("providers: {x: {kind: openai}}", "1:23 kind `openai` is not in this version yet"),
-        ("providers: {openai: {}}", "1:13 kind `openai` is not in this version yet"),
+        ("providers: {x: {kind: azure}}", "1:23 kind `azure` is not in this version yet"),
+        ("providers: {ollama: {}}", "1:13 kind `ollama` is not in this version yet"),
+        ("providers: {x: {kind: openai}}", "1:13 `providers.x` has no `api_base`"),
         (
             "providers: {x: {kind: antropic}}",
             "1:23 `providers.x.kind`: there is no kind `antropic`",

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::name::{strip_long_context, without_date};
+use crate::name::strip_long_context;
 use crate::pattern::matcher;
 use crate::table::{NoRoute, Query, Rule, Table, VIA};
 
@@ -162,8 +162,7 @@ impl Table {
             return out;
         }
         for provider in self.providers.iter().map(|p| &p.spec).filter(|p| !p.models.is_empty()) {
-            let lists = |n: &str| provider.models.iter().any(|m| m == n);
-            let why = if lists(name) || without_date(name).is_some_and(lists) {
+            let why = if provider.serves(name) {
                 "lists it, but is disabled"
             } else {
                 "does not list it"

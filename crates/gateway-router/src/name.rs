@@ -6,7 +6,7 @@
 pub enum Family {
     /// `claude-…`.
     Claude,
-    /// `gpt-…`, `o3…`, `codex-…`, `chatgpt-…`.
+    /// `gpt-…`, `o3…`, `codex-…`, `chatgpt-…`, and models trained further (`ft:gpt-…`).
     OpenAi,
     /// `gemini-…`, `gemma-…`.
     Google,
@@ -51,6 +51,7 @@ pub fn without_date(name: &str) -> Option<&str> {
 /// (`openai/gpt-5`) is looked through.
 pub fn family_of(name: &str) -> Option<Family> {
     let name = name.rsplit('/').next().unwrap_or(name);
+    let name = name.strip_prefix("ft:").unwrap_or(name);
     let starts = |prefixes: &[&str]| {
         prefixes.iter().any(|p| name.get(..p.len()).is_some_and(|h| h.eq_ignore_ascii_case(p)))
     };

@@ -24,6 +24,8 @@ pub struct ProviderSpec {
     pub model_map: Vec<(String, String)>,
     /// Sent in place of a name of another vendor's family which it does not list.
     pub default_model: Option<String>,
+    /// What is routed to it never goes to another provider, whatever the caller picks.
+    pub private: bool,
 }
 
 impl ProviderSpec {
@@ -37,7 +39,14 @@ impl ProviderSpec {
             models: Vec::new(),
             model_map: Vec::new(),
             default_model: None,
+            private: false,
         }
+    }
+
+    /// Whether it lists the name, with or without its date.
+    pub(crate) fn serves(&self, name: &str) -> bool {
+        let lists = |name: &str| self.models.iter().any(|m| m == name);
+        lists(name) || without_date(name).is_some_and(lists)
     }
 }
 
@@ -164,6 +173,18 @@ pub enum NoRoute {
         /// What was asked for.
         name: String,
     },
+    /// The request belongs to a private provider, and another one was picked.
+    #[error(
+        "the model `{model}` is served by `{private}`, which is private: the request can't be sent to `{name}` instead"
+    )]
+    Private {
+        /// The requested name.
+        model: String,
+        /// Who serves it.
+        private: String,
+        /// What was asked for.
+        name: String,
+    },
     /// The picked provider is switched off.
     #[error("the provider `{name}` is disabled")]
     DisabledProvider {
@@ -182,6 +203,7 @@ pub struct Table {
     /// Every listed name → the provider that serves it, ties already decided.
     listed: HashMap<String, usize>,
     default: Option<usize>,
+    has_private: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -248,8 +270,9 @@ impl Table {
         )?;
 
         let listed = index_models(&providers);
+        let has_private = providers.iter().any(|p| p.enabled && p.private);
         let providers = providers.into_iter().map(Provider::new).collect::<Result<_, _>>()?;
-        Ok(Self { providers, rules: ordered, patterns, listed, default })
+        Ok(Self { providers, rules: ordered, patterns, listed, default, has_private })
     }
 
     /// The way of a request, without words: at most one pass of the rules' automaton.
@@ -263,6 +286,7 @@ impl Table {
         }
         if let Some(pick) = query.pick {
             let provider = self.enabled_by_name(pick)?;
+            self.may_leave(query.model, provider)?;
             let upstream_model = match self.via(name) {
                 Some((via, model)) if via == provider => Cow::Borrowed(model),
                 _ => self.upstream_model(provider, name),
@@ -316,9 +340,7 @@ impl Table {
             return Cow::Borrowed(&spec.model_map[*first].1);
         }
         match &spec.default_model {
-            Some(default)
-                if is_foreign(spec.family, name) && !spec.models.iter().any(|m| m == name) =>
-            {
+            Some(default) if is_foreign(spec.family, name) && !spec.serves(name) => {
                 Cow::Borrowed(default)
             }
             _ => Cow::Borrowed(name),
@@ -349,6 +371,24 @@ impl Table {
             .get(name)
             .or_else(|| without_date(name).and_then(|dateless| self.listed.get(dateless)))
             .copied()
+    }
+
+    /// Whether a request may go to a picked provider: what would go to a private one without the pick
+    /// stays there.
+    fn may_leave(&self, model: &str, picked: usize) -> Result<(), NoRoute> {
+        if !self.has_private {
+            return Ok(());
+        }
+        match self.decide(&Query::model(model)) {
+            Ok(own) if own.provider != picked && self.providers[own.provider].spec.private => {
+                Err(NoRoute::Private {
+                    model: model.to_owned(),
+                    private: self.providers[own.provider].spec.name.clone(),
+                    name: self.providers[picked].spec.name.clone(),
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn enabled_by_name(&self, name: &str) -> Result<usize, NoRoute> {

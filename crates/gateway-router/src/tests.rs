@@ -119,6 +119,65 @@ fn a_default_model_replaces_only_names_of_another_vendors_family() {
 }
 
 #[test]
+fn an_openai_gets_its_default_model_for_names_of_other_vendors_only() {
+    let mut p = ProviderSpec { family: Some(Family::OpenAi), ..ProviderSpec::new("p") };
+    p.default_model = Some("gpt-5.6-terra".to_owned());
+    p.model_map = vec![("claude-*haiku*".to_owned(), "gpt-5.4-mini".to_owned())];
+    p.models = vec!["claude-served-here".to_owned(), "gpt-5.5".to_owned()];
+    let silent = ProviderSpec { default_model: None, model_map: vec![], ..p.clone() };
+    let rules = vec![RuleSpec::new("claude-opus-4-1", "p").with_model("gpt-6-sol")];
+    let t = Table::build(vec![p], rules, Some("p")).expect("valid");
+    for (asked, sent) in [
+        ("claude-opus-4-1", "gpt-6-sol"),
+        ("claude-haiku-4-5-20251001", "gpt-5.4-mini"),
+        ("claude-3-5-haiku-20241022", "gpt-5.4-mini"),
+        ("claude-opus-5[1m]", "gpt-5.6-terra"),
+        ("claude-fable-5-2", "gpt-5.6-terra"),
+        ("anthropic/claude-sonnet-5", "gpt-5.6-terra"),
+        ("gemini-3-pro", "gpt-5.6-terra"),
+        ("claude-served-here", "claude-served-here"),
+        ("claude-served-here-20251001", "claude-served-here-20251001"),
+        ("gpt-5.5", "gpt-5.5"),
+        ("gpt-9-not-listed", "gpt-9-not-listed"),
+        ("o3", "o3"),
+        ("ft:gpt-4o:me", "ft:gpt-4o:me"),
+        ("qwen3", "qwen3"),
+    ] {
+        assert_eq!(way(&t, asked).1, sent, "{asked}");
+    }
+    let t = Table::build(vec![silent], vec![], Some("p")).expect("valid");
+    assert_eq!(way(&t, "claude-opus-5").1, "claude-opus-5", "without a default it goes unchanged");
+}
+
+#[test]
+fn what_belongs_to_a_private_provider_stays_there() {
+    let private = ProviderSpec { private: true, ..provider("private") };
+    let rules = vec![RuleSpec::new("claude-haiku-*", "public"), RuleSpec::new("gpt-*", "private")];
+    let build = |default| {
+        let providers = vec![provider("public"), private.clone()];
+        Table::build(providers, rules.clone(), Some(default)).expect("valid")
+    };
+    let pick =
+        |t: &Table, model, pick| t.decide(&Query { model, pick: Some(pick) }).map(|d| d.provider);
+    let t = build("private");
+    let refused = |model: &str| {
+        let (private, name) = ("private".to_owned(), "public".to_owned());
+        Err(NoRoute::Private { model: model.to_owned(), private, name })
+    };
+    assert_eq!(pick(&t, "claude-opus-5", "public"), refused("claude-opus-5"));
+    assert_eq!(pick(&t, "gpt-5", "public"), refused("gpt-5"));
+    assert_eq!(pick(&t, "claude-via-private--m", "public"), refused("claude-via-private--m"));
+    assert_eq!(pick(&t, "claude-opus-5", "private"), Ok(1));
+    assert_eq!(pick(&t, "claude-haiku-4-5", "public"), Ok(0), "this one is not private's");
+    assert_eq!(pick(&t, "claude-haiku-4-5", "private"), Ok(1), "into a private one anybody may");
+    let text = refused("m").expect_err("refused").to_string();
+    assert!(text.contains("`private`, which is private") && text.contains("`public`"), "{text}");
+    let t = build("public");
+    assert_eq!(pick(&t, "claude-opus-5", "public"), Ok(0));
+    assert_eq!(pick(&t, "gpt-5", "public"), refused("gpt-5"));
+}
+
+#[test]
 fn a_via_name_goes_to_its_provider_before_broad_rules() {
     let mut dashed = provider("my--own");
     dashed.model_map = vec![("*".to_owned(), "mapped".to_owned())];
@@ -263,6 +322,7 @@ fn any_table() -> impl Strategy<Value = Table> {
                 priority: p.1,
                 models: p.2.iter().map(|m| MODELS[*m].to_owned()).collect(),
                 default_model: p.3.then(|| "fallback[1m]".to_owned()),
+                private: at == 1,
                 ..self::provider(&format!("p{at}"))
             });
             let rules =

@@ -377,7 +377,11 @@ fn refused(
 }
 
 fn no_route(fault: &NoRoute) -> ApiError {
-    ApiError::new(ErrorKind::NotFound, fault.to_string())
+    let kind = match fault {
+        NoRoute::Private { .. } => ErrorKind::Permission,
+        _ => ErrorKind::NotFound,
+    };
+    ApiError::new(kind, fault.to_string())
 }
 
 fn picked(value: &HeaderValue) -> Result<String, ApiError> {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use gateway_anthropic::headers::{Credential, X_API_KEY};
-use gateway_config::{Auth, Config, Kind, LogLevel};
+use gateway_config::{Auth, Compat, Config, Kind, LogLevel};
 use gateway_router::{BuildError, Table};
 use gateway_translate::Redactor;
 use gateway_types::ApiError;
@@ -51,6 +51,14 @@ pub enum CompileError {
         /// Its name.
         provider: String,
         /// Which one.
+        what: String,
+    },
+    /// The configuration is right, but what it asks for is not built yet.
+    #[error("provider `{provider}`: {what} is not served yet")]
+    NotServed {
+        /// Its name.
+        provider: String,
+        /// What it asks for.
         what: String,
     },
     /// Nothing to serve with.
@@ -261,6 +269,9 @@ impl Worker {
 
 fn compile_provider(provider: &gateway_config::Provider) -> Result<Provider, CompileError> {
     let name = provider.name.clone();
+    if let Some(what) = not_served(provider) {
+        return Err(CompileError::NotServed { provider: name, what });
+    }
     let header =
         |what: &str| CompileError::Header { provider: name.clone(), what: what.to_owned() };
     let url = |text: &str| {
@@ -325,10 +336,23 @@ fn compile_provider(provider: &gateway_config::Provider) -> Result<Provider, Com
     })
 }
 
+/// What of a provider's configuration the server can't do.
+fn not_served(provider: &gateway_config::Provider) -> Option<String> {
+    match provider.kind {
+        Kind::OpenAi | Kind::OpenAiResponses => Some(format!("kind `{}`", provider.kind.as_str())),
+        // The relay takes nothing out of a request: a wish to do so must not be passed over in silence.
+        Kind::Anthropic if provider.compat != Compat::default() => {
+            Some("`compat` of kind `anthropic`".to_owned())
+        }
+        Kind::Anthropic | Kind::Demo => None,
+    }
+}
+
 /// Every secret that the gateway itself holds, to be masked wherever one is echoed.
 fn secrets_of(config: &Config) -> Vec<String> {
     let mut secrets: Vec<String> =
         config.client_keys.iter().map(|key| key.expose_secret().to_owned()).collect();
+    secrets.extend(config.server.state_keys.iter().map(|key| key.expose_secret().to_owned()));
     for provider in &config.providers {
         if let Auth::ApiKey(key) | Auth::Bearer(key) = &provider.auth {
             secrets.push(key.expose_secret().to_owned());

@@ -1,0 +1,267 @@
+//! `compat` and `extra` of a provider: reading them, and which of their keys its dialect has a use for.
+
+use crate::compat::{Api, Compat, EFFORTS, Word};
+use crate::keys::{COMPAT, EXTRA, quoted};
+use crate::model::Kind;
+use crate::providers::PATTERN_HELP;
+use crate::read::{Cx, Section};
+use crate::source::At;
+
+/// Reads `extra`: for kind `openai` which interface is used.
+pub(crate) fn read_extra(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Api {
+    let fixed = if kind == Some(Kind::OpenAiResponses) { Api::Responses } else { Api::Auto };
+    let Some(node) = section.get("extra") else {
+        if kind == Some(Kind::OpenAi) {
+            cx.effective_at(section.full("extra.api"), fixed.as_str(), &At::BuiltIn);
+        }
+        return fixed;
+    };
+    let inner = cx.section(&section.full("extra"), &section.place_of("extra"), node, &EXTRA);
+    if inner.get("api").is_none() {
+        return fixed;
+    }
+    let stated = word::<Api>(cx, &inner, "api");
+    let reason = match kind {
+        None | Some(Kind::OpenAi) => return stated.unwrap_or(fixed),
+        Some(Kind::OpenAiResponses) => "kind `openai-responses` always uses Responses",
+        Some(Kind::Anthropic | Kind::Demo) => "only kind `openai` has a choice of interfaces",
+    };
+    let message = format!("`{}` has no meaning here: {reason}", inner.full("api"));
+    let at = inner.place_of("api");
+    cx.error(&at, message, "not for this kind", "remove it, or write `kind: openai`");
+    fixed
+}
+
+/// Reads `compat`. What is not there stays unset: presets come later, where the upstream is known.
+pub(crate) fn read_compat(
+    cx: &mut Cx,
+    section: &Section<'_>,
+    kind: Option<Kind>,
+    api: Api,
+) -> Compat {
+    let Some(node) = section.get("compat") else { return Compat::default() };
+    let s = &cx.section(&section.full("compat"), &section.place_of("compat"), node, &COMPAT);
+    if let Some(kind) = kind {
+        refuse_meaningless(cx, s, kind, api);
+    }
+    Compat {
+        thinking: word(cx, s, "thinking"),
+        cache_control: word(cx, s, "cache_control"),
+        system_role: word(cx, s, "system_role"),
+        documents: word(cx, s, "documents"),
+        output_config: word(cx, s, "output_config"),
+        reasoning_content: word(cx, s, "reasoning_content"),
+        drop_fields: names(cx, s, "drop_fields", NEEDED_FIELDS),
+        drop_betas: globs(cx, s, "drop_betas"),
+        drop_events: names(cx, s, "drop_events", NEEDED_EVENTS),
+        max_tokens_field: word(cx, s, "max_tokens_field"),
+        stream_options: flag(cx, s, "stream_options"),
+        developer_role: flag(cx, s, "developer_role"),
+        system_anywhere: flag(cx, s, "system_anywhere"),
+        tool_choice: word(cx, s, "tool_choice"),
+        parallel_tool_calls: flag(cx, s, "parallel_tool_calls"),
+        images: word(cx, s, "images"),
+        tool_images: flag(cx, s, "tool_images"),
+        pdf: flag(cx, s, "pdf"),
+        json_schema: flag(cx, s, "json_schema"),
+        json_object: flag(cx, s, "json_object"),
+        strict_schemas: flag(cx, s, "strict_schemas"),
+        stop_max: amount(cx, s, "stop_max", 0),
+        tool_name_max: amount(cx, s, "tool_name_max", SHORTEST_TOOL_NAME),
+        call_id_max: amount(cx, s, "call_id_max", SHORTEST_CALL_ID),
+        tools_max: amount(cx, s, "tools_max", 1),
+        reasoning_in: word(cx, s, "reasoning_in"),
+        reasoning_out: word(cx, s, "reasoning_out"),
+        user_field: word(cx, s, "user_field"),
+        efforts: efforts(cx, s),
+        temperature: flag(cx, s, "temperature"),
+        top_k: flag(cx, s, "top_k"),
+        empty_tool_output: text(cx, s, "empty_tool_output"),
+    }
+}
+
+/// Whose requests a key is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    All,
+    Anthropic,
+    OpenAi,
+    Chat,
+}
+
+impl Scope {
+    fn of(key: &str) -> Self {
+        if FOR_ALL.contains(&key) {
+            Self::All
+        } else if FOR_ANTHROPIC.contains(&key) {
+            Self::Anthropic
+        } else if FOR_CHAT.contains(&key) {
+            Self::Chat
+        } else {
+            Self::OpenAi
+        }
+    }
+
+    fn covers(self, kind: Kind, api: Api) -> bool {
+        match kind {
+            Kind::Demo => false,
+            Kind::Anthropic => matches!(self, Self::All | Self::Anthropic),
+            Kind::OpenAi | Kind::OpenAiResponses if api == Api::Responses => {
+                matches!(self, Self::All | Self::OpenAi)
+            }
+            Kind::OpenAi | Kind::OpenAiResponses => self != Self::Anthropic,
+        }
+    }
+
+    fn told(self) -> &'static str {
+        match self {
+            Self::All => "every kind but `demo`",
+            Self::Anthropic => "kind `anthropic`",
+            Self::OpenAi => "kinds `openai` and `openai-responses`",
+            Self::Chat => "Chat Completions (kind `openai` without `extra.api: responses`)",
+        }
+    }
+}
+
+fn refuse_meaningless(cx: &mut Cx, section: &Section<'_>, kind: Kind, api: Api) {
+    for (key, _) in section.iter() {
+        let scope = Scope::of(&key.text);
+        if scope.covers(kind, api) {
+            continue;
+        }
+        let at_all = match (kind, api) {
+            (Kind::OpenAi, Api::Responses) => {
+                "kind `openai` with `extra.api: responses`".to_owned()
+            }
+            _ => format!("kind `{}`", kind.as_str()),
+        };
+        let full = section.full(&key.text);
+        let message = format!("`{full}` has no meaning for {at_all}");
+        let useful: Vec<&str> =
+            COMPAT.known.iter().filter(|k| Scope::of(k).covers(kind, api)).copied().collect();
+        let help = if useful.is_empty() {
+            "remove `compat`: the demo answers by itself".to_owned()
+        } else {
+            format!("remove it: it is about {}. Keys here are {}", scope.told(), quoted(&useful))
+        };
+        cx.error(&key.at, message, "not for this kind", help);
+    }
+}
+
+fn word<W: Word>(cx: &mut Cx, section: &Section<'_>, key: &str) -> Option<W> {
+    let word = cx.word(section, key, W::WORDS, &[])?;
+    cx.effective(section, key, word);
+    W::of(word)
+}
+
+fn flag(cx: &mut Cx, section: &Section<'_>, key: &str) -> Option<bool> {
+    let value = cx.truth(section, key)?;
+    cx.effective(section, key, value);
+    Some(value)
+}
+
+fn amount(cx: &mut Cx, section: &Section<'_>, key: &str, min: i128) -> Option<usize> {
+    let value = cx.whole(section, key, min, MOST)?;
+    let value = usize::try_from(value).ok()?;
+    cx.effective(section, key, value);
+    Some(value)
+}
+
+fn text(cx: &mut Cx, section: &Section<'_>, key: &str) -> Option<String> {
+    let value = cx.text(section, key)?;
+    cx.effective(section, key, value.as_str());
+    Some(value)
+}
+
+/// A list of names, none of them one of `needed`.
+fn names(cx: &mut Cx, section: &Section<'_>, key: &str, needed: &[&str]) -> Vec<String> {
+    let mut out = Vec::new();
+    let Some(given) = cx.texts(section, key) else { return out };
+    for (text, at) in given {
+        let name = text.trim();
+        let full = section.full(key);
+        if name.is_empty() || name.contains(char::is_whitespace) {
+            let message = format!("`{full}` holds something that is no name");
+            cx.error(&at, message, "not a name", "write names as they stand in the JSON");
+        } else if needed.contains(&name) {
+            let message = format!("`{full}`: `{name}` can't be dropped: nothing works without it");
+            cx.error(&at, message, "needed", format!("remove `{name}` from the list"));
+        } else {
+            out.push(name.to_owned());
+        }
+    }
+    cx.effective(section, key, out.clone());
+    out
+}
+
+fn globs(cx: &mut Cx, section: &Section<'_>, key: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    let Some(given) = cx.texts(section, key) else { return out };
+    for (text, at) in given {
+        let glob = text.trim();
+        match gateway_router::check_pattern(glob) {
+            Ok(()) if !glob.is_empty() => out.push(glob.to_owned()),
+            Ok(()) => {
+                let message = format!("`{}` holds an empty pattern", section.full(key));
+                cx.error(&at, message, "empty", PATTERN_HELP);
+            }
+            Err(why) => {
+                let message = format!("`{glob}` is no pattern: {why}");
+                cx.error(&at, message, "not a pattern", PATTERN_HELP);
+            }
+        }
+    }
+    cx.effective(section, key, out.clone());
+    out
+}
+
+fn efforts(cx: &mut Cx, section: &Section<'_>) -> Option<Vec<&'static str>> {
+    let given = cx.texts(section, "efforts")?;
+    let mut out = Vec::with_capacity(given.len());
+    for (text, at) in given {
+        let lower = text.trim().to_ascii_lowercase();
+        match EFFORTS.iter().find(|e| **e == lower) {
+            Some(effort) if !out.contains(effort) => out.push(*effort),
+            Some(_) => {}
+            None => {
+                let message =
+                    format!("`{}`: there is no effort `{lower}`", section.full("efforts"));
+                let help = format!("possible are {}", quoted(EFFORTS));
+                cx.error(&at, message, "unknown", help);
+            }
+        }
+    }
+    cx.effective(section, "efforts", out.clone());
+    Some(out)
+}
+
+const FOR_ALL: &[&str] = &["documents", "drop_fields", "drop_events"];
+const FOR_ANTHROPIC: &[&str] =
+    &["thinking", "cache_control", "system_role", "output_config", "drop_betas"];
+const FOR_CHAT: &[&str] = &[
+    "reasoning_content",
+    "max_tokens_field",
+    "stream_options",
+    "stop_max",
+    "reasoning_in",
+    "reasoning_out",
+];
+
+/// Fields without which a request is none.
+const NEEDED_FIELDS: &[&str] = &["model", "messages", "input", "stream"];
+/// Events that hold a stream together.
+const NEEDED_EVENTS: &[&str] = &[
+    "message_start",
+    "message_delta",
+    "message_stop",
+    "content_block_start",
+    "content_block_delta",
+    "content_block_stop",
+    "error",
+];
+/// A long tool name is shortened to a readable part and a checksum, which need some room.
+const SHORTEST_TOOL_NAME: i128 = 16;
+/// Some parsers want ids of nine characters; fewer than eight would not stay different.
+const SHORTEST_CALL_ID: i128 = 8;
+/// Above any limit that a vendor has.
+const MOST: i128 = 1_000_000;
