@@ -1,0 +1,191 @@
+//! How a server differs from OpenAI's own: data, which configuration can state too.
+
+use gateway_models::Effort;
+
+/// What one upstream takes and gives. The default is OpenAI's own service; a compatible server that
+/// nobody knows gets [`Quirks::compatible`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Quirks {
+    /// The field of the output limit: `max_completion_tokens` (OpenAI) or `max_tokens`.
+    pub max_tokens_field: MaxTokensField,
+    /// Takes `stream_options` (else usage may never come).
+    pub stream_options: bool,
+    /// Takes the role `developer`.
+    pub developer_role: bool,
+    /// Takes `system` messages anywhere, not only first.
+    pub system_anywhere: bool,
+    /// Which `tool_choice` it obeys.
+    pub tool_choice: ToolChoiceLevel,
+    /// Takes `parallel_tool_calls`.
+    pub parallel_tool_calls: bool,
+    /// Which images it takes.
+    pub images: Images,
+    /// Takes images inside tool results (Chat: none does; Responses: OpenAI does).
+    pub tool_images: bool,
+    /// Takes PDF files.
+    pub pdf: bool,
+    /// Takes `response_format` of type `json_schema`.
+    pub json_schema: bool,
+    /// Takes `response_format` of type `json_object`.
+    pub json_object: bool,
+    /// Takes `strict: true` on functions and formats.
+    pub strict_schemas: bool,
+    /// How many stop sequences are sent. With none sent, all are matched in the gateway, which is
+    /// the only way to tell the caller which one was met.
+    pub stop_max: usize,
+    /// Longest tool name, in characters.
+    pub tool_name_max: usize,
+    /// Longest call id, in characters.
+    pub call_id_max: usize,
+    /// Wants its own call ids back even where they repeat or hold odd characters.
+    pub native_call_ids: bool,
+    /// Most tools in a request.
+    pub tools_max: usize,
+    /// How it is told to think.
+    pub reasoning_in: ReasoningIn,
+    /// Where it says what it thought.
+    pub reasoning_out: ReasoningOut,
+    /// Whether it wants its reasoning text back.
+    pub replay_reasoning: Replay,
+    /// The field for the end user's id.
+    pub user_field: UserField,
+    /// The efforts it takes, where the model's catalogue entry does not say.
+    pub efforts: Option<Vec<Effort>>,
+    /// Takes `temperature` and `top_p`; `None`: as the model does.
+    pub temperature: Option<bool>,
+    /// Takes `top_k`.
+    pub top_k: bool,
+    /// Takes `prompt_cache_key`.
+    pub prompt_cache_key: bool,
+    /// Takes `store`.
+    pub store: bool,
+    /// Takes `service_tier`.
+    pub service_tier: bool,
+    /// Takes images and tools, as configuration says; `None`: as the model does.
+    pub vision: Option<bool>,
+    /// What stands in the place of an empty tool output; empty where empty is fine.
+    pub empty_tool_output: String,
+    /// Top-level fields that are left out, whatever they are.
+    pub drop_fields: Vec<String>,
+}
+
+/// See [`Quirks::max_tokens_field`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MaxTokensField {
+    /// `max_tokens`.
+    MaxTokens,
+    /// `max_completion_tokens`.
+    MaxCompletionTokens,
+}
+
+/// See [`Quirks::tool_choice`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ToolChoiceLevel {
+    /// All of them.
+    Full,
+    /// `auto`, `none` and `required`, but no named tool.
+    NoNamed,
+    /// Only `auto`.
+    AutoOnly,
+    /// Not even the field.
+    None,
+}
+
+/// See [`Quirks::images`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Images {
+    /// In the request and by URL.
+    Keep,
+    /// In the request only.
+    Base64,
+    /// None.
+    None,
+}
+
+/// See [`Quirks::reasoning_in`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasoningIn {
+    /// `reasoning_effort`, for models known to think.
+    ReasoningEffort,
+    /// `reasoning: {effort | max_tokens}`.
+    Reasoning,
+    /// `thinking: {type}` and `reasoning_effort`.
+    Thinking,
+    /// Not at all.
+    None,
+}
+
+/// See [`Quirks::reasoning_out`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasoningOut {
+    /// Whichever of them comes.
+    Auto,
+    /// `reasoning_content`.
+    ReasoningContent,
+    /// `reasoning`.
+    Reasoning,
+    /// `reasoning_details`.
+    ReasoningDetails,
+    /// `<think>` in the text.
+    ThinkTags,
+}
+
+/// See [`Quirks::replay_reasoning`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replay {
+    /// On every assistant turn.
+    Always,
+    /// On turns with tool calls (they are refused without it).
+    ToolTurns,
+    /// Never.
+    Never,
+}
+
+/// See [`Quirks::user_field`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserField {
+    /// `safety_identifier`.
+    SafetyIdentifier,
+    /// `user`.
+    User,
+    /// None.
+    None,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Self {
+            max_tokens_field: MaxTokensField::MaxCompletionTokens,
+            stream_options: true,
+            developer_role: true,
+            system_anywhere: true,
+            tool_choice: ToolChoiceLevel::Full,
+            parallel_tool_calls: true,
+            images: Images::Keep,
+            tool_images: false,
+            pdf: true,
+            json_schema: true,
+            json_object: true,
+            strict_schemas: true,
+            stop_max: 0,
+            tool_name_max: 64,
+            call_id_max: 40,
+            native_call_ids: false,
+            tools_max: 128,
+            reasoning_in: ReasoningIn::ReasoningEffort,
+            reasoning_out: ReasoningOut::Auto,
+            replay_reasoning: Replay::Never,
+            user_field: UserField::SafetyIdentifier,
+            efforts: None,
+            temperature: None,
+            top_k: false,
+            prompt_cache_key: true,
+            store: true,
+            service_tier: true,
+            vision: None,
+            empty_tool_output: String::new(),
+            drop_fields: Vec::new(),
+        }
+    }
+}
