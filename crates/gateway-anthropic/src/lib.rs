@@ -1,5 +1,8 @@
-//! The Anthropic Messages dialect, as far as a verbatim relay needs it.
+//! The Anthropic Messages dialect: what callers speak, and Anthropic-shaped upstreams too.
 //!
+//! Towards other dialects, [`decode`] reads a request and [`StreamWriter`] and [`Folder`] write the
+//! reply ([`Messages`] is all three as an [`Ingress`](gateway_translate::Ingress)). Towards upstreams of
+//! this dialect nothing is translated:
 //! [`headers`] says which header goes which way; [`Relay`] passes a reply stream on byte for byte,
 //! watches whether it began and ended, renames its model and reads its usage; [`reply`] reads whole
 //! replies; [`fault`] reads error bodies. No I/O, no clock.
@@ -19,14 +22,18 @@
 //! assert_eq!(relay.phase(), Phase::Ended);
 //! ```
 
+mod decode;
 pub mod fault;
 pub mod headers;
 mod relay;
 pub mod reply;
 mod usage;
+mod writer;
 
+pub use decode::{DecodeError, decode};
 pub use relay::{Output, Phase, Relay, StreamEnd};
 pub use usage::UsageTap;
+pub use writer::{Folder, Messages, StreamWriter};
 
 /// A `ping` event, as Anthropic spells it.
 pub const PING: &[u8] = b"event: ping\ndata: {\"type\": \"ping\"}\n\n";

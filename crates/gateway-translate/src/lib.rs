@@ -22,6 +22,7 @@
 //! ```
 
 mod assemble;
+mod conversation;
 mod dialect;
 mod names;
 mod peek;
@@ -34,6 +35,7 @@ mod stops;
 mod write;
 
 pub use assemble::{Assembler, CallRef, Expect, ThinkingShown};
+pub use conversation::{CallResult, Placed, Round, Said, is_billing_line, rounds, visible_tools};
 pub use dialect::{
     AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Flow, Ingress, ReplyCx, ReplyReader, ReplyWriter,
 };

@@ -175,6 +175,11 @@ impl<'b> Reader<'b> {
         self.pos
     }
 
+    /// What has been read since `position`.
+    pub fn since(&self, position: usize) -> &'b str {
+        &self.text[position..self.pos]
+    }
+
     fn value(&mut self) -> Result<(), Malformed> {
         match self.peek() {
             Some(b'"') => {
