@@ -31,6 +31,7 @@ mod keys;
 mod layers;
 mod load;
 mod locate;
+mod mapping;
 mod model;
 mod models;
 mod providers;

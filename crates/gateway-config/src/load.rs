@@ -73,9 +73,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
         zero::put(&mut tree, "default_provider", None);
         zero::put(&mut tree, "providers", Some(zero::demo()));
     } else if tree.get("providers").is_none_or(is_empty) {
-        let (providers, why) = zero::providers(&cx);
-        notes.extend(why);
-        zero::put(&mut tree, "providers", Some(providers));
+        notes.extend(zero::fill(&mut cx, &mut tree));
     }
     let config = read(&mut cx, &tree);
     if !cx.errors.is_empty() {

@@ -13,6 +13,8 @@ use crate::tree::{Node, Value};
 pub(crate) const OPENAI_BIG: &str = "gpt-5.6-terra";
 /// Stands for Claude's small models at OpenAI where nothing else is said.
 pub(crate) const OPENAI_SMALL: &str = "gpt-5.4-mini";
+/// Claude's large models.
+pub(crate) const BIG_GLOB: &str = "claude-*{opus,sonnet,fable}*";
 /// Claude's small models.
 pub(crate) const SMALL_GLOB: &str = "claude-*haiku*";
 
@@ -35,9 +37,11 @@ pub(crate) fn read_names(
     let openai = matches!(kind, Some(Kind::OpenAi | Kind::OpenAiResponses));
     if openai && section.get("default_model").is_none() && host.is_some_and(base::is_openai) {
         default = Some(OPENAI_BIG.to_owned());
-        map.push((SMALL_GLOB.to_owned(), OPENAI_SMALL.to_owned()));
-        let key = format!("{}.{SMALL_GLOB}", section.full("model_map"));
-        cx.effective_at(key, OPENAI_SMALL, &At::BuiltIn);
+        if !map.iter().any(|(glob, _)| glob == SMALL_GLOB) {
+            map.push((SMALL_GLOB.to_owned(), OPENAI_SMALL.to_owned()));
+            let key = format!("{}.{SMALL_GLOB}", section.full("model_map"));
+            cx.effective_at(key, OPENAI_SMALL, &At::BuiltIn);
+        }
     }
     cx.effective(section, "default_model", default.as_deref());
     Names { map, default }

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod openai;
+mod without_file;
 
 const PLANTED: &str = "sk-ant-api03-planted-0123456789";
 
@@ -177,11 +178,12 @@ fn without_a_file_the_variables_decide() {
     let (token, note) = auth(&[("ANTHROPIC_API_KEY", " "), ("ANTHROPIC_AUTH_TOKEN", "t\n")]);
     assert!(matches!(token, Auth::Bearer(t) if t.expose_secret() == "t"));
     assert!(note.contains("because ANTHROPIC_AUTH_TOKEN is set"), "{note}");
-    let (login, note) = auth(&[("OPENAI_API_KEY", PLANTED), ("GEMINI_API_KEY", PLANTED)]);
+    let (login, note) = auth(&[("AWS_ACCESS_KEY_ID", PLANTED), ("GEMINI_API_KEY", PLANTED)]);
     assert!(matches!(login, Auth::Client));
     assert!(note.contains("api.anthropic.com and nowhere else"), "{note}");
     assert!(note.contains("--demo") && note.contains("ANTHROPIC_API_KEY"), "{note}");
-    let later = "OPENAI_API_KEY, GEMINI_API_KEY set, but not used: kind openai, gemini is not in";
+    let later =
+        "GEMINI_API_KEY, AWS_ACCESS_KEY_ID set, but not used: kind gemini, bedrock is not in";
     assert!(note.contains(later), "{note}");
 }
 
