@@ -91,6 +91,12 @@ providers:
     # The caller's own login (a subscription or a key) is passed on to Anthropic.
     # To use one key for everybody instead, remove the next line and set ANTHROPIC_API_KEY.
     auth_type: client
+# More providers, if needed
+#   openai: {}                           # with the key in OPENAI_API_KEY
+#   lab:                                 # any server that is compatible with OpenAI
+#     kind: openai
+#     api_base: http://localhost:8000
+#     default_model: qwen3-coder
 
 # Send some models elsewhere: the first matching route wins.
 # routes:

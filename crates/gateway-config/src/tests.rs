@@ -699,7 +699,8 @@ fn init_writes_a_valid_file_once() {
         })
         .collect();
     let all = good(&commented.replace("auth_type: client", ""), KEY);
-    assert_eq!(all.config.routes.len(), 1, "the commented parts are valid too");
+    let parts = (all.config.routes.len(), all.config.providers.len());
+    assert_eq!(parts, (1, 3), "the commented parts are valid too");
 }
 
 proptest! {

@@ -61,6 +61,9 @@ pub(crate) struct Chosen {
     at: At,
 }
 
+/// A choice that can't be served; the fault is noted already.
+struct Reported;
+
 /// Puts what the variables set up into the tree; gives what a start should tell.
 pub(crate) fn fill(cx: &mut Cx, tree: &mut Node) -> Vec<String> {
     let known = cx.errors.len();
@@ -115,7 +118,7 @@ fn decide(cx: &mut Cx, tree: &Node) -> Option<Setting> {
             Vendor::Custom => is_set(CUSTOM_BASE_URL),
         })
         .collect();
-    let preferred = preferred(cx, tree, foreign)?;
+    let preferred = preferred(cx, tree, foreign).ok()?;
     let wants_openrouter = match &preferred {
         Some((vendor, _)) => *vendor == Vendor::OpenAi,
         None => set.is_empty(),
@@ -150,18 +153,22 @@ fn decide(cx: &mut Cx, tree: &Node) -> Option<Setting> {
     Some(Setting { set, default, chosen, login, private, foreign })
 }
 
-/// The vendor that somebody chose. The outer `None`: the choice can't be served, as was reported.
-fn preferred(cx: &mut Cx, tree: &Node, foreign: bool) -> Option<Option<(Vendor, Chosen)>> {
+/// The vendor that somebody chose.
+fn preferred(
+    cx: &mut Cx,
+    tree: &Node,
+    foreign: bool,
+) -> Result<Option<(Vendor, Chosen)>, Reported> {
     if let Some(Node { value: Value::Text(name), at, .. }) = tree.get("default_provider") {
         let vendor = Vendor::ALL.into_iter().find(|v| v.name() == name.trim());
         let why = "`default_provider` says so".to_owned();
-        return Some(vendor.map(|vendor| (vendor, Chosen { why, at: at.clone() })));
+        return Ok(vendor.map(|vendor| (vendor, Chosen { why, at: at.clone() })));
     }
     if let Some((word, at)) = cx.env.get(PREFERRED_PROVIDER) {
         let (word, at) = (word.trim().to_ascii_lowercase(), at.clone());
         if let Some(vendor) = Vendor::ALL.into_iter().find(|v| v.name() == word) {
             let why = format!("{PREFERRED_PROVIDER} says so");
-            return Some(Some((vendor, Chosen { why, at })));
+            return Ok(Some((vendor, Chosen { why, at })));
         }
         let names = Vendor::ALL.map(Vendor::name);
         if LATER_PREFERRED.contains(&word.as_str()) {
@@ -177,12 +184,12 @@ fn preferred(cx: &mut Cx, tree: &Node, foreign: bool) -> Option<Option<(Vendor, 
             };
             cx.error(&at, message, "unknown", help);
         }
-        return None;
+        return Err(Reported);
     }
     let at = cx.env.get(OPENAI_BASE_URL).map_or(At::BuiltIn, |(_, at)| at.clone());
     // Who names a server of their own does not want its requests elsewhere because another key is set too.
     let why = format!("{OPENAI_BASE_URL} names a server of your own");
-    Some(foreign.then_some((Vendor::OpenAi, Chosen { why, at })))
+    Ok(foreign.then_some((Vendor::OpenAi, Chosen { why, at })))
 }
 
 fn provider(env: &Env, vendor: Vendor, setting: &Setting, mapping: &Mapping) -> Node {
