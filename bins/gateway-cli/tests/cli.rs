@@ -114,6 +114,63 @@ fn mistake_key_of_a_later_version() {
 }
 
 #[test]
+fn mistake_key_of_another_kinds_compat() {
+    let yaml = "providers:\n  openai:\n    compat:\n      thinking: strip\n";
+    Home::with(yaml).run_with(&["gateway"], &[("OPENAI_API_KEY", "k")]).refused(
+        1,
+        &[
+            "`providers.openai.compat.thinking` has no meaning for kind `openai`",
+            "gateway.yaml:4:7",
+            "remove it: it is about kind `anthropic`",
+        ],
+    );
+}
+
+#[test]
+fn mistake_a_key_of_openrouter_for_openai() {
+    let env = [("OPENAI_API_KEY", "sk-or-v1-0123456789")];
+    let ran = Home::new().run_with(&["gateway"], &env);
+    assert!(!ran.err.contains("0123456789"), "{ran:?}");
+    ran.refused(
+        1,
+        &[
+            "OPENAI_API_KEY holds a key of OpenRouter",
+            "environment variable OPENAI_API_KEY",
+            "set CUSTOM_BASE_URL=https://openrouter.ai/api/v1",
+        ],
+    );
+}
+
+#[test]
+fn variables_alone_choose_the_mapping() {
+    let home = Home::new();
+    let resolve = |model: &str, env: &[(&str, &str)]| {
+        let arguments = ["route", "resolve", "--format", "json", "--model", model];
+        let found = json(&home.run_with(&arguments, env).ok());
+        format!("{}/{}", found["provider"], found["upstream_model"]).replace('"', "")
+    };
+    let own = [("OPENAI_API_KEY", "k"), ("BIG_MODEL", "openai/gpt-6-sol")];
+    assert_eq!(resolve("claude-opus-5-5[1m]", &own), "openai/gpt-6-sol");
+    assert_eq!(resolve("claude-haiku-4-5-20251001", &own), "openai/gpt-5.4-mini");
+
+    let private = [
+        ("ANTHROPIC_API_KEY", "a"),
+        ("OPENAI_API_KEY", "k"),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9"),
+        ("SMALL_MODEL", "tiny"),
+    ];
+    assert_eq!(resolve("claude-opus-5-5", &private), "openai/claude-opus-5-5");
+    assert_eq!(resolve("claude-haiku-4-5", &private), "openai/tiny");
+    let shown = home.run_with(&["config", "show"], &private).ok();
+    assert!(shown.contains("providers.openai.private"), "{shown}");
+    assert!(!shown.contains("providers.anthropic"), "{shown}");
+    let pick =
+        ["route", "resolve", "--model", "claude-opus-5-5", "-H", "x-gateway-provider: cloud"];
+    let file = "default_provider: lab\nproviders:\n  lab: {kind: openai, api_base: 'http://127.0.0.1:9', private: true}\n  cloud: {kind: anthropic, api_base: 'https://cloud.example', auth_type: none}\n";
+    Home::with(file).run(&pick).refused(1, &["`lab`, which is private", "`cloud` instead"]);
+}
+
+#[test]
 fn mistake_missing_variable() {
     let home = Home::with("providers:\n  anthropic:\n    api_key: ${MY_KEY}\n");
     home.run(&["gateway"]).refused(

@@ -469,3 +469,20 @@ fn state_keys_are_secrets_of_some_length() {
         assert!(!faults.contains("planted"), "{faults}");
     }
 }
+
+#[test]
+fn the_examples_of_the_reference_are_valid() {
+    let page = include_str!("../../../../docs/configuration.md");
+    let section = page.split("## Compatible servers").nth(1).expect("the section");
+    let section = section.split("\n## ").next().expect("its text");
+    let examples: Vec<&str> =
+        section.split("```yaml\n").skip(1).filter_map(|e| e.split("```").next()).collect();
+    let ways = examples.iter().map(|yaml| {
+        let loaded = good(yaml, &[("GROQ_API_KEY", "k")]);
+        let table = loaded.config.routing().expect("a table");
+        let provider = loaded.config.providers[0].name.as_str();
+        let query = gateway_router::Query { model: "claude-haiku-4-5", pick: Some(provider) };
+        table.explain(&query).expect("a way").upstream_model
+    });
+    assert_eq!(ways.collect::<Vec<_>>(), ["qwen3-coder", "openai/gpt-oss-20b"]);
+}
