@@ -8,6 +8,7 @@ use crate::model::{Auth, Kind};
 use crate::read::{Cx, Section};
 use crate::source::At;
 use crate::sources::{ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, OPENAI_API_KEY};
+use crate::zero::{OPENROUTER_BASE, is_openrouters};
 
 /// What was found, with the place that later checks point at.
 pub(crate) struct Credential {
@@ -98,6 +99,12 @@ pub(crate) fn read(
     });
     if let Some((value, bearer, variable, place)) = found {
         let auth = secret(cx, section, &value, bearer, &place, &variable);
+        if at_openai && is_openrouters(&value) {
+            let message =
+                format!("{variable} holds a key of OpenRouter (sk-or-…), which OpenAI refuses");
+            let help = format!("set `{}: {OPENROUTER_BASE}`", section.full("api_base"));
+            cx.warn(&place, message, help);
+        }
         return Credential { auth, variable: Some(variable), at };
     }
     let Some((variable, bearer)) = wanted.into_iter().next() else {

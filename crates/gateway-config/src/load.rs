@@ -74,6 +74,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
         zero::put(&mut tree, "providers", Some(zero::demo()));
     } else if tree.get("providers").is_none_or(is_empty) {
         notes.extend(zero::fill(&mut cx, &mut tree));
+    } else {
+        notes.extend(zero::unused(&cx.env));
     }
     let config = read(&mut cx, &tree);
     if !cx.errors.is_empty() {

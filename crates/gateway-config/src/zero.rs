@@ -100,6 +100,13 @@ pub(crate) fn demo() -> Node {
     Node::map(vec![entry("demo", Node::map(Vec::new(), At::BuiltIn))], At::BuiltIn)
 }
 
+/// Variables of this module that count for nothing, because providers are configured.
+pub(crate) fn unused(env: &Env) -> Option<String> {
+    let set: Vec<&str> = CHOOSING.iter().filter(|v| env.get(v).is_some()).copied().collect();
+    let reason = "providers are configured, and only what is said there counts";
+    (!set.is_empty()).then(|| format!("{} set, but not used: {reason}", set.join(", ")))
+}
+
 /// `None` where what is set can't be served; that is reported then.
 fn decide(cx: &mut Cx, tree: &Node) -> Option<Setting> {
     let env = &cx.env;
@@ -345,7 +352,8 @@ fn unusable(env: &Env) -> Vec<String> {
     out
 }
 
-fn is_openrouters(key: &str) -> bool {
+/// Whether a key is one of OpenRouter, which people also put where OpenAI's belongs.
+pub(crate) fn is_openrouters(key: &str) -> bool {
     key.trim().starts_with("sk-or-")
 }
 
@@ -372,7 +380,18 @@ const PREFERRED_PROVIDER: &str = "PREFERRED_PROVIDER";
 const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
 const CUSTOM_BASE_URL: &str = "CUSTOM_BASE_URL";
 const CUSTOM_API_KEY: &str = "CUSTOM_API_KEY";
-const OPENROUTER_BASE: &str = "https://openrouter.ai/api/v1";
+/// Variables that choose providers or models.
+const CHOOSING: &[&str] = &[
+    PREFERRED_PROVIDER,
+    OPENAI_BASE_URL,
+    CUSTOM_BASE_URL,
+    "BIG_MODEL",
+    "BIG_MODEL_NAME",
+    "SMALL_MODEL",
+    "SMALL_MODEL_NAME",
+];
+/// Where OpenRouter is compatible with OpenAI.
+pub(crate) const OPENROUTER_BASE: &str = "https://openrouter.ai/api/v1";
 const LATER_PREFERRED: &[&str] =
     &["google", "gemini", "ollama", "local", "openrouter", "azure", "bedrock", "vertex"];
 const LATER: &[(&str, &str)] = &[

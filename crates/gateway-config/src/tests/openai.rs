@@ -486,3 +486,36 @@ fn the_examples_of_the_reference_are_valid() {
     });
     assert_eq!(ways.collect::<Vec<_>>(), ["qwen3-coder", "openai/gpt-oss-20b"]);
 }
+
+#[test]
+fn compat_can_be_said_by_variables() {
+    let env = [
+        ("GATEWAY__PROVIDERS__LAB__COMPAT__STOP_MAX", "4"),
+        ("GATEWAY__PROVIDERS__LAB__COMPAT__PDF", "false"),
+        ("GATEWAY__PROVIDERS__LAB__COMPAT__IMAGES", "none"),
+        ("GATEWAY__PROVIDERS__LAB__COMPAT__EFFORTS", "low, high"),
+        ("GATEWAY__PROVIDERS__LAB__EXTRA__API", "chat"),
+        ("GATEWAY__PROVIDERS__LAB__PRIVATE", "true"),
+    ];
+    let loaded = good(&server(""), &env);
+    let p = &loaded.config.providers[0];
+    let expected = Compat {
+        stop_max: Some(4),
+        pdf: Some(false),
+        images: Some(Images::None),
+        efforts: Some(vec!["low", "high"]),
+        ..Compat::default()
+    };
+    assert_eq!((&p.compat, p.api, p.private), (&expected, Api::Chat, true));
+    let from = "environment, GATEWAY__PROVIDERS__LAB__COMPAT__IMAGES";
+    assert_eq!(origin(&loaded, "providers.lab.compat.images"), from);
+}
+
+#[test]
+fn a_key_of_openrouter_is_not_sent_to_openai_without_a_word() {
+    let loaded = good("providers: {openai: {}}", &[("OPENAI_API_KEY", "sk-or-v1-planted")]);
+    let [warning] = loaded.warnings.as_slice() else { panic!("{:?}", loaded.warnings) };
+    assert!(warning.message().starts_with("OPENAI_API_KEY holds a key of OpenRouter"));
+    assert!(warning.help_lines()[0].contains("openrouter.ai/api/v1"));
+    assert!(!warning.render(Colour::Plain).contains("planted"));
+}

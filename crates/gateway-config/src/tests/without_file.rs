@@ -181,7 +181,14 @@ fn rules_of_a_file_without_providers_come_first() {
     assert_eq!(loaded.config.default_provider.as_deref(), Some("anthropic"));
     // A provider that is configured, in whatever way, ends all this.
     let env = [O, ("GATEWAY__PROVIDERS__ANTHROPIC__AUTH_TYPE", "client"), ("BIG_MODEL", "x/y/z")];
-    assert_eq!(providers(&super::load(&no_file(&env).sources).expect("valid")), "*anthropic login");
+    let configured = self::loaded(&env);
+    assert_eq!(providers(&configured), "*anthropic login");
+    assert_eq!(
+        configured.notes,
+        [
+            "BIG_MODEL set, but not used: providers are configured, and only what is said there counts"
+        ]
+    );
 }
 
 #[test]
