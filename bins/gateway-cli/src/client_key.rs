@@ -1,7 +1,7 @@
 //! The key that the gateway makes for its callers when others can reach it and none was given.
 
 use std::fs;
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -32,14 +32,7 @@ pub(crate) fn read_or_make(state_dir: &Path) -> Result<SecretString> {
         return Ok(key);
     }
     let key = random()?;
-    let keep = || {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(state_dir)?;
-        let mut options = fs::OpenOptions::new();
-        let mut out =
-            options.write(true).create(true).truncate(true).mode(0o600).open(file(state_dir))?;
-        out.write_all(format!("{key}\n").as_bytes())
-    };
-    keep().with_context(|| {
+    keep(&file(state_dir), &key).with_context(|| {
         format!(
             "a client key is needed on an address that others can reach, and {} can't be written: \
              set GATEWAY_API_KEY, or let nobody but you in with --host 127.0.0.1",
@@ -47,6 +40,16 @@ pub(crate) fn read_or_make(state_dir: &Path) -> Result<SecretString> {
         )
     })?;
     Ok(key.into())
+}
+
+/// Writes a key where only this user can read it.
+pub(crate) fn keep(path: &Path, key: &str) -> io::Result<()> {
+    if let Some(dir) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    out.write_all(format!("{key}\n").as_bytes())
 }
 
 /// A new key: 256 random bits.

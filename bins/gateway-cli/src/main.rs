@@ -8,6 +8,7 @@ mod json_edit;
 mod later;
 mod output;
 mod process;
+mod state_key;
 
 use std::process::ExitCode;
 

@@ -31,7 +31,8 @@ mod usage;
 mod writer;
 
 pub use decode::{DecodeError, decode};
-pub use relay::{Output, Phase, Relay, StreamEnd};
+pub use gateway_translate::BodyEnd as StreamEnd;
+pub use relay::{Output, Phase, Relay};
 pub use usage::UsageTap;
 pub use writer::{Folder, Messages, StreamWriter};
 

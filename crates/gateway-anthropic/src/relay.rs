@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use gateway_sse::{Frame, Framer};
-use gateway_translate::{Redactor, Splice, find};
+use gateway_translate::{BodyEnd as StreamEnd, Redactor, Splice, find};
 use gateway_types::{Span, Usage, UsageQuality};
 
 use crate::UsageTap;
@@ -18,15 +18,6 @@ pub enum Phase {
     InBlocks,
     /// `message_stop` or an `error` event has come: the stream is whole.
     Ended,
-}
-
-/// How a stream's bytes came to their end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StreamEnd {
-    /// In good form: the final chunk, the announced length, `END_STREAM`.
-    Clean,
-    /// Broken off, or given up.
-    Cut,
 }
 
 /// What to hand to the caller for one chunk, in order. Empty parts are possible.

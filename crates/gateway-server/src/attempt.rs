@@ -8,7 +8,7 @@ use gateway_anthropic::headers::ANTHROPIC_VERSION;
 use gateway_anthropic::{Phase, Relay, StreamEnd, fault, headers as policy, reply as unary};
 use gateway_config::Kind;
 use gateway_translate::Splice;
-use gateway_types::{ApiError, Endpoint, ErrorKind, Usage, UsageQuality};
+use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, Usage, UsageQuality};
 use gateway_upstream::{BoxError, Call, Encoding, Outgoing};
 use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
@@ -20,10 +20,11 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::demo;
 use crate::runtime::{Provider, Reserved, UpstreamAuth, Worker, X_GATEWAY_HOP};
+use crate::translation::Translation;
 use crate::upbody::{Collected, UpBody, collect};
 
 /// Largest unary reply that is taken. The largest answers of today's models are below 1 MB.
-const MAX_UNARY_BYTES: usize = 64 << 20;
+pub(crate) const MAX_UNARY_BYTES: usize = 64 << 20;
 
 /// Largest error body that is read.
 const MAX_ERROR_BYTES: usize = 1 << 20;
@@ -57,10 +58,67 @@ pub(crate) struct Ask {
 pub(crate) struct Opened {
     pub(crate) headers: HeaderMap,
     pub(crate) body: UpBody,
-    pub(crate) relay: Relay,
+    pub(crate) feed: Feed,
     pub(crate) first: Vec<Bytes>,
     /// How the body already ended, if it did.
     pub(crate) ended: Option<Result<(), BoxError>>,
+    /// How often the request was written again before it was taken.
+    pub(crate) rewrites: usize,
+}
+
+/// What makes the caller's bytes of the upstream's.
+#[derive(Debug)]
+pub(crate) enum Feed {
+    /// They are the same.
+    Relay(Box<Relay>),
+    /// They are read and written.
+    Translation(Box<Translation>),
+}
+
+impl Feed {
+    /// The bytes for the caller that a chunk makes.
+    pub(crate) fn push(&mut self, chunk: Bytes, ready: &mut impl Extend<Bytes>) {
+        match self {
+            Self::Relay(relay) => ready.extend(relay.push(chunk).into_parts()),
+            Self::Translation(translation) => {
+                ready.extend(Some(translation.push(&chunk)).filter(|bytes| !bytes.is_empty()));
+            }
+        }
+    }
+
+    /// The upstream's body is over.
+    pub(crate) fn finish(&mut self, end: StreamEnd, ready: &mut impl Extend<Bytes>) {
+        match self {
+            Self::Relay(relay) => ready.extend(relay.finish(end).into_parts()),
+            Self::Translation(translation) => {
+                ready.extend(Some(translation.finish(end)).filter(|bytes| !bytes.is_empty()));
+            }
+        }
+    }
+
+    /// How far the caller's stream has come.
+    pub(crate) fn phase(&self) -> Phase {
+        match self {
+            Self::Relay(relay) => relay.phase(),
+            Self::Translation(translation) => translation.phase(),
+        }
+    }
+
+    /// Whether a frame of the gateway's own may be put in.
+    pub(crate) fn at_boundary(&self) -> bool {
+        match self {
+            Self::Relay(relay) => relay.at_boundary(),
+            Self::Translation(_) => true,
+        }
+    }
+
+    /// The usage as far as it is known.
+    pub(crate) fn usage(&self) -> (Usage, UsageQuality) {
+        match self {
+            Self::Relay(relay) => relay.usage(),
+            Self::Translation(translation) => translation.usage(),
+        }
+    }
 }
 
 /// A unary reply that is all there.
@@ -71,6 +129,10 @@ pub(crate) struct Whole {
     pub(crate) body: Splice,
     pub(crate) usage: Usage,
     pub(crate) quality: UsageQuality,
+    /// What of the reply could not be carried over.
+    pub(crate) losses: Losses,
+    /// How often the request was written again before it was taken.
+    pub(crate) rewrites: usize,
 }
 
 /// Why an attempt brought no answer.
@@ -190,7 +252,8 @@ async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refu
     policy::towards_caller(&mut headers, provider.credential());
     headers.remove(CONTENT_LENGTH);
     headers.remove(CONTENT_ENCODING);
-    Ok(Opened { headers, body, relay, first, ended })
+    let feed = Feed::Relay(Box::new(relay));
+    Ok(Opened { headers, body, feed, first, ended, rewrites: 0 })
 }
 
 /// Asks for a unary reply and reads it whole.
@@ -244,7 +307,8 @@ async fn unary_unbounded(worker: &Worker, ask: Ask) -> Result<Whole, Refusal> {
     policy::towards_caller(&mut headers, provider.credential());
     headers.remove(CONTENT_LENGTH);
     headers.remove(CONTENT_ENCODING);
-    Ok(Whole { status: head.status, headers, body, usage, quality })
+    let losses = Losses::new();
+    Ok(Whole { status: head.status, headers, body, usage, quality, losses, rewrites: 0 })
 }
 
 /// Sends the request and waits for the head of the reply. Undoes a content coding that was not
@@ -322,6 +386,18 @@ pub(crate) async fn masked(worker: &Worker, body: UpBody) -> Bytes {
     worker.runtime.redactor.mask(&bytes).into_owned().into()
 }
 
+/// A redirect is not followed: that would send the credential and the conversation to whoever is
+/// named there.
+pub(crate) fn redirected(provider: &Provider, head: &http::response::Parts) -> ApiError {
+    let to = head.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
+    let to = to.split(['?', '#']).next().unwrap_or_default();
+    let text = format!(
+        "{} answered {} to {to}; redirects are not followed: check the provider's api_base",
+        provider.name, head.status
+    );
+    ApiError::new(ErrorKind::BadGateway, text)
+}
+
 /// What a reply without success means for the caller.
 pub(crate) async fn refused(
     worker: &Worker,
@@ -332,14 +408,7 @@ pub(crate) async fn refused(
 ) -> Refusal {
     let provider = &worker.runtime.providers[index];
     if head.status.is_redirection() {
-        // Following it would send the credential and the conversation to whoever is named there.
-        let to = head.headers.get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
-        let to = to.split(['?', '#']).next().unwrap_or_default();
-        let text = format!(
-            "{} answered {} to {to}; redirects are not followed: check the provider's api_base",
-            provider.name, head.status
-        );
-        return ApiError::new(ErrorKind::BadGateway, text).into();
+        return redirected(provider, &head).into();
     }
     let expected = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     let (bytes, complete) = match collect(body, MAX_ERROR_BYTES, expected).await {
@@ -386,7 +455,7 @@ pub(crate) async fn refused(
     Refusal::Upstream(Box::new(Refused { status: head.status, headers, body }))
 }
 
-fn is_event_stream(headers: &HeaderMap) -> bool {
+pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {
     headers
         .get(CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
@@ -399,7 +468,7 @@ fn looks_like_events(chunk: &[u8]) -> bool {
     [&b"event:"[..], b"data:", b"id:", b":"].iter().any(|start| text.starts_with(start))
 }
 
-fn not_a_stream(provider: &Provider, headers: &HeaderMap) -> ApiError {
+pub(crate) fn not_a_stream(provider: &Provider, headers: &HeaderMap) -> ApiError {
     let kind = headers.get(CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()));
     let text = format!(
         "{} answered a streaming request with {} in place of an event stream; \

@@ -32,6 +32,9 @@ pub struct Options {
     pub pace: Pace,
     /// The log.
     pub log: LogSettings,
+    /// Seals state that travels with callers where the configuration names no `server.state_keys`.
+    /// Without any key what is sealed opens only as long as this process lives.
+    pub state_key: Option<Vec<u8>>,
     /// Worker threads; the number of cores this process may use without one.
     pub workers: Option<usize>,
 }
@@ -45,6 +48,7 @@ impl Default for Options {
             pool_size: 10,
             pace: Pace::default(),
             log: LogSettings::default(),
+            state_key: None,
             workers: None,
         }
     }
@@ -95,6 +99,12 @@ pub enum StartError {
     System(io::Error),
 }
 
+/// A key of this process alone; `None` where the system has no randomness, so that nothing is sealed.
+fn random_key() -> Option<Vec<u8>> {
+    let mut key = vec![0; 32];
+    getrandom::fill(&mut key).is_ok().then_some(key)
+}
+
 /// A running gateway.
 #[derive(Debug)]
 pub struct Gateway {
@@ -119,6 +129,7 @@ impl Gateway {
             passthrough: options.passthrough,
             open: options.no_auth,
             pace: options.pace,
+            state_key: options.state_key.or_else(random_key),
         };
         let acceptor = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
         let names: Arc<[String]> = config.providers.iter().map(|p| p.name.clone()).collect();

@@ -32,6 +32,7 @@ const FIRST_ROOM: usize = 1 << 20;
 const STEP: u64 = 64 << 10;
 
 /// A whole request body and its place under `max_buffered_bytes`.
+#[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) bytes: Bytes,
     pub(crate) reserved: Vec<Reserved>,

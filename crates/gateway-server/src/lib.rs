@@ -23,9 +23,11 @@
 mod access;
 mod attempt;
 mod demo;
+mod egress;
 mod ending;
 mod endpoints;
 mod exchange;
+mod foreign;
 mod gateway;
 mod intake;
 mod listener;
@@ -39,6 +41,7 @@ mod stall;
 mod stats;
 mod stream;
 mod tls;
+mod translation;
 mod upbody;
 mod upload;
 

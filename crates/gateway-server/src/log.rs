@@ -13,6 +13,7 @@ use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
 
 use gateway_config::LogLevel;
+use gateway_types::Loss;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -287,7 +288,7 @@ fn exchange_line(
             "provider": provider, "upstream_model": upstream, "attempts": x.attempts,
             "stream": x.streaming, "duration_ms": rounded(millis),
             "first_byte_ms": x.first_byte.map(|t| rounded(t.as_secs_f64() * 1000.0)),
-            "usage": x.usage, "usage_quality": x.quality, "fault": x.fault,
+            "usage": x.usage, "usage_quality": x.quality, "losses": losses(x), "fault": x.fault,
         });
         let _ = writeln!(out, "{line}");
         return;
@@ -324,6 +325,9 @@ fn exchange_line(
         let first = x.first_byte.map_or(0.0, |t| t.as_secs_f64() * 1000.0);
         let session = x.session.as_deref().unwrap_or("-");
         let _ = write!(out, " first_byte={first:.1}ms attempts={} session={session}", x.attempts);
+        for loss in &x.losses {
+            let _ = write!(out, " {}={}", loss.what.as_str(), printable(&loss.path));
+        }
     }
     if format != LogFormat::Minimal {
         let _ = write!(out, " {}", x.id);
@@ -332,6 +336,12 @@ fn exchange_line(
         let _ = write!(out, ": {}", printable(fault));
     }
     out.push(b'\n');
+}
+
+/// What a translation could not carry over, hints included.
+fn losses(x: &Exchange) -> Value {
+    let one = |loss: &Loss| json!({"what": loss.what.as_str(), "path": loss.path, "why": loss.why});
+    x.losses.iter().map(one).collect()
 }
 
 fn rounded(millis: f64) -> Value {

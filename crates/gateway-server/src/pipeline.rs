@@ -26,6 +26,7 @@ use tokio::time::{Instant, timeout};
 use crate::attempt::{self, Ask, Opened, Refusal, Refused, Whole};
 use crate::endpoints::{self, Path};
 use crate::exchange::Open;
+use crate::foreign::{self, Count, Job};
 use crate::intake;
 use crate::raw::RawBody;
 use crate::record::{Exchange, Outcome};
@@ -37,6 +38,7 @@ use crate::upload::{Upload, Verdict};
 
 const SESSION: HeaderName = HeaderName::from_static("x-claude-code-session-id");
 const PICK: HeaderName = HeaderName::from_static("x-gateway-provider");
+const STRICT: HeaderName = HeaderName::from_static("x-gateway-strict");
 const STAINLESS_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
 
 /// What the stages found out: enough to write the reply.
@@ -45,8 +47,8 @@ enum Answer {
     Own(StatusCode, Bytes),
     /// Nothing but a status: an answer to `HEAD`.
     Nothing,
-    /// A count the gateway guessed, because the upstream has no counter.
-    Estimate(u64),
+    /// A count of the upstream's, or the gateway's guess where it has no counter.
+    Count(Count),
     Whole(Whole),
     Opened(Box<Opened>, usize),
     /// The upstream has been silent for so long that the stream begins without it.
@@ -177,6 +179,23 @@ async fn messages(
     let (index, upstream_model) = (decision.provider, decision.upstream_model.into_owned());
     let provider = &runtime.providers[index];
     credential_present(provider)?;
+    let patience = head.headers.get(STAINLESS_TIMEOUT).and_then(seconds);
+    let strict = head.headers.get(STRICT).is_some_and(|value| value == "1" || value == "true");
+    if provider.egress.is_some() {
+        let job = Job {
+            provider: index,
+            endpoint,
+            streaming: record.streaming,
+            asked,
+            model: upstream_model,
+            id: record.id.clone(),
+            held,
+            headers: head.headers,
+            started: Instant::now(),
+            patience,
+        };
+        return translated(worker, record, job, strict).await;
+    }
     let renamed = upstream_model != asked;
     let body = if renamed {
         Splice::string(&held.bytes, envelope.model_span.clone(), &upstream_model)
@@ -185,7 +204,6 @@ async fn messages(
     };
 
     // Attempt: one in this version.
-    let patience = head.headers.get(STAINLESS_TIMEOUT).and_then(seconds);
     attempt::outgoing_headers(worker, provider, &mut head.headers);
     let ask = Ask {
         provider: index,
@@ -215,7 +233,8 @@ async fn messages(
             {
                 // A client without a count misjudges when to compact (R31).
                 let text = String::from_utf8_lossy(&held.bytes);
-                Ok(Answer::Estimate(gateway_models::estimate_tokens(&text)))
+                let estimate = gateway_models::estimate_tokens(&text);
+                Ok(Answer::Count(Count::Estimate(estimate)))
             }
             Err(refusal) => refused(refusal, record, provider),
         };
@@ -223,6 +242,44 @@ async fn messages(
     drop(held.bytes);
     let mut pending: Pending = Box::pin(attempt::open_stream(worker.clone(), ask));
     match timeout(runtime.pace.commit_after, &mut pending).await {
+        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), index)),
+        Ok(Err(refusal)) => refused(refusal, record, provider),
+        Err(_) => Ok(Answer::Committed(pending, index)),
+    }
+}
+
+/// A request for an upstream of another dialect: written anew, its reply read and written anew.
+async fn translated(
+    worker: &Arc<Worker>,
+    record: &mut Exchange,
+    job: Job,
+    strict: bool,
+) -> Result<Answer, ApiError> {
+    let index = job.provider;
+    let provider = &worker.runtime.providers[index];
+    record.served = Some((index, job.model.clone()));
+    let encoded = job.encode(worker, &[])?;
+    record.losses.extend(&encoded.losses);
+    if strict {
+        foreign::refuse_losses(&record.losses)?;
+    }
+    record.attempts += 1;
+    if job.endpoint == Endpoint::CountTokens {
+        return Ok(Answer::Count(foreign::count(worker, &job, encoded).await));
+    }
+    if !record.streaming {
+        return match Box::pin(foreign::unary(worker, &job, encoded)).await {
+            Ok(whole) => {
+                (record.usage, record.quality) = (whole.usage, whole.quality);
+                record.losses.extend(&whole.losses);
+                record.attempts += u32::try_from(whole.rewrites).unwrap_or(u32::MAX);
+                Ok(Answer::Whole(whole))
+            }
+            Err(refusal) => refused(refusal, record, provider),
+        };
+    }
+    let mut pending: Pending = Box::pin(foreign::open(worker.clone(), job, encoded));
+    match timeout(worker.runtime.pace.commit_after, &mut pending).await {
         Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), index)),
         Ok(Err(refusal)) => refused(refusal, record, provider),
         Err(_) => Ok(Answer::Committed(pending, index)),
@@ -314,10 +371,14 @@ fn render(answer: Answer, mut open: Open) -> Response<ReplyBody> {
             let nothing = [Bytes::new(), Bytes::new(), Bytes::new()];
             reply::full(StatusCode::OK, HeaderMap::new(), nothing, open, Outcome::Delivered)
         }
-        Answer::Estimate(count) => {
-            let body = format!("{{\"input_tokens\":{count}}}");
+        Answer::Count(count) => {
+            let (Count::Exact(tokens) | Count::Estimate(tokens)) = count;
+            let body = format!("{{\"input_tokens\":{tokens}}}");
             let mut reply = reply::json(StatusCode::OK, body, open);
-            reply.headers_mut().insert(reply::X_GATEWAY_ESTIMATE, HeaderValue::from_static("1"));
+            if matches!(count, Count::Estimate(_)) {
+                let headers = reply.headers_mut();
+                headers.insert(reply::X_GATEWAY_ESTIMATE, HeaderValue::from_static("1"));
+            }
             reply
         }
         Answer::Whole(whole) => {
@@ -329,6 +390,8 @@ fn render(answer: Answer, mut open: Open) -> Response<ReplyBody> {
         }
         Answer::Opened(mut opened, index) => {
             let mut headers = std::mem::take(&mut opened.headers);
+            let rewrites = std::mem::take(&mut opened.rewrites);
+            open.record().attempts += u32::try_from(rewrites).unwrap_or(u32::MAX);
             reply::event_stream_head(&mut headers);
             reply::mark(&mut headers, &runtime, open.record());
             let provider = &runtime.providers[index];

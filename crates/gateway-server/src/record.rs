@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use gateway_types::{Usage, UsageQuality};
+use gateway_types::{Losses, Usage, UsageQuality};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -49,6 +49,8 @@ pub(crate) struct Exchange {
     pub(crate) status: StatusCode,
     pub(crate) usage: Usage,
     pub(crate) quality: UsageQuality,
+    /// What the translation could not carry over.
+    pub(crate) losses: Losses,
     /// From the start to the first byte of the answer's body.
     pub(crate) first_byte: Option<Duration>,
     pub(crate) outcome: Outcome,
@@ -76,6 +78,7 @@ impl Exchange {
             status: StatusCode::OK,
             usage: Usage::default(),
             quality: UsageQuality::Unknown,
+            losses: Losses::new(),
             first_byte: None,
             outcome: Outcome::Abandoned,
             settled: None,

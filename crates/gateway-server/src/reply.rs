@@ -25,6 +25,7 @@ pub(crate) const X_GATEWAY_MODEL: HeaderName = HeaderName::from_static("x-gatewa
 pub(crate) const X_GATEWAY_ATTEMPTS: HeaderName = HeaderName::from_static("x-gateway-attempts");
 pub(crate) const X_GATEWAY_CACHE: HeaderName = HeaderName::from_static("x-gateway-cache");
 pub(crate) const X_GATEWAY_ESTIMATE: HeaderName = HeaderName::from_static("x-gateway-estimate");
+pub(crate) const X_GATEWAY_FIDELITY: HeaderName = HeaderName::from_static("x-gateway-fidelity");
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -193,6 +194,10 @@ pub(crate) fn mark(headers: &mut HeaderMap, runtime: &Runtime, record: &Exchange
         }
         headers.insert(X_GATEWAY_ATTEMPTS, HeaderValue::from(record.attempts));
         headers.insert(X_GATEWAY_CACHE, HeaderValue::from_static("off"));
+        let lost = record.losses.header();
+        if let Some(lost) = lost.and_then(|text| HeaderValue::from_str(&text).ok()) {
+            headers.insert(X_GATEWAY_FIDELITY, lost);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use gateway_anthropic::headers::{Credential, X_API_KEY};
 use gateway_config::{Auth, Compat, Config, Kind, LogLevel};
 use gateway_router::{BuildError, Table};
-use gateway_translate::Redactor;
+use gateway_translate::{Egress, Keyring, Redactor};
 use gateway_types::ApiError;
 use gateway_upstream::{Client, Dialer, Settings, SetupError};
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -94,6 +94,8 @@ pub(crate) struct Provider {
     pub(crate) may_loop: bool,
     /// How a person finds the credential, e.g. the variable's name.
     pub(crate) key_variable: Option<String>,
+    /// What it speaks, where that is not the callers' own dialect.
+    pub(crate) egress: Option<Box<dyn Egress>>,
 }
 
 /// How the gateway authenticates upstream.
@@ -141,6 +143,8 @@ pub(crate) struct Runtime {
     pub(crate) table: Table,
     pub(crate) access: Access,
     pub(crate) redactor: Redactor,
+    /// Seals and opens state that travels with callers.
+    pub(crate) keys: Keyring,
     pub(crate) stats: Stats,
     pub(crate) log: Log,
     pub(crate) ids: Ids,
@@ -161,6 +165,8 @@ pub(crate) struct Extras {
     pub(crate) passthrough: bool,
     pub(crate) open: bool,
     pub(crate) pace: Pace,
+    /// Seals state where the configuration names no key.
+    pub(crate) state_key: Option<Vec<u8>>,
 }
 
 /// When a silent stream gets a sign of life.
@@ -190,12 +196,18 @@ impl Runtime {
         let table = config.routing()?;
         let secrets = secrets_of(&config);
         let redactor = Redactor::new(secrets.iter().map(String::as_str));
+        let configured = config.server.state_keys.iter().map(ExposeSecret::expose_secret);
+        let state_keys: Vec<&[u8]> = match &extras.state_key {
+            Some(key) if config.server.state_keys.is_empty() => vec![key],
+            _ => configured.map(str::as_bytes).collect(),
+        };
         let ids = Ids::new();
         let instance = HeaderValue::try_from(ids.instance()).expect("hexadecimal digits");
         Ok(Self {
             access: Access::new(&config, extras.open),
             stats: Stats::new(providers.len()),
             redactor,
+            keys: Keyring::new(state_keys),
             table,
             providers,
             log,
@@ -333,18 +345,18 @@ fn compile_provider(provider: &gateway_config::Provider) -> Result<Provider, Com
         timeouts: provider.timeouts,
         may_loop,
         key_variable: provider.key_variable.clone(),
+        egress: crate::egress::of(provider),
     })
 }
 
 /// What of a provider's configuration the server can't do.
 fn not_served(provider: &gateway_config::Provider) -> Option<String> {
     match provider.kind {
-        Kind::OpenAi | Kind::OpenAiResponses => Some(format!("kind `{}`", provider.kind.as_str())),
         // The relay takes nothing out of a request: a wish to do so must not be passed over in silence.
         Kind::Anthropic if provider.compat != Compat::default() => {
             Some("`compat` of kind `anthropic`".to_owned())
         }
-        Kind::Anthropic | Kind::Demo => None,
+        _ => None,
     }
 }
 

@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_anthropic::{PING, Phase, Relay, StreamEnd};
+use gateway_anthropic::{PING, Phase, StreamEnd};
 use gateway_types::{ApiError, ErrorKind};
 use gateway_upstream::BoxError;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::attempt::{Opened, Refusal};
+use crate::attempt::{Feed, Opened, Refusal};
 use crate::ending::Aborted;
 use crate::exchange::Open;
 use crate::record::Outcome;
@@ -51,7 +51,7 @@ enum State {
 
 struct Flow {
     body: UpBody,
-    relay: Relay,
+    feed: Feed,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -138,7 +138,16 @@ impl StreamBody {
                 State::Flowing(flow) => match flow.body.poll_next(cx) {
                     Poll::Ready(Some(Ok(chunk))) => {
                         self.last_heard = Instant::now();
-                        self.ready.extend(flow.relay.push(chunk).into_parts());
+                        flow.feed.push(chunk, &mut self.ready);
+                        if let Feed::Translation(translation) = &mut flow.feed {
+                            let fault = translation.take_fault();
+                            let runs_on = translation.runs_on();
+                            if let Some(fault) = fault {
+                                self.fail(&fault.error);
+                            } else if runs_on {
+                                self.upstream_ended(None);
+                            }
+                        }
                     }
                     Poll::Ready(Some(Err(err))) => self.upstream_ended(Some(err)),
                     Poll::Ready(None) => self.upstream_ended(None),
@@ -151,7 +160,10 @@ impl StreamBody {
     fn flow(&mut self, opened: Opened) {
         self.last_heard = Instant::now();
         self.ready.extend(opened.first);
-        self.state = State::Flowing(Box::new(Flow { body: opened.body, relay: opened.relay }));
+        if let Some(open) = &mut self.open {
+            open.record().attempts += u32::try_from(opened.rewrites).unwrap_or(u32::MAX);
+        }
+        self.state = State::Flowing(Box::new(Flow { body: opened.body, feed: opened.feed }));
         match opened.ended {
             None => {}
             Some(Ok(())) => self.upstream_ended(None),
@@ -166,7 +178,7 @@ impl StreamBody {
             let now = Instant::now();
             let mut next = self.last_sent + self.ping;
             if let State::Flowing(flow) = &self.state {
-                let phase = flow.relay.phase();
+                let phase = flow.feed.phase();
                 let limit = if phase == Phase::Ended { END_GRACE } else { self.idle };
                 let silent = self.last_heard + limit;
                 if now >= silent {
@@ -174,7 +186,7 @@ impl StreamBody {
                     self.upstream_ended(Some(why.into()));
                     return Poll::Ready(());
                 }
-                if phase == Phase::Ended || !flow.relay.at_boundary() {
+                if phase == Phase::Ended || !flow.feed.at_boundary() {
                     // No ping inside a frame; look again later.
                     next = next.max(now + self.ping / 10);
                 }
@@ -195,13 +207,23 @@ impl StreamBody {
         let State::Flowing(mut flow) = std::mem::replace(&mut self.state, State::Done) else {
             return;
         };
-        let between_frames = flow.relay.at_boundary();
+        let between_frames = flow.feed.at_boundary();
         let end = if err.is_none() { StreamEnd::Clean } else { StreamEnd::Cut };
-        self.ready.extend(flow.relay.finish(end).into_parts());
-        let phase = flow.relay.phase();
+        flow.feed.finish(end, &mut self.ready);
+        let phase = flow.feed.phase();
         if let Some(open) = &mut self.open {
             let record = open.record();
-            (record.usage, record.quality) = flow.relay.usage();
+            (record.usage, record.quality) = flow.feed.usage();
+        }
+        if let Feed::Translation(translation) = &mut flow.feed {
+            if let Some(open) = &mut self.open {
+                open.record().losses.extend(translation.losses());
+            }
+            if let Some(fault) = translation.take_fault() {
+                self.note(&fault.error);
+                self.push_error(&fault.error);
+                return;
+            }
         }
         // After its terminal event a stream is whole, however the connection ends.
         if phase == Phase::Ended {
@@ -221,6 +243,19 @@ impl StreamBody {
             // Any byte added here could complete something that was never meant.
             self.state = State::Ending(Ending::Cut);
         }
+    }
+
+    /// A translated reply turned out to be unusable. Nothing is closed: a tool call that looks whole
+    /// would be run.
+    fn fail(&mut self, fault: &ApiError) {
+        if let State::Flowing(flow) = std::mem::replace(&mut self.state, State::Done)
+            && let Some(open) = &mut self.open
+        {
+            let record = open.record();
+            (record.usage, record.quality) = flow.feed.usage();
+        }
+        self.note(fault);
+        self.push_error(fault);
     }
 
     /// The attempt failed after the 200 had gone out.
@@ -246,7 +281,12 @@ impl StreamBody {
 
     fn push_error(&mut self, fault: &ApiError) {
         let id = self.open.as_mut().map(|open| open.record().id.clone());
-        self.ready.push_back(fault.to_event(id.as_deref()).into());
+        let event = fault.to_event(id.as_deref());
+        let event = match &self.open {
+            Some(open) => open.runtime().redactor.mask(&event).into_owned(),
+            None => event,
+        };
+        self.ready.push_back(event.into());
         self.state = State::Ending(Ending::Told);
     }
 
@@ -276,8 +316,8 @@ impl Drop for StreamBody {
         // The caller left, or read no more after the terminal event.
         if let (Some(mut open), State::Flowing(flow)) = (self.open.take(), &self.state) {
             let record = open.record();
-            (record.usage, record.quality) = flow.relay.usage();
-            let whole = flow.relay.phase() == Phase::Ended && self.ready.is_empty();
+            (record.usage, record.quality) = flow.feed.usage();
+            let whole = flow.feed.phase() == Phase::Ended && self.ready.is_empty();
             open.settle(if whole { Outcome::Delivered } else { Outcome::Abandoned });
         }
     }

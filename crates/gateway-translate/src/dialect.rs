@@ -58,6 +58,11 @@ pub trait Egress: Send + Sync + std::fmt::Debug {
     /// What can't be said in this dialect at all, as the caller is told.
     fn encode(&self, request: &Request<'_>, cx: &AttemptCx<'_>) -> Result<Encoded, ApiError>;
 
+    /// Whether the upstream counts tokens: then a request for
+    /// [`Endpoint::CountTokens`] is encoded for its counter, else only the estimate in
+    /// [`Encoded::prompt_estimate`] is of use.
+    fn counts(&self) -> bool;
+
     /// What an answer without success means.
     fn fault(&self, cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault;
 }

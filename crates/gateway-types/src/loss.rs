@@ -91,6 +91,13 @@ impl Losses {
         }
     }
 
+    /// Adds those of `more` that are not there yet.
+    pub fn extend(&mut self, more: &Self) {
+        for loss in &more.all {
+            self.add(loss.what, loss.path.clone(), loss.why.clone());
+        }
+    }
+
     /// All of them, in the order in which they were met.
     pub fn iter(&self) -> std::slice::Iter<'_, Loss> {
         self.all.iter()

@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Globals, RunArgs};
-use crate::{client_key, output};
+use crate::{client_key, output, state_key};
 
 /// Credentials that the command must not see: the gateway has them.
 const PROVIDER_KEYS: &[&str] = &[
@@ -51,7 +51,12 @@ pub(crate) fn run(args: &RunArgs, globals: &Globals) -> Result<ExitCode> {
 
     // The command owns the terminal: the log goes to a file if one is named, else nowhere.
     let level = args.serve.log_file.is_none().then_some(LogLevel::Off);
-    let options = super::gateway::options(&args.serve, false, level);
+    let mut options = super::gateway::options(&args.serve, false, level);
+    let (state_key, warning) = state_key::find(&loaded.config);
+    options.state_key = state_key;
+    if let Some(warning) = warning {
+        output::complain(&warning);
+    }
     let gateway = Gateway::start(loaded.config, options)?;
 
     let mut command = Command::new(&args.command[0]);

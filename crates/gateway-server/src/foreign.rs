@@ -1,0 +1,403 @@
+//! Attempts at upstreams that speak another dialect: the request translated, the reply read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_anthropic::Messages;
+use gateway_translate::{
+    AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Ingress as _, ReplyCx, Splice,
+};
+use gateway_types::{ApiError, Endpoint, ErrorKind, Fault, Feature, Losses, Remedy};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
+    USER_AGENT,
+};
+use http::{Method, StatusCode};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::attempt::{self, Ask, Feed, Opened, Refusal, Whole};
+use crate::intake::Held;
+use crate::runtime::{Provider, UpstreamAuth, Worker, X_GATEWAY_HOP};
+use crate::translation::Translation;
+use crate::upbody::{Collected, UpBody, collect};
+
+/// A request for an upstream of another dialect, with all that is needed to write it again without
+/// something the upstream refuses.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) provider: usize,
+    pub(crate) endpoint: Endpoint,
+    /// Whether the caller asked for a stream.
+    pub(crate) streaming: bool,
+    /// The model's name as the caller asked for it.
+    pub(crate) asked: String,
+    /// The name the upstream gets.
+    pub(crate) model: String,
+    /// The exchange's id.
+    pub(crate) id: String,
+    pub(crate) held: Held,
+    /// The caller's headers.
+    pub(crate) headers: HeaderMap,
+    pub(crate) started: Instant,
+    /// The caller's own limit for a unary reply.
+    pub(crate) patience: Option<Duration>,
+}
+
+/// Asking again without something is done once for each thing that can be left out.
+const MAX_REWRITES: usize = 2;
+
+impl Job {
+    /// Writes the request, without what the upstream was found to refuse.
+    pub(crate) fn encode(&self, worker: &Worker, without: &[Feature]) -> Result<Encoded, ApiError> {
+        let provider = &worker.runtime.providers[self.provider];
+        let request = Messages.decode(&self.held.bytes)?;
+        let reply_id = reply_id(&self.id);
+        let cx = AttemptCx {
+            endpoint: self.endpoint,
+            model: &self.model,
+            provider: &provider.name,
+            account: "",
+            reply_id: &reply_id,
+            keys: &worker.runtime.keys,
+            without,
+        };
+        egress(provider)?.encode(&request, &cx)
+    }
+
+    fn ask(&self, worker: &Worker, encoded: &mut Encoded) -> Result<Ask, ApiError> {
+        let provider = &worker.runtime.providers[self.provider];
+        let path = format!("{}{}", provider.base_path, encoded.path).parse().map_err(
+            |err: http::uri::InvalidUri| {
+                let text = format!("{}: the path can't be asked for", provider.name);
+                ApiError::new(ErrorKind::Internal, text).with_source(err)
+            },
+        )?;
+        Ok(Ask {
+            provider: self.provider,
+            endpoint: self.endpoint,
+            streaming: encoded.stream,
+            method: Method::POST,
+            path,
+            headers: upstream_headers(worker, provider, &self.headers, encoded.stream),
+            body: Splice::none(Bytes::from(std::mem::take(&mut encoded.body))),
+            reserved: Vec::new(),
+            rename: None,
+            id: self.id.clone(),
+            started: self.started,
+            patience: self.patience,
+        })
+    }
+
+    fn translation(&self, encoded: Encoded) -> Translation {
+        let id = reply_id(&self.id);
+        let cx = ReplyCx { id: &id, model: &self.asked, stream: self.streaming };
+        Translation::new(encoded.reader, Messages.writer(&cx))
+    }
+}
+
+fn reply_id(exchange: &str) -> String {
+    format!("msg_{}", exchange.strip_prefix("req_").unwrap_or(exchange))
+}
+
+fn egress(provider: &Provider) -> Result<&dyn Egress, ApiError> {
+    provider.egress.as_deref().ok_or_else(|| {
+        let text = format!("{} does not serve this", provider.name);
+        ApiError::new(ErrorKind::Internal, text)
+    })
+}
+
+/// The headers of a translated request: none of the caller's but what its credential may be.
+fn upstream_headers(
+    worker: &Worker,
+    provider: &Provider,
+    caller: &HeaderMap,
+    stream: bool,
+) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let accept = if stream { "text/event-stream" } else { "application/json" };
+    headers.insert(ACCEPT, HeaderValue::from_static(accept));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let agent = concat!("claude-code-model-gateway/", env!("CARGO_PKG_VERSION"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+    if provider.may_loop {
+        for hop in caller.get_all(X_GATEWAY_HOP) {
+            headers.append(X_GATEWAY_HOP, hop.clone());
+        }
+        headers.append(X_GATEWAY_HOP, worker.runtime.instance.clone());
+    }
+    match &provider.auth {
+        UpstreamAuth::Own(name, value) => {
+            headers.insert(name.clone(), value.clone());
+        }
+        UpstreamAuth::Client => {
+            let access = &worker.runtime.access;
+            let bearer = caller.get_all(AUTHORIZATION).iter();
+            let bearer = bearer.filter(|value| !access.is_client_key(&AUTHORIZATION, value));
+            for value in bearer {
+                headers.append(AUTHORIZATION, value.clone());
+            }
+        }
+        UpstreamAuth::None | UpstreamAuth::Missing(_) => {}
+    }
+    for (name, value) in &provider.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+    headers
+}
+
+/// Asks for a stream and waits until the caller's reply is bound to begin, so that until then the
+/// answer can still be an honest status.
+pub(crate) async fn open(
+    worker: Arc<Worker>,
+    job: Job,
+    mut encoded: Encoded,
+) -> Result<Opened, Refusal> {
+    let mut without = Vec::new();
+    loop {
+        match open_once(&worker, &job, encoded).await {
+            Ok(opened) => {
+                return Ok(Opened { rewrites: without.len(), ..opened });
+            }
+            Err(fault) => encoded = again(&worker, &job, fault, &mut without)?,
+        }
+    }
+}
+
+/// The request written again, if that is what may help.
+fn again(
+    worker: &Worker,
+    job: &Job,
+    fault: Fault,
+    without: &mut Vec<Feature>,
+) -> Result<Encoded, Refusal> {
+    match fault.remedy {
+        Remedy::Without(feature) if without.len() < MAX_REWRITES && !without.contains(&feature) => {
+            without.push(feature);
+            Ok(job.encode(worker, without)?)
+        }
+        _ => Err(fault.error.into()),
+    }
+}
+
+async fn open_once(worker: &Worker, job: &Job, mut encoded: Encoded) -> Result<Opened, Fault> {
+    let provider = &worker.runtime.providers[job.provider];
+    let ask = job.ask(worker, &mut encoded).map_err(told)?;
+    let limit = provider.timeouts.first_byte;
+    let deadline = Instant::now() + limit;
+    let late = || {
+        let text = format!("{} sent no event within {} s", provider.name, limit.as_secs());
+        Fault::new(ApiError::new(ErrorKind::Timeout, text), Remedy::NextProvider)
+    };
+    let (head, mut body) = timeout_at(deadline, heads(worker, job, encoded.prompt_estimate, ask))
+        .await
+        .unwrap_or_else(|_| Err(late()))?;
+    let mut translation = job.translation(encoded);
+    let mut first = Vec::new();
+    let mut heard = false;
+    let ended = loop {
+        // Comments say that the upstream lives, not that it has begun.
+        let wait = if heard { Instant::now() + provider.timeouts.idle } else { deadline };
+        let next = timeout_at(wait, body.next()).await.map_err(|_| late())?;
+        let (bytes, ended) = match next {
+            Some(Ok(chunk)) => {
+                heard |= !chunk.trim_ascii_start().starts_with(b":");
+                (translation.push(&chunk), None)
+            }
+            None => (translation.finish(BodyEnd::Clean), Some(Ok(()))),
+            Some(Err(err)) => (translation.finish(BodyEnd::Cut), Some(Err(err))),
+        };
+        if !bytes.is_empty() {
+            first.push(bytes);
+        }
+        if translation.phase() >= gateway_anthropic::Phase::InBlocks {
+            // Whatever is wrong by now comes to light in the stream.
+            break ended;
+        }
+        if let Some(fault) = translation.take_fault() {
+            return Err(named(fault, &head, provider));
+        }
+        if ended.is_some() {
+            return Err(told(ApiError::new(
+                ErrorKind::BadGateway,
+                format!("{} ended its stream before the first event", provider.name),
+            )));
+        }
+    };
+    let feed = Feed::Translation(Box::new(translation));
+    Ok(Opened { headers: HeaderMap::new(), body, feed, first, ended, rewrites: 0 })
+}
+
+/// Adds to a fault what the head of the reply says of it.
+fn named(fault: Fault, head: &http::response::Parts, provider: &Provider) -> Fault {
+    let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    if kind.trim_start().starts_with("text/html") {
+        return Fault::new(attempt::not_a_stream(provider, &head.headers), fault.remedy);
+    }
+    fault
+}
+
+/// Asks for a reply and reads it whole.
+pub(crate) async fn unary(
+    worker: &Worker,
+    job: &Job,
+    mut encoded: Encoded,
+) -> Result<Whole, Refusal> {
+    let provider = &worker.runtime.providers[job.provider];
+    let limit =
+        job.patience.map_or(provider.timeouts.unary, |own| own.min(provider.timeouts.unary));
+    let deadline = job.started + limit;
+    let mut without = Vec::new();
+    loop {
+        let once = timeout_at(deadline, unary_once(worker, job, encoded)).await;
+        let once = once.unwrap_or_else(|_| {
+            let text = format!("{} did not answer within {} s", provider.name, limit.as_secs());
+            Err(told(ApiError::new(ErrorKind::Timeout, text)))
+        });
+        match once {
+            Ok(whole) => return Ok(Whole { rewrites: without.len(), ..whole }),
+            Err(fault) => encoded = again(worker, job, fault, &mut without)?,
+        }
+    }
+}
+
+async fn unary_once(worker: &Worker, job: &Job, mut encoded: Encoded) -> Result<Whole, Fault> {
+    let provider = &worker.runtime.providers[job.provider];
+    let ask = job.ask(worker, &mut encoded).map_err(told)?;
+    let stream = encoded.stream;
+    let (head, mut body) = heads(worker, job, encoded.prompt_estimate, ask).await?;
+    let mut translation = job.translation(encoded);
+    let bytes = if stream || attempt::is_event_stream(&head.headers) {
+        let mut bytes = Bytes::new();
+        while !translation.is_done() {
+            bytes = match body.next().await {
+                Some(Ok(chunk)) => translation.push(&chunk),
+                None => translation.finish(BodyEnd::Clean),
+                Some(Err(_)) => translation.finish(BodyEnd::Cut),
+            };
+            if let Some(fault) = translation.take_fault() {
+                return Err(named(fault, &head, provider));
+            }
+        }
+        bytes
+    } else {
+        let whole = whole_body(provider, &head, body).await.map_err(told)?;
+        translation.whole(&whole)
+    };
+    if let Some(fault) = translation.take_fault() {
+        return Err(named(fault, &head, provider));
+    }
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let (usage, quality) = translation.usage();
+    Ok(Whole {
+        status: StatusCode::OK,
+        headers,
+        body: Splice::none(bytes),
+        usage,
+        quality,
+        losses: translation.losses().clone(),
+        rewrites: 0,
+    })
+}
+
+/// The tokens of a request: counted by the upstream where it has a counter, else estimated.
+pub(crate) async fn count(worker: &Worker, job: &Job, mut encoded: Encoded) -> Count {
+    let estimate = Count::Estimate(encoded.prompt_estimate);
+    if !egress(&worker.runtime.providers[job.provider]).is_ok_and(Egress::counts) {
+        return estimate;
+    }
+    let Ok(ask) = job.ask(worker, &mut encoded) else { return estimate };
+    let provider = &worker.runtime.providers[job.provider];
+    let (reader, prompt_estimate) = (encoded.reader, encoded.prompt_estimate);
+    let answered = timeout(COUNT_LIMIT, async {
+        let (head, body) = heads(worker, job, prompt_estimate, ask).await?;
+        whole_body(provider, &head, body).await.map_err(told)
+    });
+    match answered.await.map(|answer| answer.and_then(|body| reader.count(&body))) {
+        Ok(Ok(tokens)) => Count::Exact(tokens),
+        // A client without a count misjudges when to compact (R31).
+        Ok(Err(_)) | Err(_) => estimate,
+    }
+}
+
+/// How long a counter may take; the client asks for some 25 counts at once and waits for them.
+const COUNT_LIMIT: Duration = Duration::from_secs(10);
+
+/// What a prompt costs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Count {
+    Exact(u64),
+    Estimate(u64),
+}
+
+/// Sends the request and waits for the head of a reply that is a success.
+async fn heads(
+    worker: &Worker,
+    job: &Job,
+    prompt_estimate: u64,
+    ask: Ask,
+) -> Result<(http::response::Parts, UpBody), Fault> {
+    let provider = &worker.runtime.providers[job.provider];
+    let (head, body) = attempt::exchange_heads(worker, ask).await.map_err(told)?;
+    if head.status.is_success() {
+        return Ok((head, body));
+    }
+    if head.status.is_redirection() {
+        return Err(told(attempt::redirected(provider, &head)));
+    }
+    let bytes = attempt::masked(worker, body).await;
+    let cx = FaultCx { provider: &provider.name, model: &job.model, prompt_estimate };
+    let mut fault = egress(provider).map_err(told)?.fault(&cx, head.status, &head.headers, &bytes);
+    if head.status == StatusCode::UNAUTHORIZED
+        && let Some(variable) = &provider.key_variable
+        && !matches!(provider.auth, UpstreamAuth::Client)
+    {
+        let text = format!("{}; check {variable}", fault.error.message());
+        fault.error = ApiError::new(ErrorKind::Authentication, text).with_should_retry(false);
+    }
+    Err(fault)
+}
+
+async fn whole_body(
+    provider: &Provider,
+    head: &http::response::Parts,
+    body: UpBody,
+) -> Result<Bytes, ApiError> {
+    let expected = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    match collect(body, attempt::MAX_UNARY_BYTES, expected).await {
+        Collected::Whole(bytes) => Ok(bytes),
+        Collected::TooLarge(_) => {
+            let text = format!(
+                "{} answered with more than {} bytes",
+                provider.name,
+                attempt::MAX_UNARY_BYTES
+            );
+            Err(ApiError::new(ErrorKind::BadGateway, text))
+        }
+        Collected::Cut(err) => {
+            let text = format!("{} broke off in the middle of its answer", provider.name);
+            Err(ApiError::new(ErrorKind::BadGateway, text).with_source(err))
+        }
+    }
+}
+
+/// A failure that the dialect knows nothing of.
+fn told(error: ApiError) -> Fault {
+    Fault::new(error, Remedy::NextProvider)
+}
+
+/// What a strict caller will not have.
+pub(crate) fn refuse_losses(losses: &Losses) -> Result<(), ApiError> {
+    let refused: Vec<_> = losses
+        .iter()
+        .filter(|loss| loss.is_refused_when_strict())
+        .map(|loss| format!("{} would be {} ({})", loss.path, loss.what.as_str(), loss.why))
+        .collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let text = format!("x-gateway-strict: {}", refused.join("; "));
+    Err(ApiError::new(ErrorKind::InvalidRequest, text).with_should_retry(false))
+}
