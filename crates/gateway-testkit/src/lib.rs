@@ -32,6 +32,7 @@ pub mod fixtures;
 mod gate;
 mod http1;
 mod http2;
+pub mod openai;
 mod script;
 #[cfg(feature = "tls")]
 mod tls;

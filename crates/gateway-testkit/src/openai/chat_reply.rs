@@ -1,0 +1,359 @@
+//! Answers in the form of Chat Completions.
+
+use serde_json::{Map, Value, json};
+
+use super::style::{Arguments, CallIds, Calls, ReasoningAt, Style, UsageAt};
+use super::turn::{Asked, CREATED, Citation, Fault, Finish, Part, Turn, Usage, pieces};
+
+/// The body of an answer that is not streamed.
+pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {
+    if let Some(Fault::Error { code, message } | Fault::Failed { code, message }) = &turn.fault {
+        return error(code, message);
+    }
+    let style = &turn.style;
+    let mut message = Map::from_iter([("role".to_owned(), json!("assistant"))]);
+    let (mut content, mut reasoning, mut refusal) = (None::<String>, String::new(), Value::Null);
+    let (mut calls, mut annotations) = (Vec::new(), Vec::new());
+    for (number, part) in turn.parts.iter().enumerate() {
+        match part {
+            Part::Reasoning(parts) => reasoning.push_str(&parts.join("\n\n")),
+            Part::Text { text, citations } => {
+                content.get_or_insert_default().push_str(text);
+                annotations.extend(citations.iter().map(annotation));
+            }
+            Part::Refusal(text) => refusal = json!(text),
+            Part::ToolCall { id, name, args } => {
+                let id = asked.call_id(number, id.as_deref());
+                calls.push(entry(style, calls.len(), Some(&id), Some(name), args));
+            }
+            Part::CustomCall { name, input } => calls.push(json!({
+                "id": asked.call_id(number, None), "type": "custom",
+                "custom": {"name": name, "input": input},
+            })),
+            Part::WebSearch { .. } => {}
+        }
+    }
+    for call in &mut calls {
+        call.as_object_mut().expect("an entry is an object").remove("index");
+    }
+    match style.reasoning {
+        ReasoningAt::Think if !reasoning.is_empty() => {
+            content = Some(think(&reasoning) + &content.unwrap_or_default());
+        }
+        ReasoningAt::Field(name) if !reasoning.is_empty() => {
+            message.insert(name.to_owned(), json!(reasoning));
+        }
+        ReasoningAt::Details if !reasoning.is_empty() => {
+            message.insert("reasoning".to_owned(), json!(reasoning));
+            let mut details = detail(&reasoning);
+            details["signature"] = json!(asked.id("sig_", 0, 40));
+            message.insert("reasoning_details".to_owned(), json!([details]));
+        }
+        _ => {}
+    }
+    message.insert("content".to_owned(), json!(content));
+    message.insert("refusal".to_owned(), refusal);
+    if !calls.is_empty() {
+        message.insert("tool_calls".to_owned(), json!(calls));
+    } else if style.nulls {
+        message.insert("tool_calls".to_owned(), Value::Null);
+    }
+    if !annotations.is_empty() {
+        message.insert("annotations".to_owned(), json!(annotations));
+    }
+    let mut choice = json!({
+        "index": 0, "message": message, "logprobs": null, "finish_reason": finish(turn, asked),
+    });
+    let mut body = json!({
+        "id": asked.id("chatcmpl-", 0, 29), "object": "chat.completion", "created": CREATED,
+        "model": asked.model(), "service_tier": "default", "system_fingerprint": "fp_test",
+    });
+    if style.azure {
+        body["prompt_filter_results"] = prompt_filter();
+        choice["content_filter_results"] = safe();
+    }
+    match style.usage {
+        UsageAt::Never => {}
+        UsageAt::Choice => choice["usage"] = usage(turn.usage),
+        UsageAt::XGroq => body["x_groq"] = json!({"id": "req_01", "usage": usage(turn.usage)}),
+        _ => body["usage"] = usage(turn.usage),
+    }
+    body["choices"] = json!([choice]);
+    body
+}
+
+/// The frames of a streamed answer.
+pub fn frames(turn: &Turn, asked: Asked<'_>) -> Vec<String> {
+    let style = &turn.style;
+    let mut deltas = deltas(turn, asked);
+    let fault = match &turn.fault {
+        Some(Fault::Error { code, message } | Fault::Failed { code, message }) => {
+            deltas.truncate(deltas.len().div_ceil(2));
+            Some(error(code, message))
+        }
+        _ => None,
+    };
+    let asks_usage = asked.body["stream_options"]["include_usage"] == true;
+    let mut chunks = Vec::new();
+    if style.azure {
+        chunks.push(json!({
+            "choices": [], "prompt_filter_results": prompt_filter(), "id": "", "object": "",
+            "model": "", "created": 0,
+        }));
+    }
+    let said = deltas.len();
+    for (number, delta) in deltas.into_iter().enumerate() {
+        let mut chunk = chunk(style, asked, delta, &Value::Null);
+        if style.usage == UsageAt::EveryChunk {
+            let done = turn.usage.completion * (number as u64 + 1) / (said as u64 + 1);
+            let reasoning = turn.usage.reasoning.min(done);
+            chunk["usage"] = usage(Usage { completion: done, reasoning, ..turn.usage });
+        }
+        chunks.push(chunk);
+    }
+    if fault.is_none() && turn.finish != Finish::Null {
+        let mut last = chunk(style, asked, json!({}), &finish(turn, asked));
+        match style.usage {
+            UsageAt::FinishChunk | UsageAt::EveryChunk => last["usage"] = usage(turn.usage),
+            UsageAt::XGroq => last["x_groq"] = json!({"id": "req_01", "usage": usage(turn.usage)}),
+            UsageAt::Choice => last["choices"][0]["usage"] = usage(turn.usage),
+            UsageAt::OwnChunk | UsageAt::Never => {}
+        }
+        chunks.push(last);
+    }
+    if style.usage == UsageAt::OwnChunk && asks_usage {
+        for chunk in &mut chunks {
+            chunk["usage"] = Value::Null;
+        }
+        if fault.is_none() {
+            let mut own = chunk(style, asked, json!({}), &Value::Null);
+            own["choices"] = json!([]);
+            own["usage"] = usage(turn.usage);
+            chunks.push(own);
+        }
+    }
+    if style.obfuscation {
+        for (number, chunk) in chunks.iter_mut().enumerate() {
+            chunk["obfuscation"] = json!(asked.id("", number, 3 + number % 9));
+        }
+    }
+    let mut frames: Vec<String> = chunks.iter().map(|chunk| style.frame(None, chunk)).collect();
+    match fault {
+        Some(error) => frames.push(style.frame(None, &error)),
+        None if style.done != Some(false) => frames.push(style.done().to_owned()),
+        None => {}
+    }
+    frames
+}
+
+fn chunk(style: &Style, asked: Asked<'_>, mut delta: Value, finish: &Value) -> Value {
+    if style.role_everywhere {
+        delta["role"] = json!("assistant");
+    }
+    if style.nulls {
+        for name in ["content", "refusal", "tool_calls", "function_call", "reasoning_content"] {
+            if delta.get(name).is_none() {
+                delta[name] = Value::Null;
+            }
+        }
+    }
+    let mut choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish});
+    if style.azure {
+        choice["content_filter_results"] = if finish.is_null() { safe() } else { json!({}) };
+    }
+    json!({
+        "id": asked.id("chatcmpl-", 0, 29), "object": "chat.completion.chunk", "created": CREATED,
+        "model": asked.model(), "service_tier": "default", "system_fingerprint": "fp_test",
+        "choices": [choice],
+    })
+}
+
+/// The deltas of all that is said, without the end.
+fn deltas(turn: &Turn, asked: Asked<'_>) -> Vec<Value> {
+    let style = &turn.style;
+    let first_is_text = matches!(turn.parts.first(), Some(Part::Text { .. }));
+    let content = if first_is_text { json!("") } else { Value::Null };
+    let mut deltas = vec![json!({"role": "assistant", "content": content, "refusal": null})];
+    let mut calls = Vec::new();
+    for (number, part) in turn.parts.iter().enumerate() {
+        let text_deltas = |field: &str, text: &str| {
+            pieces(text, style.piece).into_iter().map(|piece| json!({field: piece})).collect()
+        };
+        let more: Vec<Value> = match part {
+            Part::Reasoning(parts) => {
+                let text = parts.join("\n\n");
+                match style.reasoning {
+                    ReasoningAt::Hidden => Vec::new(),
+                    ReasoningAt::Field(name) => text_deltas(name, &text),
+                    ReasoningAt::Think => text_deltas("content", &think(&text)),
+                    ReasoningAt::Details => details(&text, asked, style),
+                }
+            }
+            Part::Text { text, citations } => {
+                let mut more: Vec<Value> = text_deltas("content", text);
+                if !citations.is_empty() {
+                    let annotations: Vec<Value> = citations.iter().map(annotation).collect();
+                    more.push(json!({"annotations": annotations}));
+                }
+                more
+            }
+            Part::Refusal(text) => text_deltas("refusal", text),
+            Part::ToolCall { id, name, args } => {
+                calls.push((asked.call_id(number, id.as_deref()), name.as_str(), args.as_str()));
+                Vec::new()
+            }
+            Part::CustomCall { .. } | Part::WebSearch { .. } => Vec::new(),
+        };
+        if !more.is_empty() && !calls.is_empty() {
+            deltas.extend(call_deltas(style, &std::mem::take(&mut calls)));
+        }
+        deltas.extend(more);
+    }
+    deltas.extend(call_deltas(style, &calls));
+    deltas
+}
+
+fn call_deltas(style: &Style, calls: &[(String, &str, &str)]) -> Vec<Value> {
+    let whole = style.calls == Calls::Whole || style.arguments == Arguments::Object;
+    // The entries of each call, in order.
+    let entries: Vec<Vec<Value>> = calls
+        .iter()
+        .enumerate()
+        .map(|(index, (id, name, args))| {
+            if whole {
+                return vec![entry(style, index, Some(id), Some(name), args)];
+            }
+            let (fragments, name_at) = fragments(style, args);
+            let last = fragments.len() - 1;
+            let one = |(number, fragment): (usize, &String)| {
+                let repeated = style.ids == CallIds::Repeated;
+                let named = repeated || number == if name_at == 0 { 0 } else { last };
+                let id = (repeated || number == 0).then_some(id.as_str());
+                entry(style, index, id, named.then_some(*name), fragment)
+            };
+            fragments.iter().enumerate().map(one).collect()
+        })
+        .collect();
+    match style.calls {
+        Calls::Interleaved | Calls::Together => {
+            let longest = entries.iter().map(Vec::len).max().unwrap_or(0);
+            let round = |n: usize| entries.iter().filter_map(move |of_call| of_call.get(n));
+            let delta = |entries: Vec<&Value>| json!({"tool_calls": entries});
+            if style.calls == Calls::Together {
+                (0..longest).map(|n| delta(round(n).collect())).collect()
+            } else {
+                (0..longest).flat_map(round).map(|entry| delta(vec![entry])).collect()
+            }
+        }
+        _ => entries.iter().flatten().map(|entry| json!({"tool_calls": [entry]})).collect(),
+    }
+}
+
+/// The `arguments` of a call's entries, and which of them (0 the first, 1 the last) has the name.
+fn fragments(style: &Style, args: &str) -> (Vec<String>, usize) {
+    let mut list = pieces(args, style.piece);
+    if style.arguments == Arguments::Snapshot {
+        let mut sum = String::new();
+        for piece in &mut list {
+            sum.push_str(piece);
+            piece.clone_from(&sum);
+        }
+    }
+    if style.calls == Calls::NameLast {
+        if list.is_empty() {
+            list.push(String::new());
+        }
+        return (list, 1);
+    }
+    list.insert(0, String::new());
+    (list, 0)
+}
+
+fn entry(style: &Style, index: usize, id: Option<&str>, name: Option<&str>, args: &str) -> Value {
+    let arguments = match style.arguments {
+        Arguments::Object => serde_json::from_str(args).unwrap_or_else(|_| json!(args)),
+        Arguments::Text | Arguments::Snapshot => json!(args),
+    };
+    let mut entry = json!({"function": {"arguments": arguments}});
+    if let Some(name) = name {
+        entry["function"]["name"] = json!(name);
+    }
+    if style.index {
+        entry["index"] = json!(index);
+    }
+    if let Some(id) = id {
+        if style.ids != CallIds::Never {
+            entry["id"] = json!(id);
+        }
+        if style.call_type {
+            entry["type"] = json!("function");
+        }
+    }
+    entry
+}
+
+fn think(text: &str) -> String {
+    format!("<think>\n{text}\n</think>\n\n")
+}
+
+fn detail(text: &str) -> Value {
+    json!({"type": "reasoning.text", "text": text, "format": "unknown", "index": 0})
+}
+
+fn details(text: &str, asked: Asked<'_>, style: &Style) -> Vec<Value> {
+    let of = |piece: String| json!({"reasoning": piece, "reasoning_details": [detail(&piece)]});
+    let mut deltas: Vec<Value> = pieces(text, style.piece).into_iter().map(of).collect();
+    let signature = json!({
+        "type": "reasoning.text", "signature": asked.id("sig_", 0, 40), "format": "unknown",
+        "index": 0,
+    });
+    deltas.push(json!({"reasoning_details": [signature]}));
+    deltas
+}
+
+fn annotation(citation: &Citation) -> Value {
+    let Citation { url, title, start, end } = citation;
+    let inner = json!({"url": url, "title": title, "start_index": start, "end_index": end});
+    json!({"type": "url_citation", "url_citation": inner})
+}
+
+fn finish(turn: &Turn, asked: Asked<'_>) -> Value {
+    match turn.finish {
+        // A call that was forced by name is no reason to stop for it.
+        Finish::Auto if turn.calls() && asked.body["tool_choice"]["type"] != "function" => {
+            json!("tool_calls")
+        }
+        Finish::Auto => json!("stop"),
+        Finish::Length => json!("length"),
+        Finish::ContentFilter => json!("content_filter"),
+        Finish::Word(word) => json!(word),
+        Finish::Null => Value::Null,
+    }
+}
+
+fn usage(usage: Usage) -> Value {
+    let Usage { prompt, cached, cache_write, completion, reasoning } = usage;
+    json!({
+        "prompt_tokens": prompt, "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {
+            "cached_tokens": cached, "cache_write_tokens": cache_write, "audio_tokens": 0,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": reasoning, "audio_tokens": 0,
+            "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0,
+        },
+    })
+}
+
+fn error(code: &str, message: &str) -> Value {
+    json!({"error": {"message": message, "type": "server_error", "param": null, "code": code}})
+}
+
+fn safe() -> Value {
+    json!({"hate": {"filtered": false, "severity": "safe"}})
+}
+
+fn prompt_filter() -> Value {
+    json!([{"prompt_index": 0, "content_filter_results": safe()}])
+}
