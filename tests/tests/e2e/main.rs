@@ -11,6 +11,7 @@ mod model;
 mod bytes;
 mod cli;
 mod failures;
+mod openai_sdk;
 mod sdks;
 mod side_queries;
 mod tools;

@@ -29,7 +29,9 @@ pub fn frames(turn: &Turn, asked: Asked<'_>) -> Vec<String> {
         {
             events.truncate(events.len().div_ceil(2));
             if matches!(fault, Fault::Error { .. }) {
-                json!({"type": "error", "code": code, "message": message, "param": null})
+                let error =
+                    json!({"type": "error", "code": code, "message": message, "param": null});
+                if style.nested_error { json!({"type": "error", "error": error}) } else { error }
             } else {
                 let failed = failed(turn, asked, code, message);
                 json!({"type": "response.failed", "response": failed})
@@ -311,7 +313,8 @@ fn item_events(item: &Value, n: usize, turn: &Turn, out: &mut Vec<Value>) {
             out.push(done);
         }
         "web_search_call" => {
-            added.as_object_mut().expect("an item is an object").remove("action");
+            // What is searched for is known at the end.
+            added["action"] = json!({"type": "search"});
             for stage in ["in_progress", "searching", "completed"] {
                 let kind = format!("response.web_search_call.{stage}");
                 out.push(json!({"type": kind, "item_id": id, "output_index": n}));

@@ -38,6 +38,9 @@ pub struct Style {
     pub deltas: bool,
     /// Whether messages have a `phase` (Responses).
     pub phase: bool,
+    /// Whether an `error` event holds an `error` object, as was seen, or its fields, as documented
+    /// (Responses).
+    pub nested_error: bool,
     /// Characters in a piece.
     pub piece: usize,
 }
@@ -148,6 +151,7 @@ impl Default for Style {
             reasoning: ReasoningAt::Hidden,
             deltas: true,
             phase: false,
+            nested_error: false,
             piece: 7,
         }
     }
@@ -199,6 +203,7 @@ impl Style {
             ("think", reasoning(ReasoningAt::Think)),
             ("no-deltas", Self { deltas: false, ..own() }),
             ("phase", Self { phase: true, ..own() }),
+            ("nested-error", Self { nested_error: true, ..own() }),
             ("a-letter-a-piece", Self { piece: 1, ..own() }),
         ]
     }
