@@ -1,5 +1,7 @@
 //! The kit does on the wire what its scripts say, and tells the truth about what came.
 
+mod openai_chat;
+
 use std::time::Duration;
 
 use bytes::Bytes;
