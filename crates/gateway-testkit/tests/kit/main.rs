@@ -1,6 +1,8 @@
 //! The kit does on the wire what its scripts say, and tells the truth about what came.
 
 mod openai_chat;
+mod openai_responses;
+mod openai_styles;
 
 use std::time::Duration;
 
