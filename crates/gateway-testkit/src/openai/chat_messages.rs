@@ -320,6 +320,6 @@ fn alternation() -> Refusal {
 /// vLLM's form: its own type, and the status once more as the code.
 fn bad_request(message: &str) -> Refusal {
     let mut refusal = Refusal::new(message).status(400, "BadRequestError");
-    refusal.more.insert("code".to_owned(), Value::from(400));
+    refusal.extra.fields.insert("code".to_owned(), Value::from(400));
     refusal
 }

@@ -15,10 +15,17 @@ pub struct Refusal {
     pub param: Option<String>,
     /// `error.code`
     pub code: Option<String>,
+    /// What few have; apart, to keep a refusal small.
+    pub extra: Box<Extra>,
+}
+
+/// What few refusals have.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Extra {
     /// Headers beside the usual ones, such as `retry-after`.
     pub headers: Vec<(String, String)>,
-    /// More fields of the error object, as Azure has them.
-    pub more: Map<String, Value>,
+    /// Fields of the error object, instead of the usual ones or beside them, as Azure has them.
+    pub fields: Map<String, Value>,
 }
 
 impl Refusal {
@@ -30,8 +37,7 @@ impl Refusal {
             kind: "invalid_request_error".to_owned(),
             param: None,
             code: None,
-            headers: Vec::new(),
-            more: Map::new(),
+            extra: Box::default(),
         }
     }
 
@@ -60,7 +66,7 @@ impl Refusal {
     /// With one more header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.to_owned(), value.to_owned()));
+        self.extra.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -69,7 +75,7 @@ impl Refusal {
         let mut error = json!({
             "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
         });
-        for (name, value) in &self.more {
+        for (name, value) in &self.extra.fields {
             error[name] = value.clone();
         }
         json!({ "error": error })
@@ -136,9 +142,9 @@ impl Refusal {
             "hate": {"filtered": false, "severity": "safe"},
             "jailbreak": {"filtered": true, "detected": true},
         });
-        refusal.more.insert("type".to_owned(), Value::Null);
-        refusal.more.insert("status".to_owned(), json!(400));
-        refusal.more.insert(
+        refusal.extra.fields.insert("type".to_owned(), Value::Null);
+        refusal.extra.fields.insert("status".to_owned(), json!(400));
+        refusal.extra.fields.insert(
             "innererror".to_owned(),
             json!({"code": "ResponsibleAIPolicyViolation", "content_filter_result": result}),
         );

@@ -103,6 +103,22 @@ impl Server {
         self.seen().into_iter().filter_map(|seen| seen.refusal).collect()
     }
 
+    /// What of the client's side came through and must not: its headers, and Anthropic's.
+    pub fn leaks(&self) -> Vec<String> {
+        let own = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            name == "x-api-key"
+                || name == "x-app"
+                || ["anthropic-", "x-claude-", "x-stainless-"].iter().any(|p| name.starts_with(p))
+        };
+        let of = |seen: Seen| {
+            let headers = seen.headers.into_iter().filter(|(name, _)| own(name));
+            let path = seen.path;
+            headers.map(move |(name, value)| format!("{path}: {name}: {value}")).collect::<Vec<_>>()
+        };
+        self.seen().into_iter().flat_map(of).collect()
+    }
+
     /// Changes the rules for the requests to come: another key, account or window.
     pub fn change(&self, change: impl FnOnce(&mut Rules)) {
         change(&mut lock(&self.state.rules));
@@ -230,7 +246,7 @@ fn credential(seen: &Seen, rules: &Rules) -> Result<(), Refusal> {
 
 fn refuse(refusal: &Refusal) -> Script {
     let script = Script::json(refusal.status, refusal.body().to_string());
-    refusal.headers.iter().fold(script, |script, (name, value)| script.header(name, value))
+    refusal.extra.headers.iter().fold(script, |script, (name, value)| script.header(name, value))
 }
 
 fn models(rules: &Rules) -> Value {

@@ -217,6 +217,7 @@ pub fn tokens(body: &Value) -> u64 {
             Value::String(text) => text.len(),
             Value::Array(items) => items.iter().map(|item| bytes(item) + 16).sum(),
             Value::Object(fields) => fields.iter().map(|(name, v)| name.len() / 4 + bytes(v)).sum(),
+            Value::Null => 0,
             _ => 1,
         }
     }

@@ -2,6 +2,7 @@
 
 mod openai_chat;
 mod openai_responses;
+mod openai_server;
 mod openai_styles;
 
 use std::time::Duration;

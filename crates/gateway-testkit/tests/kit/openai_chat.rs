@@ -1,5 +1,7 @@
 //! Every rule of Chat Completions: what breaks it, and what the service says. And what must pass.
 
+#![expect(clippy::needless_pass_by_value, reason = "rows are written in place")]
+
 use gateway_testkit::openai::{Rules, chat_rules};
 use serde_json::{Value, json};
 

@@ -1,5 +1,7 @@
 //! Every rule of Responses: what breaks it, and what the service says. And what must pass.
 
+#![expect(clippy::needless_pass_by_value, reason = "rows are written in place")]
+
 use gateway_testkit::openai::{Asked, Issued, Rules, Turn, responses_reply, responses_rules};
 use serde_json::{Value, json};
 
