@@ -227,5 +227,5 @@ fn without_comments(text: &str) -> String {
 fn line_of(text: &str, offset: usize) -> usize {
     let rest = text.get(offset..).unwrap_or_default();
     let at = offset + (rest.len() - rest.trim_start().len());
-    1 + text.as_bytes()[..at].iter().filter(|&&b| b == b'\n').count()
+    1 + text[..at].matches('\n').count()
 }

@@ -19,7 +19,7 @@ pub enum Family {
     Gpt6,
     /// OpenAI's open models.
     GptOss,
-    /// DeepSeek.
+    /// `DeepSeek`.
     DeepSeek,
     /// Moonshot.
     Kimi,
@@ -27,7 +27,7 @@ pub enum Family {
     Glm,
     /// Alibaba.
     Qwen,
-    /// MiniMax.
+    /// `MiniMax`.
     MiniMax,
     /// Mistral, with Codestral, Devstral, Magistral, Ministral and Pixtral.
     Mistral,

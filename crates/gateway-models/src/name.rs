@@ -42,10 +42,12 @@ fn without_variant(name: &str) -> Option<&str> {
 /// `-20251001`, `@20251001` and `-2025-10-01`.
 fn without_date(name: &str) -> Option<&str> {
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if let Some((base, date)) = name.rsplit_once(['-', '@']) {
-        if date.len() == 8 && digits(date) && date.starts_with("20") {
-            return Some(base);
-        }
+    if let Some((base, date)) = name.rsplit_once(['-', '@'])
+        && date.len() == 8
+        && digits(date)
+        && date.starts_with("20")
+    {
+        return Some(base);
     }
     let (base, date) = name.split_at_checked(name.len().checked_sub(11)?)?;
     let dashed = date.bytes().enumerate().all(|(at, b)| match at {

@@ -56,19 +56,27 @@ fn tiles(width: u64, height: u64, base: u64, tile: u64) -> u64 {
 /// Width and height of an image whose base64 begins with `data`. `None`: no PNG, JPEG, GIF or WebP, or
 /// cut before it says.
 pub(super) fn dimensions_base64(data: &str) -> Option<(u32, u32)> {
-    let mut head = [0; HEAD];
-    let taken = &data.as_bytes()[..data.len().min(HEAD / 3 * 4)];
-    let length = decode(taken, &mut head);
-    let (width, height) = dimensions(&head[..length])?;
+    // Most say it at once; only a JPEG is worth a longer look.
+    let mut head = Vec::new();
+    let mut size = None;
+    for length in [64, HEAD] {
+        decode(&data.as_bytes()[..data.len().min(length / 3 * 4)], &mut head);
+        size = dimensions(&head);
+        if size.is_some() || !head.starts_with(&[0xff, 0xd8]) {
+            break;
+        }
+    }
+    let (width, height) = size?;
     (width > 0 && height > 0).then_some((width, height))
 }
 
 /// How far into a file its size is looked for: JPEGs carry previews and colour profiles before it.
 const HEAD: usize = 48 << 10;
 
-/// Decodes as far as it is base64. Returns how many bytes there are.
-fn decode(text: &[u8], out: &mut [u8; HEAD]) -> usize {
-    let (mut bits, mut have, mut at) = (0u32, 0, 0);
+/// Decodes as far as it is base64.
+fn decode(text: &[u8], out: &mut Vec<u8>) {
+    out.clear();
+    let (mut bits, mut have) = (0u32, 0);
     for &sign in text {
         let six = match sign {
             b'A'..=b'Z' => sign - b'A',
@@ -84,12 +92,9 @@ fn decode(text: &[u8], out: &mut [u8; HEAD]) -> usize {
         have += 6;
         if have >= 8 {
             have -= 8;
-            let Some(place) = out.get_mut(at) else { break };
-            *place = (bits >> have & 0xff) as u8;
-            at += 1;
+            out.push((bits >> have & 0xff) as u8);
         }
     }
-    at
 }
 
 fn dimensions(head: &[u8]) -> Option<(u32, u32)> {
