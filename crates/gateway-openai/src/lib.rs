@@ -1,9 +1,109 @@
 //! OpenAI's dialects: Chat Completions and Responses.
 //!
-//! No I/O.
+//! [`OpenAi`] writes a request for one upstream and reads its answer. What servers of the same
+//! dialect do differently is data ([`Quirks`]). No I/O.
+//!
+//! ```
+//! use gateway_models::Catalogue;
+//! use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks};
+//! use gateway_translate::{AttemptCx, Egress as _, Keyring};
+//! use gateway_types::{Endpoint, Request};
+//!
+//! let egress = OpenAi {
+//!     api: Api::Chat,
+//!     quirks: Quirks::for_base("http://127.0.0.1:8000/v1"),
+//!     catalogue: Catalogue::builtin().clone(),
+//!     overrides: ModelOverrides::default(),
+//! };
+//! let keys = Keyring::new(["a secret"]);
+//! let cx = AttemptCx {
+//!     endpoint: Endpoint::Messages,
+//!     model: "qwen3-coder",
+//!     provider: "local",
+//!     account: "",
+//!     reply_id: "msg_1",
+//!     keys: &keys,
+//!     without: &[],
+//! };
+//! let request = Request { max_tokens: Some(1000), ..Request::default() };
+//! let encoded = egress.encode(&request, &cx)?;
+//! assert_eq!(encoded.path, "/chat/completions");
+//! # Ok::<(), gateway_types::ApiError>(())
+//! ```
 
+mod chat;
+mod common;
+mod content;
+mod effort;
+mod estimate;
+mod presets;
 mod quirks;
+mod schema;
+
+use gateway_models::Catalogue;
+use gateway_translate::{AttemptCx, Egress, Encoded, FaultCx};
+use gateway_types::{ApiError, ErrorKind, Fault, Remedy, Request};
+use http::{HeaderMap, StatusCode};
 
 pub use quirks::{
     Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel, UserField,
+    WebSearch,
 };
+pub use schema::{acceptable_schema, strict_ok};
+
+/// Which of OpenAI's interfaces an upstream is asked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Api {
+    /// Chat Completions, which nearly every server speaks.
+    Chat,
+    /// Responses.
+    Responses,
+}
+
+/// What configuration says of a model, where it knows better than the catalogue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ModelOverrides {
+    /// The longest answer, in tokens.
+    pub max_output: Option<u64>,
+    /// Prompt and answer together, in tokens.
+    pub context_window: Option<u64>,
+    /// Whether it calls functions.
+    pub tools: Option<bool>,
+    /// Whether it sees images.
+    pub vision: Option<bool>,
+}
+
+/// An upstream that speaks one of OpenAI's dialects.
+#[derive(Debug, Clone)]
+pub struct OpenAi {
+    /// Which.
+    pub api: Api,
+    /// How it differs from OpenAI's own.
+    pub quirks: Quirks,
+    /// What is known of models.
+    pub catalogue: Catalogue,
+    /// What configuration says of the model.
+    pub overrides: ModelOverrides,
+}
+
+impl Egress for OpenAi {
+    fn encode(&self, request: &Request<'_>, cx: &AttemptCx<'_>) -> Result<Encoded, ApiError> {
+        let target = common::Target::new(self, cx);
+        match self.api {
+            Api::Chat => chat::encode(request, &target),
+            Api::Responses => {
+                Err(ApiError::new(ErrorKind::Internal, "the Responses API is not built in"))
+            }
+        }
+    }
+
+    fn counts(&self) -> bool {
+        // Chat Completions has no counter.
+        self.api == Api::Responses
+    }
+
+    fn fault(&self, _: &FaultCx<'_>, status: StatusCode, _: &HeaderMap, _: &[u8]) -> Fault {
+        let error = ApiError::new(ErrorKind::BadGateway, "the upstream refused the request");
+        Fault::new(error.with_status(status), Remedy::Final)
+    }
+}

@@ -68,6 +68,16 @@ pub struct Quirks {
     pub empty_tool_output: String,
     /// Top-level fields that are left out, whatever they are.
     pub drop_fields: Vec<String>,
+    /// Top-level fields that are always sent: name and JSON value.
+    pub extra_fields: Vec<(String, String)>,
+    /// Refuses tool turns whose reasoning is not sent back; a blank stands for what is lost.
+    pub reasoning_required: bool,
+    /// Goes on with a last message that is the assistant's; else it is asked to in words.
+    pub prefill: bool,
+    /// Takes `cache_control` on text parts.
+    pub cache_marks: bool,
+    /// How it searches the web.
+    pub web_search: WebSearch,
 }
 
 /// See [`Quirks::max_tokens_field`].
@@ -142,6 +152,17 @@ pub enum Replay {
     Never,
 }
 
+/// See [`Quirks::web_search`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebSearch {
+    /// By a tool `web_search` of the Responses API; not on Chat Completions.
+    Responses,
+    /// By a tool `openrouter:web_search`.
+    OpenRouter,
+    /// Not at all.
+    None,
+}
+
 /// See [`Quirks::user_field`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserField {
@@ -186,6 +207,11 @@ impl Default for Quirks {
             vision: None,
             empty_tool_output: String::new(),
             drop_fields: Vec::new(),
+            extra_fields: Vec::new(),
+            reasoning_required: false,
+            prefill: false,
+            cache_marks: false,
+            web_search: WebSearch::Responses,
         }
     }
 }

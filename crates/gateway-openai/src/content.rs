@@ -1,0 +1,294 @@
+//! What content blocks become at this upstream: parts that either dialect writes in its own way.
+
+use std::borrow::Cow;
+
+use gateway_translate::{Kind, Malformed, Reader};
+use gateway_types::{
+    ApiError, Block, BlockKind, ErrorKind, Losses, Raw, Source, Text, What, escape,
+};
+
+use crate::Images;
+use crate::common::Target;
+
+/// One part of a message. Texts are the inside of a JSON string, escaped.
+#[derive(Debug, Clone)]
+pub(crate) enum Part<'b> {
+    /// Text; `marked` says whether a cache marker stood on it.
+    Text { text: Cow<'b, str>, marked: bool },
+    /// An image in the request.
+    Image { media_type: Text<'b>, data: Text<'b> },
+    /// An image at an address.
+    ImageUrl(Text<'b>),
+    /// A PDF file in the request.
+    Pdf { title: Option<Text<'b>>, data: Text<'b> },
+    /// A PDF file at an address.
+    PdfUrl { title: Option<Text<'b>>, url: Text<'b> },
+}
+
+impl<'b> Part<'b> {
+    fn text(text: impl Into<Cow<'b, str>>) -> Self {
+        Self::Text { text: text.into(), marked: false }
+    }
+}
+
+/// Turns content blocks into parts and notes what is lost.
+#[derive(Debug)]
+pub(crate) struct Content<'t, 'l> {
+    target: &'t Target<'t>,
+    /// PDF files may be given by URL.
+    pdf_urls: bool,
+    losses: &'l mut Losses,
+}
+
+impl<'t, 'l> Content<'t, 'l> {
+    pub(crate) fn new(target: &'t Target<'t>, pdf_urls: bool, losses: &'l mut Losses) -> Self {
+        Self { target, pdf_urls, losses }
+    }
+
+    pub(crate) fn losses(&mut self) -> &mut Losses {
+        self.losses
+    }
+
+    /// The parts of one block of a user, an operator or a tool's result.
+    ///
+    /// # Errors
+    /// When the block can't be shown to the model and leaving it out would mislead.
+    pub(crate) fn parts<'b>(
+        &mut self,
+        block: &Block<'b>,
+        path: &str,
+        out: &mut Vec<Part<'b>>,
+    ) -> Result<(), ApiError> {
+        match &block.kind {
+            BlockKind::Text { text, .. } => {
+                if !text.is_empty() {
+                    let text = Cow::Borrowed(text.escaped());
+                    out.push(Part::Text { text, marked: block.cache_control });
+                }
+            }
+            BlockKind::Image(source) => out.push(self.image(source, path)?),
+            BlockKind::Document { source, title, context } => {
+                self.document(source, *title, *context, path, out)?;
+            }
+            BlockKind::SearchResult { source, title, content } => {
+                let mut text = format!("{}\\nSource: {}", title.escaped(), source.escaped());
+                for inner in content {
+                    if let BlockKind::Text { text: piece, .. } = inner.kind {
+                        text.push_str("\\n\\n");
+                        text.push_str(piece.escaped());
+                    }
+                }
+                self.losses.add(What::Replaced, path.to_owned(), "a search result is told as text");
+                out.push(Part::text(text));
+            }
+            BlockKind::ToolReference { tool_name } => {
+                out.push(Part::text(format!(
+                    "The tool `{}` is available now.",
+                    tool_name.escaped()
+                )));
+            }
+            BlockKind::ToolResult { tool_use_id, content, is_error } => {
+                let head = format!(
+                    "[result of an earlier tool call {}]\\n{}",
+                    tool_use_id.escaped(),
+                    if *is_error { ERROR_MARK } else { "" }
+                );
+                self.losses.add(What::Replaced, path.to_owned(), "belongs to no call before it");
+                out.push(Part::text(head));
+                for (at, inner) in content.iter().enumerate() {
+                    self.parts(inner, &format!("{path}.content[{at}]"), out)?;
+                }
+            }
+            BlockKind::ServerToolUse { name, input, .. } => {
+                self.losses.add(What::Replaced, path.to_owned(), "a server's call is told as text");
+                out.push(Part::text(server_call(*name, *input)));
+            }
+            BlockKind::ServerToolResult { kind, content, .. } => {
+                self.losses.add(
+                    What::Replaced,
+                    path.to_owned(),
+                    "a server's result is told as text",
+                );
+                out.push(Part::text(server_result(*kind, *content)));
+            }
+            BlockKind::ToolUse { .. }
+            | BlockKind::Thinking { .. }
+            | BlockKind::RedactedThinking { .. } => {
+                self.losses.add(What::Dropped, path.to_owned(), "only the model can have said it");
+            }
+            BlockKind::Unknown { kind } => {
+                let text = kind.decode();
+                if text == "container_upload" {
+                    let why = "files of a container can't be shown to another provider's model";
+                    return Err(refuse(path, why));
+                }
+                let why = format!("blocks of type `{text}` are not known here");
+                self.losses.add(What::Dropped, path.to_owned(), why);
+            }
+        }
+        Ok(())
+    }
+
+    fn image<'b>(&mut self, source: &Source<'b>, path: &str) -> Result<Part<'b>, ApiError> {
+        match source {
+            Source::File(_) => Err(refuse(path, FILE_STORE)),
+            _ if !self.target.sees() => {
+                self.losses.add(What::Dropped, path.to_owned(), "the model sees no images");
+                Ok(Part::text("[image omitted: this model sees no images]"))
+            }
+            Source::Base64 { media_type, data } => {
+                Ok(Part::Image { media_type: *media_type, data: *data })
+            }
+            Source::Url(_) if self.target.quirks.images == Images::Base64 => {
+                let why = "this provider takes no image URLs; send the image as base64";
+                Err(refuse(path, why))
+            }
+            Source::Url(url) => Ok(Part::ImageUrl(*url)),
+            Source::PlainText(_) | Source::Content(_) | Source::Unknown(_) => {
+                Err(refuse(path, "an image's source must be base64 or a URL"))
+            }
+        }
+    }
+
+    fn document<'b>(
+        &mut self,
+        source: &Source<'b>,
+        title: Option<Text<'b>>,
+        context: Option<Text<'b>>,
+        path: &str,
+        out: &mut Vec<Part<'b>>,
+    ) -> Result<(), ApiError> {
+        let mut head = String::new();
+        if let Some(title) = title.filter(|t| !t.is_empty()) {
+            head.push_str("Document: ");
+            head.push_str(title.escaped());
+        }
+        if let Some(context) = context.filter(|t| !t.is_empty()) {
+            if !head.is_empty() {
+                head.push_str("\\n");
+            }
+            head.push_str("About it: ");
+            head.push_str(context.escaped());
+        }
+        let unread = |content: &mut Self| {
+            let why = "the model reads no files of this kind";
+            content.losses.add(What::Dropped, path.to_owned(), why);
+            let title = title.map_or(String::new(), |t| format!(" {}", t.escaped()));
+            Part::text(format!("[document{title} omitted: this model reads no such files]"))
+        };
+        match source {
+            Source::PlainText(text) => {
+                if !head.is_empty() {
+                    head.push_str("\\n\\n");
+                }
+                out.push(Part::text(head + text.escaped()));
+            }
+            Source::Content(blocks) => {
+                if !head.is_empty() {
+                    out.push(Part::text(head));
+                }
+                for (at, inner) in blocks.iter().enumerate() {
+                    self.parts(inner, &format!("{path}.source.content[{at}]"), out)?;
+                }
+            }
+            Source::Base64 { media_type, data } => {
+                let readable = media_type.is("application/pdf") && self.target.reads_pdf();
+                if !readable {
+                    out.push(unread(self));
+                    return Ok(());
+                }
+                if context.is_some_and(|t| !t.is_empty()) {
+                    out.push(Part::text(head));
+                }
+                out.push(Part::Pdf { title, data: *data });
+            }
+            Source::Url(url) => {
+                if !self.target.reads_pdf() {
+                    out.push(unread(self));
+                } else if self.pdf_urls {
+                    out.push(Part::PdfUrl { title, url: *url });
+                } else {
+                    let why = "this provider takes no document URLs; send the document as base64";
+                    return Err(refuse(path, why));
+                }
+            }
+            Source::File(_) => return Err(refuse(path, FILE_STORE)),
+            Source::Unknown(_) => {
+                return Err(refuse(path, "a document of this kind can't be shown to the model"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a failed tool result begins with on wires without an error flag.
+pub(crate) const ERROR_MARK: &str = "Error: ";
+
+const FILE_STORE: &str = "a `file_id` of Anthropic's file store means nothing to this provider; \
+                          send the content as base64";
+
+fn refuse(path: &str, why: &str) -> ApiError {
+    ApiError::new(ErrorKind::InvalidRequest, format!("{path}: {why}"))
+}
+
+/// A call that the provider ran, as text (escaped).
+pub(crate) fn server_call(name: Text<'_>, input: Raw<'_>) -> String {
+    let mut query = None;
+    // What is no object has no query.
+    let _ = Reader::new(input.as_str()).object::<Malformed>(|r, key| {
+        let value = r.maybe_string()?;
+        if key.is("query") || key.is("url") {
+            query = query.or(value);
+        }
+        Ok(())
+    });
+    let mut text = format!("[{}", name.escaped());
+    if let Some(query) = query {
+        text.push_str(": ");
+        text.push_str(query.escaped());
+    }
+    text.push(']');
+    text
+}
+
+/// What such a call brought, as text (escaped): titles and addresses, else the kind alone.
+pub(crate) fn server_result(kind: Text<'_>, content: Raw<'_>) -> String {
+    let mut text = String::from("[found:");
+    let mut found = 0;
+    let mut reader = Reader::new(content.as_str());
+    if reader.kind() == Ok(Kind::Array) {
+        // It was read as JSON before; what can't be read now is left out.
+        let _ = reader.array::<Malformed>(|r| {
+            let (mut title, mut url) = (Text::default(), Text::default());
+            if r.kind()? != Kind::Object {
+                return r.skip();
+            }
+            r.object::<Malformed>(|r, key| {
+                let value = r.maybe_string()?.unwrap_or_default();
+                if key.is("title") {
+                    title = value;
+                } else if key.is("url") {
+                    url = value;
+                }
+                Ok(())
+            })?;
+            if found < LISTED_RESULTS && !url.is_empty() {
+                found += 1;
+                text.push_str("\\n- ");
+                text.push_str(title.escaped());
+                text.push_str(": ");
+                text.push_str(url.escaped());
+            }
+            Ok(())
+        });
+    }
+    if found == 0 {
+        text.push_str(" nothing that can be shown (");
+        escape(&kind.decode(), &mut text);
+        text.push(')');
+    }
+    text.push(']');
+    text
+}
+
+const LISTED_RESULTS: usize = 50;
