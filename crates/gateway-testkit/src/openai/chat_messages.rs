@@ -252,7 +252,7 @@ fn reasoning_came_back(message: &Fields, index: usize, request: &Fields, rules: 
 /// Each call has its result directly after the message that made it, and each result its call.
 fn order(messages: &[Value]) -> Checked {
     let mut waiting: Vec<&str> = Vec::new();
-    let mut answered: Vec<&str> = Vec::new();
+    let mut answered: Vec<(&str, usize)> = Vec::new();
     let unanswered = |waiting: &[&str]| {
         Refusal::new(format!("An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: {}", waiting.join(", ")))
             .param("messages")
@@ -261,11 +261,11 @@ fn order(messages: &[Value]) -> Checked {
         if message["role"] == "tool" {
             let id = message["tool_call_id"].as_str().unwrap_or_default();
             if let Some(found) = waiting.iter().position(|waits| *waits == id) {
-                answered.push(waiting.remove(found));
+                answered.push((waiting.remove(found), index));
                 continue;
             }
-            if answered.contains(&id) {
-                return Err(Refusal::new(format!("Duplicate value for 'tool_call_id' of '{id}'"))
+            if let Some((_, first)) = answered.iter().find(|(answered, _)| *answered == id) {
+                return Err(Refusal::new(format!("Invalid parameter: Duplicate value for 'tool_call_id' of '{id}', in messages[{first}] and messages[{index}]."))
                     .param(format!("messages.[{index}].tool_call_id")));
             }
             if waiting.is_empty() && answered.is_empty() {

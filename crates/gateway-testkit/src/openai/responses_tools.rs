@@ -180,7 +180,7 @@ fn tool_choice(choice: &Value, tools: &[Value]) -> Checked {
             kind @ ("function" | "custom") => {
                 let called = text(fields, "tool_choice", "name")?;
                 typed(fields, "tool_choice", &[("type", Kind::Str), ("name", Kind::Str)])?;
-                if has(kind, Some(called)) { Ok(()) } else { absent(called) }
+                if has(kind, Some(called)) { Ok(()) } else { absent(kind) }
             }
             "allowed_tools" => {
                 let mode = need(fields, "tool_choice", "mode")?;

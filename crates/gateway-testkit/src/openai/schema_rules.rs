@@ -34,6 +34,7 @@ const STRICT_KEYWORDS: &[&str] = &[
 const STRICT_FORMATS: &[&str] =
     &["date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid"];
 const COMBINATORS: &[&str] = &["oneOf", "anyOf", "allOf", "enum", "not"];
+const TYPES: &[&str] = &["string", "number", "integer", "boolean", "object", "array", "null"];
 const DEPTH: usize = 10;
 const PROPERTIES: usize = 5000;
 const ENUM_VALUES: usize = 1000;
@@ -61,7 +62,7 @@ impl For<'_> {
 /// Checks a schema; the root rules hold always, the rest of the limits when `strict`.
 pub(crate) fn check(schema: &Value, strict: bool, of: For<'_>) -> Checked {
     let Some(root) = schema.as_object() else {
-        return Err(of.refuse(&format!("{schema} is not of type 'object', 'boolean'.")));
+        return Err(of.refuse(&format!("{} is not of type 'object', 'boolean'.", repr(schema))));
     };
     match root.get("type").and_then(Value::as_str) {
         Some("object") => {}
@@ -89,39 +90,64 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn schema(&mut self, schema: &Value, context: &mut Vec<String>, depth: usize) -> Checked {
+        self.meta(schema)?;
         let Some(fields) = schema.as_object() else {
-            if schema.is_boolean() && !self.strict {
-                return Ok(());
+            if self.strict {
+                return Err(self.of.within(context, "schema must have a 'type' key."));
             }
-            let why = format!("{schema} is not of type 'object', 'boolean'.");
-            return Err(self.of.within(context, &why));
+            return Ok(());
         };
-        let is = |kind: &str| has_type(fields, kind);
-        if is("object") && !fields.get("properties").is_some_and(Value::is_object) {
-            // Free-form objects are an error at the root only; strict ones are refused below.
-            if context.is_empty() {
-                return Err(self.of.within(context, "object schema missing properties."));
-            }
+        // Free-form objects are an error at the root only; strict ones are refused below.
+        if context.is_empty() && !fields.contains_key("properties") {
+            return Err(self.of.within(context, "object schema missing properties."));
         }
-        if is("array") && !fields.contains_key("items") {
+        if has_type(fields, "array") && !fields.contains_key("items") {
             return Err(self.of.within(context, "array schema missing items."));
-        }
-        if let Some(required) = fields.get("required") {
-            let strings = |list: &Vec<Value>| list.iter().all(Value::is_string);
-            if !required.as_array().is_some_and(strings) {
-                let why = format!("{required} is not of type 'array'.");
-                return Err(self.of.within(context, &why));
-            }
-        }
-        if let Some(values) = fields.get("enum")
-            && values.as_array().is_none_or(Vec::is_empty)
-        {
-            return Err(self.of.within(context, "enum must be a non-empty array."));
         }
         if self.strict {
             self.strictly(fields, context, depth)?;
         }
         self.below(fields, context, depth)
+    }
+
+    /// What the definition of JSON Schema itself (2020-12) forbids; told without a context.
+    fn meta(&self, schema: &Value) -> Checked {
+        let wrong =
+            |value: &Value, why: &str| Err(self.of.refuse(&format!("{} {why}", repr(value))));
+        let fields = match schema {
+            Value::Object(fields) => fields,
+            Value::Bool(_) => return Ok(()),
+            other => return wrong(other, "is not of type 'object', 'boolean'."),
+        };
+        for (name, value) in fields {
+            match name.as_str() {
+                "properties" | "$defs" | "definitions" | "patternProperties"
+                    if !value.is_object() =>
+                {
+                    return wrong(value, "is not of type 'object'.");
+                }
+                "required" => match value.as_array() {
+                    None => return wrong(value, "is not of type 'array'."),
+                    Some(names) if (1..names.len()).any(|n| names[..n].contains(&names[n])) => {
+                        return wrong(value, "has non-unique elements.");
+                    }
+                    Some(_) => {}
+                },
+                "enum" | "anyOf" | "oneOf" | "allOf" if !value.is_array() => {
+                    return wrong(value, "is not of type 'array'.");
+                }
+                "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf"
+                    if !value.is_number() =>
+                {
+                    return wrong(value, "is not of type 'number'.");
+                }
+                "type" if !type_words(value) => {
+                    return wrong(value, "is not valid under any of the given schemas.");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn below(&mut self, fields: &Fields, context: &mut Vec<String>, depth: usize) -> Checked {
@@ -133,7 +159,7 @@ impl Walk<'_> {
                 context.truncate(context.len() - 2);
             }
         }
-        if let Some(items) = fields.get("items").filter(|items| !items.is_array()) {
+        if let Some(items) = fields.get("items") {
             context.push("items".to_owned());
             self.schema(items, context, depth + 1)?;
             context.pop();
@@ -210,6 +236,21 @@ impl Walk<'_> {
                 .refuse(&format!("schema has more than {ENUM_VALUES} enum values.")));
         }
         Ok(())
+    }
+}
+
+fn type_words(value: &Value) -> bool {
+    let word = |value: &Value| value.as_str().is_some_and(|word| TYPES.contains(&word));
+    word(value) || value.as_array().is_some_and(|list| list.iter().all(word))
+}
+
+/// As Python writes it, near enough.
+fn repr(value: &Value) -> String {
+    match value {
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Null => "None".to_owned(),
+        other => other.to_string().replace('"', "'"),
     }
 }
 

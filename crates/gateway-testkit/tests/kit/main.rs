@@ -1,7 +1,9 @@
 //! The kit does on the wire what its scripts say, and tells the truth about what came.
 
 mod openai_chat;
+mod openai_models;
 mod openai_responses;
+mod openai_schemas;
 mod openai_server;
 mod openai_styles;
 

@@ -338,7 +338,7 @@ fn tools() {
                 one(bash.clone()),
                 json!({"tool_choice": {"type": "function", "name": "Nope"}}),
             ),
-            (None, Some("tool_choice"), "'Nope' not found in 'tools'"),
+            (None, Some("tool_choice"), "Tool choice 'function' not found in 'tools' parameter."),
         ),
         (
             patched(
