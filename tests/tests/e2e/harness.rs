@@ -128,9 +128,14 @@ fn show(log: &str) {
 /// A configuration with one provider: `upstream`, `key` (a line of the provider) and `more` (lines
 /// at the top level).
 pub(crate) fn config(upstream: &Upstream, key: &str, more: &str) -> String {
-    let url = upstream.url();
+    provider_config("anthropic", "anthropic", &upstream.url(), key, more)
+}
+
+/// The same for a provider of any kind: its name, kind and `api_base`. The scripted `OpenAI` is at
+/// [`Server::url`](gateway_testkit::openai::Server::url), to which its kind adds `/v1` or not.
+pub(crate) fn provider_config(name: &str, kind: &str, base: &str, key: &str, more: &str) -> String {
     format!(
-        "default_provider: anthropic\nproviders:\n  anthropic:\n    kind: anthropic\n    api_base: {url}\n    {key}\n{more}"
+        "default_provider: {name}\nproviders:\n  {name}:\n    kind: {kind}\n    api_base: {base}\n    {key}\n{more}"
     )
 }
 
