@@ -6,7 +6,8 @@ use super::chat_rules::{image_part, thinks};
 use super::refusal::{Refusal, listed};
 use super::rules::{Rules, Vendor};
 use super::walk::{
-    Checked, Fields, Kind, array, at, file_data, get, name, need, object, text, typed,
+    Checked, Fields, Kind, TEXT, array, at, file_data, get, name, need, object, of_kind, text,
+    typed,
 };
 
 const ROLES: &[&str] = &["system", "assistant", "user", "function", "tool", "developer"];
@@ -120,7 +121,7 @@ fn content(message: &Fields, role: &str, index: usize, path: &str, rules: &Rules
             Err(Refusal::new("Invalid value for 'content': expected a string, got null.")
                 .param(format!("messages.[{index}].content")))
         }
-        Some(Value::String(_)) => Ok(()),
+        Some(text @ Value::String(_)) => of_kind(text, &at_content, TEXT),
         Some(Value::Array(parts)) if parts.is_empty() => Err(Refusal::array_too_short(&at_content)),
         Some(Value::Array(parts)) => {
             for (number, value) in parts.iter().enumerate() {
@@ -158,7 +159,7 @@ fn part(value: &Value, role: &str, index: usize, path: &str, rules: &Rules) -> C
     if rules.vendor == Vendor::OpenAi {
         let mut known = vec![("type", Kind::Str)];
         known.push(match kind {
-            "text" => ("text", Kind::Str),
+            "text" => ("text", TEXT),
             "image_url" => ("image_url", Kind::Any),
             "input_audio" => ("input_audio", Kind::Object),
             "file" => ("file", Kind::Object),

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::style::{Arguments, CallIds, Calls, ReasoningAt, Style, UsageAt};
+use super::chat_calls::{Call, call_deltas, entry};
+use super::style::{ReasoningAt, Style, UsageAt};
 use super::turn::{Asked, CREATED, Citation, Fault, Finish, Part, Turn, Usage, pieces};
 
 /// The body of an answer that is not streamed.
@@ -24,12 +25,14 @@ pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {
             Part::Refusal(text) => refusal = json!(text),
             Part::ToolCall { id, name, args } => {
                 let id = asked.call_id(number, id.as_deref());
-                calls.push(entry(style, calls.len(), Some(&id), Some(name), args));
+                let call = Call { id, kind: "function", name, args };
+                calls.push(entry(style, calls.len(), &call, true, true, args));
             }
-            Part::CustomCall { name, input } => calls.push(json!({
-                "id": asked.call_id(number, None), "type": "custom",
-                "custom": {"name": name, "input": input},
-            })),
+            Part::CustomCall { name, input } => {
+                let id = asked.call_id(number, None);
+                let call = Call { id, kind: "custom", name, args: input };
+                calls.push(entry(style, calls.len(), &call, true, true, input));
+            }
             Part::WebSearch { .. } => {}
         }
     }
@@ -51,7 +54,8 @@ pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {
         }
         _ => {}
     }
-    message.insert("content".to_owned(), json!(content));
+    let content = content.map_or(Value::Null, |text| said(style, &text));
+    message.insert("content".to_owned(), content);
     message.insert("refusal".to_owned(), refusal);
     if !calls.is_empty() {
         message.insert("tool_calls".to_owned(), json!(calls));
@@ -74,9 +78,11 @@ pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {
     }
     match style.usage {
         UsageAt::Never => {}
-        UsageAt::Choice => choice["usage"] = usage(turn.usage),
-        UsageAt::XGroq => body["x_groq"] = json!({"id": "req_01", "usage": usage(turn.usage)}),
-        _ => body["usage"] = usage(turn.usage),
+        UsageAt::Choice => choice["usage"] = usage(style, turn.usage),
+        UsageAt::XGroq => {
+            body["x_groq"] = json!({"id": "req_01", "usage": usage(style, turn.usage)});
+        }
+        _ => body["usage"] = usage(style, turn.usage),
     }
     body["choices"] = json!([choice]);
     body
@@ -107,16 +113,18 @@ pub fn frames(turn: &Turn, asked: Asked<'_>) -> Vec<String> {
         if style.usage == UsageAt::EveryChunk {
             let done = turn.usage.completion * (number as u64 + 1) / (said as u64 + 1);
             let reasoning = turn.usage.reasoning.min(done);
-            chunk["usage"] = usage(Usage { completion: done, reasoning, ..turn.usage });
+            chunk["usage"] = usage(style, Usage { completion: done, reasoning, ..turn.usage });
         }
         chunks.push(chunk);
     }
     if fault.is_none() && turn.finish != Finish::Null {
         let mut last = chunk(style, asked, json!({}), &finish(turn, asked));
         match style.usage {
-            UsageAt::FinishChunk | UsageAt::EveryChunk => last["usage"] = usage(turn.usage),
-            UsageAt::XGroq => last["x_groq"] = json!({"id": "req_01", "usage": usage(turn.usage)}),
-            UsageAt::Choice => last["choices"][0]["usage"] = usage(turn.usage),
+            UsageAt::FinishChunk | UsageAt::EveryChunk => last["usage"] = usage(style, turn.usage),
+            UsageAt::XGroq => {
+                last["x_groq"] = json!({"id": "req_01", "usage": usage(style, turn.usage)});
+            }
+            UsageAt::Choice => last["choices"][0]["usage"] = usage(style, turn.usage),
             UsageAt::OwnChunk | UsageAt::Never => {}
         }
         chunks.push(last);
@@ -128,7 +136,7 @@ pub fn frames(turn: &Turn, asked: Asked<'_>) -> Vec<String> {
         if fault.is_none() {
             let mut own = chunk(style, asked, json!({}), &Value::Null);
             own["choices"] = json!([]);
-            own["usage"] = usage(turn.usage);
+            own["usage"] = usage(style, turn.usage);
             chunks.push(own);
         }
     }
@@ -177,7 +185,12 @@ fn deltas(turn: &Turn, asked: Asked<'_>) -> Vec<Value> {
     let mut calls = Vec::new();
     for (number, part) in turn.parts.iter().enumerate() {
         let text_deltas = |field: &str, text: &str| {
-            pieces(text, style.piece).into_iter().map(|piece| json!({field: piece})).collect()
+            let value = |piece: String| match field {
+                "content" => said(style, &piece),
+                _ => json!(piece),
+            };
+            let delta = |piece| json!({field: value(piece)});
+            pieces(text, style.piece).into_iter().map(delta).collect()
         };
         let more: Vec<Value> = match part {
             Part::Reasoning(parts) => {
@@ -199,10 +212,16 @@ fn deltas(turn: &Turn, asked: Asked<'_>) -> Vec<Value> {
             }
             Part::Refusal(text) => text_deltas("refusal", text),
             Part::ToolCall { id, name, args } => {
-                calls.push((asked.call_id(number, id.as_deref()), name.as_str(), args.as_str()));
+                let id = asked.call_id(number, id.as_deref());
+                calls.push(Call { id, kind: "function", name, args });
                 Vec::new()
             }
-            Part::CustomCall { .. } | Part::WebSearch { .. } => Vec::new(),
+            Part::CustomCall { name, input } => {
+                let id = asked.call_id(number, None);
+                calls.push(Call { id, kind: "custom", name, args: input });
+                Vec::new()
+            }
+            Part::WebSearch { .. } => Vec::new(),
         };
         if !more.is_empty() && !calls.is_empty() {
             deltas.extend(call_deltas(style, &std::mem::take(&mut calls)));
@@ -213,83 +232,9 @@ fn deltas(turn: &Turn, asked: Asked<'_>) -> Vec<Value> {
     deltas
 }
 
-fn call_deltas(style: &Style, calls: &[(String, &str, &str)]) -> Vec<Value> {
-    let whole = style.calls == Calls::Whole || style.arguments == Arguments::Object;
-    // The entries of each call, in order.
-    let entries: Vec<Vec<Value>> = calls
-        .iter()
-        .enumerate()
-        .map(|(index, (id, name, args))| {
-            if whole {
-                return vec![entry(style, index, Some(id), Some(name), args)];
-            }
-            let (fragments, name_at) = fragments(style, args);
-            let last = fragments.len() - 1;
-            let one = |(number, fragment): (usize, &String)| {
-                let repeated = style.ids == CallIds::Repeated;
-                let named = repeated || number == if name_at == 0 { 0 } else { last };
-                let id = (repeated || number == 0).then_some(id.as_str());
-                entry(style, index, id, named.then_some(*name), fragment)
-            };
-            fragments.iter().enumerate().map(one).collect()
-        })
-        .collect();
-    match style.calls {
-        Calls::Interleaved | Calls::Together => {
-            let longest = entries.iter().map(Vec::len).max().unwrap_or(0);
-            let round = |n: usize| entries.iter().filter_map(move |of_call| of_call.get(n));
-            let delta = |entries: Vec<&Value>| json!({"tool_calls": entries});
-            if style.calls == Calls::Together {
-                (0..longest).map(|n| delta(round(n).collect())).collect()
-            } else {
-                (0..longest).flat_map(round).map(|entry| delta(vec![entry])).collect()
-            }
-        }
-        _ => entries.iter().flatten().map(|entry| json!({"tool_calls": [entry]})).collect(),
-    }
-}
-
-/// The `arguments` of a call's entries, and which of them (0 the first, 1 the last) has the name.
-fn fragments(style: &Style, args: &str) -> (Vec<String>, usize) {
-    let mut list = pieces(args, style.piece);
-    if style.arguments == Arguments::Snapshot {
-        let mut sum = String::new();
-        for piece in &mut list {
-            sum.push_str(piece);
-            piece.clone_from(&sum);
-        }
-    }
-    if style.calls == Calls::NameLast {
-        if list.is_empty() {
-            list.push(String::new());
-        }
-        return (list, 1);
-    }
-    list.insert(0, String::new());
-    (list, 0)
-}
-
-fn entry(style: &Style, index: usize, id: Option<&str>, name: Option<&str>, args: &str) -> Value {
-    let arguments = match style.arguments {
-        Arguments::Object => serde_json::from_str(args).unwrap_or_else(|_| json!(args)),
-        Arguments::Text | Arguments::Snapshot => json!(args),
-    };
-    let mut entry = json!({"function": {"arguments": arguments}});
-    if let Some(name) = name {
-        entry["function"]["name"] = json!(name);
-    }
-    if style.index {
-        entry["index"] = json!(index);
-    }
-    if let Some(id) = id {
-        if style.ids != CallIds::Never {
-            entry["id"] = json!(id);
-        }
-        if style.call_type {
-            entry["type"] = json!("function");
-        }
-    }
-    entry
+/// Content in the style's form.
+fn said(style: &Style, text: &str) -> Value {
+    if style.content_parts { json!([{"type": "text", "text": text}]) } else { json!(text) }
 }
 
 fn think(text: &str) -> String {
@@ -331,8 +276,16 @@ fn finish(turn: &Turn, asked: Asked<'_>) -> Value {
     }
 }
 
-fn usage(usage: Usage) -> Value {
+fn usage(style: &Style, usage: Usage) -> Value {
     let Usage { prompt, cached, cache_write, completion, reasoning } = usage;
+    if style.hit_tokens {
+        return json!({
+            "prompt_tokens": prompt, "completion_tokens": completion,
+            "total_tokens": prompt + completion, "prompt_cache_hit_tokens": cached,
+            "prompt_cache_miss_tokens": prompt - cached,
+            "completion_tokens_details": {"reasoning_tokens": reasoning},
+        });
+    }
     json!({
         "prompt_tokens": prompt, "completion_tokens": completion,
         "total_tokens": prompt + completion,

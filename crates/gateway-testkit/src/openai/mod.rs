@@ -13,6 +13,7 @@
 
 mod agent;
 mod blobs;
+mod chat_calls;
 mod chat_messages;
 pub mod chat_reply;
 pub mod chat_rules;

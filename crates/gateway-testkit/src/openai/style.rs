@@ -34,6 +34,10 @@ pub struct Style {
     pub azure: bool,
     /// Where thinking stands (Chat).
     pub reasoning: ReasoningAt,
+    /// Content as a list of parts, as Mistral has it (Chat).
+    pub content_parts: bool,
+    /// Cached tokens as `prompt_cache_hit_tokens` and no details, as `DeepSeek` has them (Chat).
+    pub hit_tokens: bool,
     /// Whether there are deltas; else only what is whole (Responses).
     pub deltas: bool,
     /// Whether messages have a `phase` (Responses).
@@ -149,6 +153,8 @@ impl Default for Style {
             obfuscation: false,
             azure: false,
             reasoning: ReasoningAt::Hidden,
+            content_parts: false,
+            hit_tokens: false,
             deltas: true,
             phase: false,
             nested_error: false,
@@ -201,6 +207,8 @@ impl Style {
             ("reasoning", reasoning(ReasoningAt::Field("reasoning"))),
             ("reasoning-details", reasoning(ReasoningAt::Details)),
             ("think", reasoning(ReasoningAt::Think)),
+            ("content-parts", Self { content_parts: true, ..own() }),
+            ("hit-tokens", Self { hit_tokens: true, ..own() }),
             ("no-deltas", Self { deltas: false, ..own() }),
             ("phase", Self { phase: true, ..own() }),
             ("nested-error", Self { nested_error: true, ..own() }),
@@ -223,6 +231,7 @@ impl Style {
                 usage: UsageAt::FinishChunk,
                 reasoning: field("reasoning_content"),
                 frames: Frames::Comments,
+                hit_tokens: true,
                 nulls: true,
                 ..own
             },

@@ -314,6 +314,10 @@ fn messages() {
                 "Unknown parameter: 'messages[0].content[0].cache_control'.",
             ),
         ),
+        (
+            said(json!("x".repeat(10_485_761))),
+            (Some("string_above_max_length"), Some("messages[0].content"), "10485760"),
+        ),
         (said(json!([])), (Some("empty_array"), Some("messages[0].content"), "empty array")),
         (
             said(json!([{"type": "input_text", "text": "a"}])),

@@ -75,7 +75,8 @@ fn heard(chunks: &[Value], style: &Style) -> Heard {
         }
         let choice = &chunk["choices"][0];
         let delta = &choice["delta"];
-        heard.text.push_str(delta["content"].as_str().unwrap_or_default());
+        let part = delta.pointer("/content/0/text").and_then(Value::as_str);
+        heard.text.push_str(delta["content"].as_str().or(part).unwrap_or_default());
         let thought = delta["reasoning_content"].as_str().or(delta["reasoning"].as_str());
         heard.reasoning.push_str(thought.unwrap_or_default());
         for entry in delta["tool_calls"].as_array().into_iter().flatten() {
@@ -166,7 +167,8 @@ fn chat_bodies_say_the_same_in_every_style() {
     for (name, style) in Style::all() {
         let reply = chat_reply::body(&turn(style.clone()), asked(&body));
         let message = &reply["choices"][0]["message"];
-        let text = message["content"].as_str().expect("a text");
+        let part = message.pointer("/content/0/text").and_then(Value::as_str);
+        let text = message["content"].as_str().or(part).expect("a text");
         assert!(text.ends_with("Grüße from 42 ✓"), "{name}: {text}");
         for (call, wanted) in message["tool_calls"].as_array().expect("calls").iter().zip(ARGS) {
             let args = &call["function"]["arguments"];
@@ -278,6 +280,23 @@ fn ends() {
         (&end["type"], &end["response"]["error"]["code"]),
         (&json!("response.failed"), &json!("code"))
     );
+}
+
+#[test]
+fn freeform_calls_are_said_too() {
+    let body = json!({"model": "m"});
+    let custom = Part::CustomCall { name: "patch".to_owned(), input: "*** Begin".to_owned() };
+    let turn = Turn::call("f", &json!({})).and(custom);
+    let reply = chat_reply::body(&turn, asked(&body));
+    let whole = &reply["choices"][0]["message"]["tool_calls"][1];
+    assert_eq!(whole["custom"], json!({"name": "patch", "input": "*** Begin"}));
+    assert_eq!(whole["type"], "custom");
+    let mut said = String::new();
+    for chunk in chunks(&chat_reply::frames(&turn, asked(&body))) {
+        let entry = &chunk["choices"][0]["delta"]["tool_calls"][0];
+        said.push_str(entry["custom"]["input"].as_str().unwrap_or_default());
+    }
+    assert_eq!(said, "*** Begin");
 }
 
 #[test]
