@@ -143,6 +143,9 @@ fn part(value: &Value, role: &str, index: usize, path: &str, rules: &Rules) -> C
             .param(format!("messages[{index}]"))
             .code("invalid_value"));
     }
+    if kind == "image_url" && !rules.images {
+        return Err(bad_request("At most 0 image(s) may be provided in one request."));
+    }
     let allowed: &[&str] = match role {
         "user" => &["text", "image_url", "input_audio", "refusal", "audio", "file"],
         "assistant" => &["text", "refusal"],

@@ -281,6 +281,11 @@ fn lengths(fields: &Fields, rules: &Rules) -> Checked {
         let rest = "Supported values are: 'medium'.";
         return Err(Refusal::unsupported_value("verbosity", &fields["verbosity"], rest));
     }
+    if rules.vendor == Vendor::DeepSeek
+        && let Some(user) = get(fields, "user").and_then(Value::as_str)
+    {
+        name(user, "user")?;
+    }
     if get(fields, "prompt_cache_options").is_some()
         && rules.vendor == Vendor::OpenAi
         && !rules.cache_control

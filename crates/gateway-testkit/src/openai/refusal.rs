@@ -99,6 +99,24 @@ impl Refusal {
             .code("invalid_api_key")
     }
 
+    /// Azure's word for a wrong key.
+    pub fn azure_wrong_key() -> Self {
+        Self::new("Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource.")
+            .status(401, "")
+            .code("401")
+            .untyped()
+    }
+
+    /// Azure's word for a path that it does not have, such as one without its `api-version`.
+    pub fn azure_not_found() -> Self {
+        Self::new("Resource not found").status(404, "").code("404").untyped()
+    }
+
+    fn untyped(mut self) -> Self {
+        self.extra.fields.insert("type".to_owned(), Value::Null);
+        self
+    }
+
     /// Too many requests; `seconds` is the `retry-after`.
     pub fn rate_limit(seconds: u32) -> Self {
         Self::new(format!("Rate limit reached for requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in {seconds}s."))
@@ -137,12 +155,12 @@ impl Refusal {
             "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please modify your prompt and retry.",
         )
         .param("prompt")
-        .code("content_filter");
+        .code("content_filter")
+        .untyped();
         let result = json!({
             "hate": {"filtered": false, "severity": "safe"},
             "jailbreak": {"filtered": true, "detected": true},
         });
-        refusal.extra.fields.insert("type".to_owned(), Value::Null);
         refusal.extra.fields.insert("status".to_owned(), json!(400));
         refusal.extra.fields.insert(
             "innererror".to_owned(),

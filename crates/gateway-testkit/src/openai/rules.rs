@@ -46,6 +46,8 @@ pub struct Rules {
     pub chat_tools_with_reasoning: bool,
     /// Whether `prompt_cache_options` and breakpoints are taken.
     pub cache_control: bool,
+    /// Whether the model sees images.
+    pub images: bool,
     /// The most tokens of an answer.
     pub max_output: u64,
     /// The fewest tokens with which a reasoning model on Chat Completions gets anywhere.
@@ -189,6 +191,7 @@ impl Rules {
             verbosity: false,
             chat_tools_with_reasoning: true,
             cache_control: false,
+            images: true,
             max_output: 16_384,
             chat_floor: 1,
             window: 131_072,

@@ -205,6 +205,10 @@ fn admit(
     let based = rules.vendor != Vendor::OpenAi
         || seen.path.starts_with("/v1/")
         || seen.path.starts_with("/openai/");
+    let classic = seen.path.starts_with("/openai/") && !seen.path.starts_with("/openai/v1/");
+    if classic && !recorded.target.contains("api-version=") {
+        return Err(Refusal::azure_not_found());
+    }
     let route = match seen.method.as_str() {
         "GET" if based && ends("/models") => return Ok(Route::Models),
         "POST" if based && ends("/chat/completions") => Route::Chat,
@@ -236,8 +240,11 @@ fn admit(
 
 fn credential(seen: &Seen, rules: &Rules) -> Result<(), Refusal> {
     let Some(key) = &rules.key else { return Ok(()) };
+    if let Some(given) = seen.header("api-key") {
+        return if given == key { Ok(()) } else { Err(Refusal::azure_wrong_key()) };
+    }
     let bearer = seen.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
-    match bearer.or(seen.header("api-key")) {
+    match bearer {
         Some(given) if given == key => Ok(()),
         Some(given) => Err(Refusal::wrong_key(given)),
         None => Err(Refusal::no_key()),

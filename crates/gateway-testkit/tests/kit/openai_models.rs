@@ -220,6 +220,11 @@ fn compatible_servers_differ() {
             json!({"stream": true, "stream_options": {"include_usage": true}}),
             (None, None, "Unrecognized request argument supplied: stream_options"),
         ),
+        (
+            "deepseek",
+            json!({"user": "a b"}),
+            (Some("invalid_value"), Some("user"), "does not match pattern"),
+        ),
         ("bare", json!({"max_completion_tokens": 5}), (None, None, "max_completion_tokens")),
     ] {
         refused(&Rules::compatible(preset), patch, wanted);
@@ -252,4 +257,13 @@ fn compatible_servers_differ() {
         (&body["error"]["type"], &body["error"]["code"]),
         (&json!("BadRequestError"), &json!(400))
     );
+}
+
+#[test]
+fn a_model_may_not_see() {
+    let rules = Rules { images: false, ..Rules::compatible("vllm_strict_template") };
+    let image = json!({"type": "image_url", "image_url": {"url": "https://example.org/a.png"}});
+    let said = json!({"messages": [{"role": "user", "content": [image]}]});
+    refused(&rules, said.clone(), (None, None, "At most 0 image(s)"));
+    passes(&Rules::compatible("vllm_strict_template"), said);
 }

@@ -57,16 +57,26 @@ async fn what_is_not_about_the_body_is_refused_first() {
         assert_eq!(body["error"]["type"], "invalid_request_error", "{body}");
     }
     assert_eq!(server.refusals().len(), 7);
-    // Azure's header is as good.
+    // Azure has its own paths, header and words.
+    let classic = "/openai/deployments/d/chat/completions";
+    let key = ("api-key", "right");
+    for (path, key, status, code) in
+        [(classic, key, 404, "404"), (classic, ("api-key", "wrong"), 401, "401")]
+    {
+        let (found, body, _) = post(&server, path, &[JSON, key], &good).await;
+        assert_eq!((found, &body["error"]["code"]), (status, &json!(code)), "{body}");
+        assert_eq!(body["error"]["type"], Value::Null, "{body}");
+    }
+    let path = "/openai/deployments/d/chat/completions?api-version=2024-10-21";
     let (status, body, headers) = post(&server, path, &[JSON, ("api-key", "right")], &good).await;
     assert_eq!((status, &body["choices"][0]["message"]["content"]), (200, &json!("hello")));
     assert!(headers.iter().any(|(name, _)| name == "x-request-id"), "{headers:?}");
     let (status, body, _) = post(&server, path, &[JSON, KEY], &good).await;
     assert_eq!((status, &body["error"]["code"]), (500, &json!("script_is_over")));
-    assert_eq!((server.refusals().len(), server.turns().len()), (7, 8));
+    assert_eq!((server.refusals().len(), server.turns().len()), (9, 10));
     assert_eq!(server.leaks(), Vec::<String>::new());
     post(&server, path, &[JSON, KEY, ("Anthropic-Beta", "x")], &good).await;
-    assert_eq!(server.leaks(), ["/v1/chat/completions: Anthropic-Beta: x"]);
+    assert_eq!(server.leaks(), [format!("{classic}: Anthropic-Beta: x")]);
 }
 
 #[tokio::test]
