@@ -36,13 +36,15 @@ mod common;
 mod content;
 mod effort;
 mod estimate;
+mod fault;
 mod presets;
 mod quirks;
+mod responses;
 mod schema;
 
 use gateway_models::Catalogue;
 use gateway_translate::{AttemptCx, Egress, Encoded, FaultCx};
-use gateway_types::{ApiError, ErrorKind, Fault, Remedy, Request};
+use gateway_types::{ApiError, Fault, Request};
 use http::{HeaderMap, StatusCode};
 
 pub use quirks::{
@@ -91,9 +93,7 @@ impl Egress for OpenAi {
         let target = common::Target::new(self, cx);
         match self.api {
             Api::Chat => chat::encode(request, &target),
-            Api::Responses => {
-                Err(ApiError::new(ErrorKind::Internal, "the Responses API is not built in"))
-            }
+            Api::Responses => responses::encode(request, &target),
         }
     }
 
@@ -102,8 +102,7 @@ impl Egress for OpenAi {
         self.api == Api::Responses
     }
 
-    fn fault(&self, _: &FaultCx<'_>, status: StatusCode, _: &HeaderMap, _: &[u8]) -> Fault {
-        let error = ApiError::new(ErrorKind::BadGateway, "the upstream refused the request");
-        Fault::new(error.with_status(status), Remedy::Final)
+    fn fault(&self, cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault {
+        fault::read(cx, status, head, body)
     }
 }

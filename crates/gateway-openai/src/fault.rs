@@ -1,0 +1,313 @@
+//! What an OpenAI-shaped server's error means, and how the caller is told.
+//!
+//! Servers word errors in many shapes: OpenAI's, Azure's, OpenRouter's, `FastAPI`'s, a bare text, a page
+//! of HTML. [`said`] finds the words, this module judges them: by code first, by text where there is
+//! none, by status last.
+
+mod date;
+mod said;
+
+use std::time::Duration;
+
+use gateway_models::{Facts, overflow};
+use gateway_translate::FaultCx;
+use gateway_types::{ApiError, ErrorKind, Fault, Feature, Remedy};
+use http::{HeaderMap, StatusCode};
+
+use said::Said;
+
+/// What an answer without success means.
+pub(crate) fn read(cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault {
+    let said = Said::read(body);
+    let after = date::retry_after(head).or(said.retry_after);
+    let should_retry = head.get("x-should-retry").and_then(|value| match value.as_bytes() {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ => None,
+    });
+    judge(cx, Some(status), &said, after, should_retry)
+}
+
+/// What an error inside an answer means, whose status was that of a success: an `error` object or
+/// an event that holds one, as JSON.
+pub(crate) fn from_error_object(cx: &FaultCx<'_>, error: &str) -> Fault {
+    let said = Said::read(error.as_bytes());
+    // OpenRouter and others put the status they would have answered with into the object.
+    let status = said.status.and_then(|status| StatusCode::from_u16(status).ok());
+    judge(cx, status, &said, said.retry_after, None)
+}
+
+fn judge(
+    cx: &FaultCx<'_>,
+    status: Option<StatusCode>,
+    said: &Said,
+    after: Option<Duration>,
+    should_retry: Option<bool>,
+) -> Fault {
+    let sort = sort(status, said);
+    let provider = cx.provider;
+    let words = &said.words;
+    let quoted = match (status, words.is_empty()) {
+        (Some(status), true) => format!("{provider} answered {status} with an empty body"),
+        (Some(status), false) => format!("{provider} answered {status}: {words}"),
+        (None, true) => format!("{provider} reported an error without a text"),
+        (None, false) => format!("{provider} failed: {words}"),
+    };
+    let plain = |kind| with_status(ApiError::new(kind, quoted.clone()), kind, status);
+    let waiting = |error: ApiError| match after {
+        Some(after) => error.with_retry_after(after),
+        None => error,
+    };
+    let again = after.map_or(Remedy::Same, Remedy::After);
+    let (error, remedy) = match sort {
+        Sort::TooLong => {
+            let text = too_long(cx, said);
+            (ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Final)
+        }
+        Sort::NoRoom(no_room) => {
+            let text = format!("{} ({quoted})", no_room.render());
+            (ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Final)
+        }
+        Sort::ReasoningState => (
+            plain(ErrorKind::InvalidRequest).with_should_retry(false),
+            Remedy::Without(Feature::ReasoningState),
+        ),
+        Sort::Key => {
+            let text = format!(
+                "{provider} refused the key that the gateway has for it; check the key configured \
+                 for this provider ({quoted})"
+            );
+            let error = ApiError::new(ErrorKind::Authentication, text);
+            (error.with_should_retry(false), Remedy::NextKey)
+        }
+        Sort::Money => {
+            // The same status as the upstream's where it is one of these two.
+            let limited = status == Some(StatusCode::TOO_MANY_REQUESTS);
+            let kind = if limited { ErrorKind::SpendLimit } else { ErrorKind::Billing };
+            let error = ApiError::new(kind, quoted.clone());
+            (error.with_should_retry(false), Remedy::NextKey)
+        }
+        Sort::Policy => {
+            let error = ApiError::new(ErrorKind::InvalidRequest, quoted.clone());
+            (error.with_should_retry(false), Remedy::Final)
+        }
+        Sort::Permission => (plain(ErrorKind::Permission), Remedy::NextKey),
+        Sort::NoModel => (ApiError::new(ErrorKind::NotFound, quoted.clone()), Remedy::NextProvider),
+        Sort::NotFound => (plain(ErrorKind::NotFound), Remedy::NextProvider),
+        Sort::TooLarge => (plain(ErrorKind::TooLarge), Remedy::Final),
+        Sort::Conflict => (waiting(plain(ErrorKind::Conflict)), again),
+        Sort::RateLimit => (waiting(ApiError::new(ErrorKind::RateLimited, quoted.clone())), again),
+        Sort::Overloaded => {
+            (waiting(ApiError::new(ErrorKind::UpstreamOverloaded, quoted.clone())), again)
+        }
+        Sort::Timeout => (ApiError::new(ErrorKind::Timeout, quoted.clone()), Remedy::Same),
+        Sort::Failed => (waiting(plain(ErrorKind::UpstreamFailed)), again),
+        // A redirect or another answer that no API gives: most likely the address is wrong.
+        Sort::Nonsense => {
+            let text = format!("{quoted}; check the provider's base URL");
+            (ApiError::new(ErrorKind::BadGateway, text), Remedy::NextProvider)
+        }
+        Sort::Invalid => {
+            // Claude Code would ask five times more, each time with one beta less, which an
+            // upstream of another dialect does not even see.
+            (plain(ErrorKind::InvalidRequest).with_should_retry(false), Remedy::Final)
+        }
+    };
+    // What the upstream says of a repetition counts, but never makes it wanted where it is vain.
+    let error = match (should_retry, error.should_retry()) {
+        (Some(retry), None) => error.with_should_retry(retry),
+        _ => error,
+    };
+    Fault::new(error, remedy)
+}
+
+/// Keeps the upstream's status where the kind has another of the same sort (R29).
+fn with_status(error: ApiError, kind: ErrorKind, status: Option<StatusCode>) -> ApiError {
+    match status {
+        Some(status)
+            if status != kind.status()
+                && (status.is_client_error() || status.is_server_error())
+                && status.is_client_error() == kind.status().is_client_error() =>
+        {
+            error.with_status(status)
+        }
+        _ => error,
+    }
+}
+
+/// The text upon which Claude Code compacts its conversation.
+fn too_long(cx: &FaultCx<'_>, said: &Said) -> String {
+    let told = overflow::parse(&said.all).unwrap_or_default();
+    let facts = Facts::of(cx.model);
+    let tokens = told.tokens.unwrap_or(cx.prompt_estimate);
+    let limit = told.limit.or_else(|| facts.prompt_limit());
+    // Without a known limit it is at least below what was refused.
+    let limit = limit.unwrap_or_else(|| tokens.saturating_sub(1));
+    format!("{} ({}: {})", overflow::render(tokens, limit), cx.provider, said.words)
+}
+
+/// Sorts of errors, by what is to be done about them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    TooLong,
+    NoRoom(overflow::NoRoom),
+    ReasoningState,
+    Key,
+    Money,
+    Policy,
+    Permission,
+    NoModel,
+    NotFound,
+    TooLarge,
+    Conflict,
+    RateLimit,
+    Overloaded,
+    Timeout,
+    Failed,
+    Nonsense,
+    Invalid,
+}
+
+fn sort(status: Option<StatusCode>, said: &Said) -> Sort {
+    let code = status.map(|status| status.as_u16());
+    // A limit of rate or of rights speaks of tokens and windows, too.
+    if !matches!(code, Some(401..=404 | 408 | 429)) && !said.is(RATE) {
+        if let Some(no_room) = overflow::no_room(&said.all) {
+            return Sort::NoRoom(no_room);
+        }
+        if overflow::parse(&said.all).is_some() {
+            return Sort::TooLong;
+        }
+    }
+    if said.is(REASONING) || said.mentions(REASONING_TEXT) {
+        return Sort::ReasoningState;
+    }
+    if said.is(MONEY) || (said.mentions(MONEY_TEXT) && !said.is(&["resource_exhausted"])) {
+        return Sort::Money;
+    }
+    if said.is(POLICY) {
+        return Sort::Policy;
+    }
+    if said.is(KEY) || (code == Some(400) && said.mentions(KEY_TEXT)) {
+        return Sort::Key;
+    }
+    if said.is(NO_MODEL) {
+        return Sort::NoModel;
+    }
+    if said.is(OVERLOADED) || (code.is_none_or(|c| c >= 500) && said.mentions(OVERLOADED_TEXT)) {
+        return Sort::Overloaded;
+    }
+    match code {
+        Some(401) => Sort::Key,
+        Some(402) => Sort::Money,
+        Some(403) => Sort::Permission,
+        Some(404) => Sort::NotFound,
+        Some(408 | 504) => Sort::Timeout,
+        Some(409) => Sort::Conflict,
+        Some(413) => Sort::TooLarge,
+        Some(429) => Sort::RateLimit,
+        Some(503 | 529) => Sort::Overloaded,
+        Some(400..=499) => Sort::Invalid,
+        Some(500..) => Sort::Failed,
+        Some(_) => Sort::Nonsense,
+        None if said.is(RATE) => Sort::RateLimit,
+        None if said.is(PERMISSION) => Sort::Permission,
+        None if said.is(TIMEOUT) => Sort::Timeout,
+        None if said.is(INVALID) => Sort::Invalid,
+        None => Sort::Failed,
+    }
+}
+
+// Words of `code`, `type`, `status` and their like, in lower case.
+
+const REASONING: &[&str] = &["invalid_encrypted_content", "previous_response_not_found"];
+const REASONING_TEXT: &[&str] = &[
+    "encrypted content",
+    "provided without its required following item",
+    "without its required 'reasoning' item",
+    "items are not persisted when",
+];
+const MONEY: &[&str] = &[
+    "insufficient_quota",
+    "credit_balance_exhausted",
+    "billing_error",
+    "billing_not_active",
+    "billing_hard_limit_reached",
+    "exceeded_current_quota_error",
+    "insufficient_balance",
+    "insufficient_credits",
+    "payment_required",
+    "spend_limit_exceeded",
+    "usage_limit_reached",
+    "arrearage",
+];
+const MONEY_TEXT: &[&str] = &[
+    "exceeded your current quota",
+    "insufficient balance",
+    "insufficient credits",
+    "insufficient quota",
+    "credit balance is too low",
+    "requires more credits",
+    "spend limit",
+    "spending limit",
+    "billing hard limit",
+];
+const POLICY: &[&str] = &[
+    "content_filter",
+    "content_policy_violation",
+    "responsibleaipolicyviolation",
+    "invalid_prompt",
+    "bio_policy",
+    "cyber_policy",
+    "cyber_policy_violation",
+    "misalignment_policy_violation",
+    "policy_violation",
+    "moderation_blocked",
+    "refusal",
+];
+const KEY: &[&str] =
+    &["invalid_api_key", "authentication", "authentication_error", "invalid_authentication_error"];
+const KEY_TEXT: &[&str] = &["incorrect api key", "invalid api key", "api key not valid"];
+const NO_MODEL: &[&str] = &["model_not_found", "deploymentnotfound", "model_not_available"];
+const OVERLOADED: &[&str] = &[
+    "server_is_overloaded",
+    "overloaded_error",
+    "overloaded",
+    "service_unavailable_error",
+    "service_unavailable",
+    "unavailable_error",
+    "engine_overloaded_error",
+    "provider_overloaded",
+    "insufficient_system_resource",
+];
+const OVERLOADED_TEXT: &[&str] =
+    &["overloaded", "at capacity", "no capacity", "loading model", "server busy", "is busy"];
+const RATE: &[&str] = &[
+    "rate_limit_exceeded",
+    "rate_limit_error",
+    "rate_limit_reached_error",
+    "ratelimitreached",
+    "slow_down",
+    "too_many_requests",
+    "tokens",
+    "requests",
+];
+const PERMISSION: &[&str] =
+    &["permission_denied", "permission_error", "unsupported_country_region_territory"];
+const TIMEOUT: &[&str] = &["timeout", "timeout_error", "request_timeout"];
+const INVALID: &[&str] = &[
+    "invalid_request_error",
+    "invalid_request",
+    "invalid_value",
+    "badrequesterror",
+    "invalid_image",
+    "invalid_image_format",
+    "invalid_image_url",
+    "image_parse_error",
+    "image_too_large",
+    "unsupported_parameter",
+    "unknown_parameter",
+];
+
+#[cfg(test)]
+mod tests;

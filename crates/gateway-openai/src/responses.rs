@@ -1,0 +1,12 @@
+//! The Responses API.
+
+mod encode;
+mod items;
+mod output;
+mod reader;
+mod reasoning;
+mod search;
+mod tools;
+mod wire;
+
+pub(crate) use encode::encode;
