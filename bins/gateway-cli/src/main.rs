@@ -1,5 +1,6 @@
 //! The command line of the gateway: parses arguments, calls one function per verb, prints.
 
+mod catalogue;
 mod cli;
 mod client_key;
 mod commands;

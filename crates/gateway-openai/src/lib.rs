@@ -42,9 +42,9 @@ mod quirks;
 mod responses;
 mod schema;
 
-use gateway_models::Catalogue;
+use gateway_models::{Catalogue, Reasoning};
 use gateway_translate::{AttemptCx, Egress, Encoded, FaultCx};
-use gateway_types::{ApiError, Fault, Request};
+use gateway_types::{ApiError, Endpoint, Fault, Request};
 use http::{HeaderMap, StatusCode};
 
 pub use quirks::{
@@ -60,6 +60,9 @@ pub enum Api {
     Chat,
     /// Responses.
     Responses,
+    /// Whichever suits the model: Responses for those that reason or are served nowhere else, Chat
+    /// Completions for the rest. What OpenAI's own host wants.
+    Auto,
 }
 
 /// What configuration says of a model, where it knows better than the catalogue.
@@ -91,18 +94,34 @@ pub struct OpenAi {
 impl Egress for OpenAi {
     fn encode(&self, request: &Request<'_>, cx: &AttemptCx<'_>) -> Result<Encoded, ApiError> {
         let target = common::Target::new(self, cx);
-        match self.api {
-            Api::Chat => chat::encode(request, &target),
-            Api::Responses => responses::encode(request, &target),
+        if self.asks_responses(&target, cx.endpoint) {
+            responses::encode(request, &target)
+        } else {
+            chat::encode(request, &target)
         }
     }
 
     fn counts(&self) -> bool {
         // Chat Completions has no counter.
-        self.api == Api::Responses
+        self.api != Api::Chat
     }
 
     fn fault(&self, cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault {
         fault::read(cx, status, head, body)
+    }
+}
+
+impl OpenAi {
+    /// Whether a model is asked by Responses.
+    fn asks_responses(&self, target: &common::Target<'_>, endpoint: Endpoint) -> bool {
+        match self.api {
+            Api::Chat => false,
+            Api::Responses => true,
+            Api::Auto => {
+                // Its reasoning is carried on by Responses alone, and newer models call functions
+                // nowhere else.
+                endpoint == Endpoint::CountTokens || target.facts.reasoning != Reasoning::Never
+            }
+        }
     }
 }

@@ -1,7 +1,9 @@
 //! What the gateway answers by itself.
 
 use bytes::Bytes;
+use gateway_config::Kind;
 use gateway_models::{Catalogue, Family, Model};
+use gateway_router::Query;
 use gateway_types::{ApiError, ErrorKind};
 use http::Method;
 use serde_json::{Value, json};
@@ -134,6 +136,19 @@ impl Listed {
         }
     }
 
+    /// A model by the name that is sent; what is not known of it is left out.
+    fn named(id: &str, sent: &str, catalogue: &Catalogue) -> Self {
+        match catalogue.find(sent) {
+            Some(known) => Self::known(id, known),
+            None => Self {
+                id: id.to_owned(),
+                display_name: sent.to_owned(),
+                max_input_tokens: None,
+                max_tokens: None,
+            },
+        }
+    }
+
     fn to_json(&self) -> Value {
         let mut entry = json!({
             "type": "model", "id": self.id, "display_name": self.display_name,
@@ -149,26 +164,62 @@ impl Listed {
     }
 }
 
-/// The names a client may ask for: configured ones, then the built-in catalogue.
+/// The names a client may ask for: configured ones, then the catalogue's.
 fn listed(runtime: &Runtime) -> Vec<Listed> {
-    let configured = runtime.config.providers.iter().filter(|p| p.enabled).flat_map(|p| &p.models);
-    let mut all: Vec<Listed> = configured
-        .map(|model| {
-            let known = Catalogue::builtin().find(&model.name);
-            Listed {
+    let mut all = Vec::new();
+    for provider in runtime.config.providers.iter().filter(|p| p.enabled) {
+        let foreign = !matches!(provider.kind, Kind::Anthropic | Kind::Demo);
+        for model in &provider.models {
+            let known = runtime.catalogue.find(&model.name);
+            let id = if foreign { via(&provider.name, &model.name) } else { model.name.clone() };
+            all.push(Listed {
                 display_name: known.map_or(model.name.clone(), |k| k.display_name.clone()),
                 max_input_tokens: model.context_window.or(known.and_then(Model::prompt_limit)),
                 max_tokens: model.max_tokens.or(known.and_then(|k| k.max_output)),
-                id: model.name.clone(),
-            }
-        })
-        .collect();
+                id,
+            });
+        }
+        // A client shows only names with its vendor's in them.
+        let sent = provider.model_map.iter().map(|(_, name)| name).chain(&provider.default_model);
+        for name in sent.filter(|_| foreign) {
+            all.push(Listed::named(&via(&provider.name, name), name, &runtime.catalogue));
+        }
+    }
     // Of the catalogue only what a client asks an Anthropic-shaped gateway for unasked.
-    let claude = Catalogue::builtin().iter().filter(|known| known.family == Family::Claude);
-    all.extend(claude.map(|known| Listed::known(&known.id, known)));
+    let claude = runtime.catalogue.iter().filter(|known| known.family == Family::Claude);
+    all.extend(claude.map(|known| asked_for(runtime, known)));
     let mut seen = std::collections::HashSet::new();
     all.retain(|model| seen.insert(model.id.clone()));
     all
+}
+
+/// The name that leads to a provider's model without a rule.
+fn via(provider: &str, model: &str) -> String {
+    format!("claude-via-{provider}--{model}")
+}
+
+/// A model of Anthropic's with the limits of the one that answers in its place: the client compacts
+/// by them.
+fn asked_for(runtime: &Runtime, known: &Model) -> Listed {
+    let decision = runtime.table.decide(&Query { model: &known.id, pick: None });
+    if let Ok(decision) = decision
+        && runtime.providers[decision.provider].egress.is_some()
+    {
+        let serves = runtime.catalogue.find(&decision.upstream_model);
+        let configured = &runtime.config.providers[decision.provider].models;
+        let configured = configured.iter().find(|m| *m.name == *decision.upstream_model);
+        return Listed {
+            id: known.id.clone(),
+            display_name: known.display_name.clone(),
+            max_input_tokens: configured
+                .and_then(|m| m.context_window)
+                .or(serves.and_then(Model::prompt_limit)),
+            max_tokens: configured
+                .and_then(|m| m.max_tokens)
+                .or(serves.and_then(|serves| serves.max_output)),
+        };
+    }
+    Listed::known(&known.id, known)
 }
 
 /// `GET /v1/models`, with `limit`, `after_id` and `before_id`.
@@ -212,7 +263,7 @@ pub(crate) fn model(runtime: &Runtime, id: &str) -> Result<Bytes, ApiError> {
     let found = listed(runtime)
         .into_iter()
         .find(|model| model.id == id)
-        .or_else(|| Catalogue::builtin().find(id).map(|known| Listed::known(id, known)));
+        .or_else(|| runtime.catalogue.find(id).map(|known| asked_for(runtime, known)));
     let found = found.ok_or_else(|| {
         ApiError::new(ErrorKind::NotFound, format!("this gateway knows no model `{id}`"))
     })?;

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use gateway_config::{Config, LogLevel};
+use gateway_models::Catalogue;
 use http::HeaderValue;
 use tokio::sync::{mpsc, watch};
 
@@ -35,6 +36,8 @@ pub struct Options {
     /// Seals state that travels with callers where the configuration names no `server.state_keys`.
     /// Without any key what is sealed opens only as long as this process lives.
     pub state_key: Option<Vec<u8>>,
+    /// What is known of models: the built-in catalogue, perhaps with rows laid over it.
+    pub catalogue: Catalogue,
     /// Worker threads; the number of cores this process may use without one.
     pub workers: Option<usize>,
 }
@@ -49,6 +52,7 @@ impl Default for Options {
             pace: Pace::default(),
             log: LogSettings::default(),
             state_key: None,
+            catalogue: Catalogue::builtin().clone(),
             workers: None,
         }
     }
@@ -130,6 +134,7 @@ impl Gateway {
             open: options.no_auth,
             pace: options.pace,
             state_key: options.state_key.or_else(random_key),
+            catalogue: options.catalogue,
         };
         let acceptor = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
         let names: Arc<[String]> = config.providers.iter().map(|p| p.name.clone()).collect();

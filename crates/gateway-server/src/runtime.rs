@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use gateway_anthropic::headers::{Credential, X_API_KEY};
 use gateway_config::{Auth, Compat, Config, Kind, LogLevel};
+use gateway_models::{Catalogue, CatalogueError};
 use gateway_router::{BuildError, Table};
 use gateway_translate::{Egress, Keyring, Redactor};
 use gateway_types::ApiError;
@@ -16,6 +17,7 @@ use http::uri::{InvalidUri, Uri};
 use secrecy::ExposeSecret;
 
 use crate::access::Access;
+use crate::egress;
 use crate::log::Log;
 use crate::record::Ids;
 use crate::stats::Stats;
@@ -60,6 +62,14 @@ pub enum CompileError {
         provider: String,
         /// What it asks for.
         what: String,
+    },
+    /// What is said of a provider's models makes no sense.
+    #[error("provider `{provider}`: models: {fault}")]
+    Models {
+        /// Its name.
+        provider: String,
+        /// What is wrong.
+        fault: CatalogueError,
     },
     /// Nothing to serve with.
     #[error(
@@ -145,6 +155,8 @@ pub(crate) struct Runtime {
     pub(crate) redactor: Redactor,
     /// Seals and opens state that travels with callers.
     pub(crate) keys: Keyring,
+    /// What is known of models.
+    pub(crate) catalogue: Catalogue,
     pub(crate) stats: Stats,
     pub(crate) log: Log,
     pub(crate) ids: Ids,
@@ -167,6 +179,8 @@ pub(crate) struct Extras {
     pub(crate) pace: Pace,
     /// Seals state where the configuration names no key.
     pub(crate) state_key: Option<Vec<u8>>,
+    /// What is known of models.
+    pub(crate) catalogue: Catalogue,
 }
 
 /// When a silent stream gets a sign of life.
@@ -186,8 +200,8 @@ impl Default for Pace {
 
 impl Runtime {
     pub(crate) fn compile(config: Config, extras: Extras, log: Log) -> Result<Self, CompileError> {
-        let providers =
-            config.providers.iter().map(compile_provider).collect::<Result<Vec<_>, _>>()?;
+        let providers = config.providers.iter().map(|p| compile_provider(p, &extras.catalogue));
+        let providers = providers.collect::<Result<Vec<_>, _>>()?;
         if !providers.iter().any(Provider::is_ready) {
             let missing = providers.iter().filter(|provider| provider.enabled);
             let variables = missing.filter_map(|p| p.key_variable.clone()).collect();
@@ -208,6 +222,7 @@ impl Runtime {
             stats: Stats::new(providers.len()),
             redactor,
             keys: Keyring::new(state_keys),
+            catalogue: extras.catalogue,
             table,
             providers,
             log,
@@ -279,7 +294,10 @@ impl Worker {
     }
 }
 
-fn compile_provider(provider: &gateway_config::Provider) -> Result<Provider, CompileError> {
+fn compile_provider(
+    provider: &gateway_config::Provider,
+    catalogue: &Catalogue,
+) -> Result<Provider, CompileError> {
     let name = provider.name.clone();
     if let Some(what) = not_served(provider) {
         return Err(CompileError::NotServed { provider: name, what });
@@ -345,7 +363,8 @@ fn compile_provider(provider: &gateway_config::Provider) -> Result<Provider, Com
         timeouts: provider.timeouts,
         may_loop,
         key_variable: provider.key_variable.clone(),
-        egress: crate::egress::of(provider),
+        egress: egress::of(provider, catalogue)
+            .map_err(|fault| CompileError::Models { provider: name, fault })?,
     })
 }
 

@@ -10,7 +10,7 @@ use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{GatewayArgs, Globals, LogFormat, ServeArgs};
-use crate::{client_key, output, process, state_key};
+use crate::{catalogue, client_key, output, process, state_key};
 
 pub(crate) fn run(args: &GatewayArgs, globals: &Globals) -> Result<ExitCode> {
     let mut loaded = super::load(globals, |overrides| args.apply(overrides))?;
@@ -25,6 +25,7 @@ pub(crate) fn run(args: &GatewayArgs, globals: &Globals) -> Result<ExitCode> {
     let mut settings = options(&args.serve, args.no_auth, None);
     let (state_key, warning) = state_key::find(&loaded.config);
     settings.state_key = state_key;
+    settings.catalogue = catalogue::find()?;
     key_lines.extend(warning);
     let welcome = Welcome::of(&loaded);
     let gateway = Gateway::start(loaded.config, settings)?;

@@ -12,7 +12,7 @@ use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Globals, RunArgs};
-use crate::{client_key, output, state_key};
+use crate::{catalogue, client_key, output, state_key};
 
 /// Credentials that the command must not see: the gateway has them.
 const PROVIDER_KEYS: &[&str] = &[
@@ -54,6 +54,7 @@ pub(crate) fn run(args: &RunArgs, globals: &Globals) -> Result<ExitCode> {
     let mut options = super::gateway::options(&args.serve, false, level);
     let (state_key, warning) = state_key::find(&loaded.config);
     options.state_key = state_key;
+    options.catalogue = catalogue::find()?;
     if let Some(warning) = warning {
         output::complain(&warning);
     }
