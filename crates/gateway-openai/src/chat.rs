@@ -1,8 +1,17 @@
 //! Chat Completions.
 
-pub(crate) fn encode(
-    _: &gateway_types::Request<'_>,
-    _: &crate::common::Target<'_>,
-) -> Result<gateway_translate::Encoded, gateway_types::ApiError> {
-    Err(gateway_types::ApiError::new(gateway_types::ErrorKind::Internal, "not yet"))
-}
+mod annotations;
+mod encode;
+mod failure;
+mod history;
+mod messages;
+mod reader;
+mod reasoning;
+mod think;
+mod tools;
+mod wire;
+
+pub(crate) use encode::encode;
+
+/// The name of the dialect in sealed state.
+const DIALECT: &str = "openai-chat";

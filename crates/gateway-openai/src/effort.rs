@@ -28,10 +28,14 @@ pub(crate) fn plan(
     let mode = request.thinking.map(|thinking| thinking.mode);
     let mut plan =
         Plan { thinking: mode.map(|mode| mode != ThinkingMode::Disabled), ..Plan::default() };
+    let switchable = chat && target.quirks.reasoning_in == ReasoningIn::Thinking;
     let stated = request.effort.map(|word| word.decode());
     if plan.thinking == Some(false) {
         if stated.is_some() {
             losses.add(What::Hint, "output_config.effort", "thinking is disabled");
+        }
+        if switchable {
+            return plan;
         }
         plan.effort = Effort::None.nearest(levels);
         let thinks_on = match plan.effort {
@@ -43,7 +47,6 @@ pub(crate) fn plan(
         }
         return plan;
     }
-    let switchable = target.quirks.reasoning_in == ReasoningIn::Thinking;
     if let Some(word) = stated {
         match word.parse::<Effort>() {
             Ok(wanted) => {

@@ -19,6 +19,7 @@ impl Quirks {
             pdf: false,
             strict_schemas: false,
             call_id_max: 64,
+            reasoning_out: ReasoningOut::Auto,
             replay_reasoning: Replay::ToolTurns,
             user_field: UserField::None,
             prompt_cache_key: false,
@@ -85,7 +86,6 @@ impl Quirks {
             parallel_tool_calls: true,
             user_field: UserField::User,
             replay_reasoning: Replay::Never,
-            reasoning_out: ReasoningOut::Reasoning,
             ..Self::compatible()
         }
     }

@@ -195,7 +195,8 @@ impl Default for Quirks {
             native_call_ids: false,
             tools_max: 128,
             reasoning_in: ReasoningIn::ReasoningEffort,
-            reasoning_out: ReasoningOut::Auto,
+            // OpenAI never tells its thinking here; a `<think>` in a text is text.
+            reasoning_out: ReasoningOut::ReasoningContent,
             replay_reasoning: Replay::Never,
             user_field: UserField::SafetyIdentifier,
             efforts: None,

@@ -94,8 +94,7 @@ const NOT_AT_ROOT: [&str; 7] = ["anyOf", "oneOf", "allOf", "enum", "const", "not
 /// Whether nothing has to change in the schema that comes next; it is read to its end either way.
 fn is_fine(r: &mut Reader<'_>, depth: usize) -> Result<bool, Malformed> {
     if depth > MAX_DEPTH || r.kind()? != Kind::Object {
-        r.skip()?;
-        return Ok(false);
+        return Ok(depth > 0 && r.raw()?.as_str() == "{}");
     }
     let root = depth == 0;
     let (mut fine, mut object, mut array, mut properties, mut items) =

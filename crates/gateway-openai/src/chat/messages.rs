@@ -1,0 +1,428 @@
+//! The conversation as Chat Completions wants it: one system message, turns with all their calls,
+//! each call's result right behind, and only text in those.
+
+use std::borrow::Cow;
+
+use gateway_translate::{
+    CallResult, Json, NameMap, Placed, Round, call_id, is_billing_line, native_id, rounds,
+};
+use gateway_types::{ApiError, Block, BlockKind, ErrorKind, Losses, Request, Role, Text, What};
+
+use super::history::{self, Thought};
+use crate::Replay;
+use crate::common::{Target, any_marked};
+use crate::content::{Content, ERROR_MARK, Part, server_call, server_result};
+
+/// Writes the messages of one request.
+#[derive(Debug)]
+pub(super) struct Messages<'t, 'l, 'j, 'b> {
+    target: &'t Target<'t>,
+    names: &'t NameMap,
+    losses: &'l mut Losses,
+    json: &'j mut Json,
+    /// What the user says next; messages of the user in a row are one.
+    pending: Vec<Part<'b>>,
+}
+
+impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
+    pub(super) fn new(
+        target: &'t Target<'t>,
+        names: &'t NameMap,
+        losses: &'l mut Losses,
+        json: &'j mut Json,
+    ) -> Self {
+        Self { target, names, losses, json, pending: Vec::new() }
+    }
+
+    /// Writes all messages as an array's elements. `told` is added to the system prompt.
+    ///
+    /// # Errors
+    /// When a block can't be shown to the model.
+    pub(super) fn write(
+        mut self,
+        request: &'b Request<'b>,
+        told: &[String],
+    ) -> Result<(), ApiError> {
+        self.system(&request.system, told)?;
+        let rounds = rounds(request);
+        for round in &rounds {
+            self.round(round)?;
+        }
+        if let Some(last) = rounds.last() {
+            self.prefill(last);
+        }
+        self.flush();
+        Ok(())
+    }
+
+    fn system(&mut self, blocks: &'b [Block<'b>], told: &[String]) -> Result<(), ApiError> {
+        let mut parts = Vec::new();
+        for (at, block) in blocks.iter().enumerate() {
+            let path = format!("system[{at}]");
+            if let BlockKind::Text { text, .. } = block.kind
+                && is_billing_line(text)
+            {
+                self.losses.add(What::Hint, path, "the client's billing line");
+                continue;
+            }
+            self.content(block, &path, &mut parts)?;
+            if parts.iter().any(|part| !matches!(part, Part::Text { .. })) {
+                let text = format!("{path}: only text can stand in the system prompt here");
+                return Err(ApiError::new(ErrorKind::InvalidRequest, text));
+            }
+        }
+        for line in told {
+            let text = gateway_types::escaped(line).into_owned();
+            parts.push(Part::Text { text: text.into(), marked: false });
+        }
+        if !parts.is_empty() {
+            let role = self.system_role();
+            let marked = any_marked(blocks);
+            self.system_message(role, &parts, marked);
+        }
+        Ok(())
+    }
+
+    fn system_role(&self) -> &'static str {
+        let reasons = self.target.facts.reasoning != gateway_models::Reasoning::Never;
+        if self.target.quirks.developer_role && reasons { "developer" } else { "system" }
+    }
+
+    fn system_message(&mut self, role: &str, parts: &[Part<'_>], marked: bool) {
+        let as_parts = marked && self.target.quirks.cache_marks;
+        self.json.object(|json| {
+            json.key("role").string(role).key("content");
+            if as_parts {
+                json.array(|json| parts.iter().for_each(|part| write_part(part, true, json)));
+            } else {
+                json.string_with(|out| {
+                    for (at, part) in parts.iter().enumerate() {
+                        if at > 0 {
+                            out.text(Text::from_escaped("\\n\\n"));
+                        }
+                        if let Part::Text { text, .. } = part {
+                            out.text(Text::from_escaped(text));
+                        }
+                    }
+                });
+            }
+        });
+    }
+
+    fn round(&mut self, round: &Round<'b, 'b>) -> Result<(), ApiError> {
+        if !round.assistant.is_empty() {
+            self.assistant(round);
+        }
+        let mut attached = Vec::new();
+        for result in &round.results {
+            self.result(result, &mut attached)?;
+        }
+        self.pending.append(&mut attached);
+        for said in &round.said {
+            if said.role == Role::System {
+                self.mid_system(&said.blocks)?;
+                continue;
+            }
+            for placed in &said.blocks {
+                let mut parts = Vec::new();
+                self.content(placed.block, &placed.path(), &mut parts)?;
+                self.pending.append(&mut parts);
+            }
+        }
+        Ok(())
+    }
+
+    /// A system message in the middle of the conversation (behaviour R24).
+    fn mid_system(&mut self, blocks: &[Placed<'b, 'b>]) -> Result<(), ApiError> {
+        let mut parts = Vec::new();
+        for placed in blocks {
+            self.content(placed.block, &placed.path(), &mut parts)?;
+        }
+        if parts.is_empty() {
+            return Ok(());
+        }
+        if self.target.quirks.system_anywhere {
+            self.flush();
+            let role = self.system_role();
+            let marked = parts.iter().any(|part| matches!(part, Part::Text { marked: true, .. }));
+            self.system_message(role, &parts, marked);
+            return Ok(());
+        }
+        if let Some(first) = blocks.first() {
+            let path = format!("messages[{}]", first.message);
+            self.losses.add(
+                What::Hint,
+                path,
+                "told to the model as a reminder from the user's side",
+            );
+        }
+        for part in parts {
+            self.pending.push(match part {
+                Part::Text { text, marked } => {
+                    let text = format!("<system-reminder>\\n{text}\\n</system-reminder>");
+                    Part::Text { text: text.into(), marked }
+                }
+                other => other,
+            });
+        }
+        Ok(())
+    }
+
+    /// An assistant's turn as one message: its text, then its calls.
+    fn assistant(&mut self, round: &Round<'b, 'b>) {
+        let mut content = String::new();
+        let mut calls = Vec::new();
+        let mut thoughts = Vec::new();
+        // Texts that only thinking parts were one text.
+        let mut border = "";
+        for placed in &round.assistant {
+            let path = || placed.path();
+            let mut text = |text: &str, border: &mut &'static str| {
+                if !content.is_empty() {
+                    content.push_str(border);
+                }
+                content.push_str(text);
+                *border = "\\n\\n";
+            };
+            match &placed.block.kind {
+                BlockKind::Text { text: piece, .. } => text(piece.escaped(), &mut border),
+                BlockKind::ToolUse { id, name, input } => {
+                    calls.push((*id, *name, *input));
+                    border = "\\n\\n";
+                }
+                BlockKind::Thinking { thinking, signature } => {
+                    border = "";
+                    let thought = history::thinking(self.target, *thinking, *signature);
+                    self.recall(thought, path(), &mut thoughts);
+                }
+                BlockKind::RedactedThinking { data } => {
+                    let thought = history::thinking(self.target, Text::default(), *data);
+                    self.recall(thought, path(), &mut thoughts);
+                }
+                BlockKind::ServerToolUse { name, input, .. } => {
+                    self.losses.add(What::Replaced, path(), "a server's call is told as text");
+                    text(&server_call(*name, *input), &mut border);
+                }
+                BlockKind::ServerToolResult { kind, content: found, .. } => {
+                    self.losses.add(What::Replaced, path(), "a server's result is told as text");
+                    text(&server_result(*kind, *found), &mut border);
+                }
+                _ => self.losses.add(What::Dropped, path(), "the model can't have said it"),
+            }
+        }
+        let replays = match self.target.quirks.replay_reasoning {
+            Replay::Always => true,
+            Replay::ToolTurns => !calls.is_empty(),
+            Replay::Never => false,
+        };
+        if !replays {
+            thoughts.clear();
+        }
+        history::into_content(self.target, &thoughts, &mut content);
+        if content.is_empty() && calls.is_empty() {
+            return;
+        }
+        self.flush();
+        let (target, names) = (self.target, self.names);
+        self.json.object(|json| {
+            json.key("role").string("assistant").key("content");
+            if content.is_empty() {
+                json.null();
+            } else {
+                json.text(Text::from_escaped(&content));
+            }
+            history::write(target, &thoughts, !calls.is_empty(), json);
+            if calls.is_empty() {
+                return;
+            }
+            json.key("tool_calls").array(|json| {
+                for (id, name, input) in &calls {
+                    json.object(|json| {
+                        json.key("id").string(&wire_id(target, *id));
+                        json.key("type").string("function");
+                        json.key("function").object(|json| {
+                            json.key("name").string(&names.there(&name.decode()));
+                            json.key("arguments").json_in_string(*input);
+                        });
+                    });
+                }
+            });
+        });
+    }
+
+    fn recall(
+        &mut self,
+        thought: Thought,
+        path: String,
+        thoughts: &mut Vec<super::reasoning::Carried>,
+    ) {
+        match thought {
+            Thought::Ours(carried) => thoughts.push(carried),
+            Thought::Lost(what, why) => self.losses.add(what, path, why),
+        }
+    }
+
+    /// One call's result. What is no text is attached behind all results (behaviour R27).
+    fn result(
+        &mut self,
+        result: &CallResult<'b, 'b>,
+        attached: &mut Vec<Part<'b>>,
+    ) -> Result<(), ApiError> {
+        self.flush();
+        let (id, text) = match result {
+            CallResult::Missing { id } => {
+                self.losses.add(What::Replaced, "messages", "a call without a result gets one");
+                (id, "[no result: interrupted]".to_owned())
+            }
+            CallResult::Given { id, result } => (id, self.result_text(*id, result, attached)?),
+        };
+        let id = wire_id(self.target, *id);
+        self.json.object(|json| {
+            json.key("role").string("tool").key("tool_call_id").string(&id);
+            json.key("content").text(Text::from_escaped(&text));
+        });
+        Ok(())
+    }
+
+    /// The text of a result, escaped.
+    fn result_text(
+        &mut self,
+        id: Text<'b>,
+        result: &Placed<'b, 'b>,
+        attached: &mut Vec<Part<'b>>,
+    ) -> Result<String, ApiError> {
+        let mut text = String::new();
+        let BlockKind::ToolResult { content, is_error, .. } = &result.block.kind else {
+            return Ok(text);
+        };
+        let mut parts = Vec::new();
+        for (at, block) in content.iter().enumerate() {
+            self.content(block, &format!("{}.content[{at}]", result.path()), &mut parts)?;
+        }
+        let id = wire_id(self.target, id).into_owned();
+        let id = gateway_types::escaped(&id);
+        let mut files = 0;
+        for (at, part) in parts.into_iter().enumerate() {
+            if at > 0 {
+                text.push_str("\\n");
+            }
+            let kind = match &part {
+                Part::Text { text: piece, .. } => {
+                    text.push_str(piece);
+                    continue;
+                }
+                Part::Image { .. } | Part::ImageUrl(_) => "image",
+                Part::Pdf { .. } | Part::PdfUrl { .. } => "document",
+            };
+            files += 1;
+            text.push_str(&format!("[{kind} {files} of result {id} is attached below]"));
+            let label = format!("[{kind} {files} of result {id}]");
+            attached.push(Part::Text { text: label.into(), marked: false });
+            attached.push(part);
+        }
+        if text.is_empty() {
+            text = gateway_types::escaped(&self.target.quirks.empty_tool_output).into_owned();
+        }
+        if *is_error {
+            text.insert_str(0, ERROR_MARK);
+        }
+        Ok(text)
+    }
+
+    /// A last message that is the assistant's is to be gone on with.
+    fn prefill(&mut self, last: &Round<'b, 'b>) {
+        let open = !last.assistant.is_empty() && last.results.is_empty() && last.said.is_empty();
+        if !open || self.target.quirks.prefill {
+            return;
+        }
+        let path =
+            last.assistant.last().map_or(String::new(), |p| format!("messages[{}]", p.message));
+        self.losses.add(What::Replaced, path, "the model is asked in words to go on with it");
+        let text = Cow::Borrowed(
+            "Continue exactly where your last message ends. Do not repeat any of it.",
+        );
+        self.pending.push(Part::Text { text, marked: false });
+    }
+
+    fn content(
+        &mut self,
+        block: &Block<'b>,
+        path: &str,
+        out: &mut Vec<Part<'b>>,
+    ) -> Result<(), ApiError> {
+        let urls = self.target.quirks.web_search == crate::WebSearch::OpenRouter;
+        Content::new(self.target, urls, self.losses).parts(block, path, out)
+    }
+
+    /// Writes what the user says.
+    fn flush(&mut self) {
+        if self.pending.is_empty() {
+            return;
+        }
+        let parts = std::mem::take(&mut self.pending);
+        let marks = self.target.quirks.cache_marks;
+        self.json.object(|json| {
+            json.key("role").string("user").key("content");
+            match &parts[..] {
+                [Part::Text { text, marked }] if !(marks && *marked) => {
+                    json.text(Text::from_escaped(text));
+                }
+                parts => {
+                    json.array(|json| parts.iter().for_each(|part| write_part(part, marks, json)));
+                }
+            }
+        });
+    }
+}
+
+/// The id of a call on the wire.
+fn wire_id<'a>(target: &Target<'_>, id: Text<'a>) -> Cow<'a, str> {
+    let id = id.decode();
+    let id = if target.quirks.native_call_ids { native_id(&id).into_owned().into() } else { id };
+    match call_id(&id, target.quirks.call_id_max) {
+        Cow::Borrowed(_) => id,
+        Cow::Owned(short) => Cow::Owned(short),
+    }
+}
+
+fn write_part(part: &Part<'_>, marks: bool, json: &mut Json) {
+    const DATA: Text<'static> = Text::from_escaped("data:");
+    const BASE64: Text<'static> = Text::from_escaped(";base64,");
+    let name = |title: &Option<Text<'_>>, json: &mut Json| {
+        let title = title.filter(|title| !title.is_empty());
+        json.key("filename").text(title.unwrap_or(Text::from_escaped("document.pdf")));
+    };
+    json.object(|json| match part {
+        Part::Text { text, marked } => {
+            json.key("type").string("text").key("text").text(Text::from_escaped(text));
+            if *marked && marks {
+                json.key("cache_control").object(|json| {
+                    json.key("type").string("ephemeral");
+                });
+            }
+        }
+        Part::Image { media_type, data } => {
+            json.key("type").string("image_url").key("image_url").object(|json| {
+                json.key("url").texts(&[DATA, *media_type, BASE64, *data]);
+            });
+        }
+        Part::ImageUrl(url) => {
+            json.key("type").string("image_url").key("image_url").object(|json| {
+                json.key("url").text(*url);
+            });
+        }
+        Part::Pdf { title, data } => {
+            json.key("type").string("file").key("file").object(|json| {
+                name(title, json);
+                let kind = Text::from_escaped("application/pdf");
+                json.key("file_data").texts(&[DATA, kind, BASE64, *data]);
+            });
+        }
+        Part::PdfUrl { title, url } => {
+            json.key("type").string("file").key("file").object(|json| {
+                name(title, json);
+                json.key("file_data").text(*url);
+            });
+        }
+    });
+}
