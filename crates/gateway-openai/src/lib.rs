@@ -39,12 +39,13 @@ mod estimate;
 mod fault;
 mod presets;
 mod quirks;
+mod refused;
 mod responses;
 mod schema;
 
 use gateway_models::{Catalogue, Reasoning};
 use gateway_translate::{AttemptCx, Egress, Encoded, FaultCx};
-use gateway_types::{ApiError, Endpoint, Fault, Request};
+use gateway_types::{ApiError, Endpoint, Fault, Feature, Remedy, Request};
 use http::{HeaderMap, StatusCode};
 
 pub use quirks::{
@@ -93,12 +94,18 @@ pub struct OpenAi {
 
 impl Egress for OpenAi {
     fn encode(&self, request: &Request<'_>, cx: &AttemptCx<'_>) -> Result<Encoded, ApiError> {
-        let target = common::Target::new(self, cx);
-        if self.asks_responses(&target, cx.endpoint) {
-            responses::encode(request, &target)
-        } else {
-            chat::encode(request, &target)
+        if let Some(lesser) = self.without(cx.without) {
+            let mut encoded = lesser.write(request, cx)?;
+            for feature in cx.without {
+                if let Feature::Field(name) = *feature
+                    && let Some(what) = refused::fate(name)
+                {
+                    encoded.losses.add(what, name, "this upstream refuses it");
+                }
+            }
+            return Ok(encoded);
         }
+        self.write(request, cx)
     }
 
     fn counts(&self) -> bool {
@@ -107,11 +114,41 @@ impl Egress for OpenAi {
     }
 
     fn fault(&self, cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault {
-        fault::read(cx, status, head, body)
+        let mut fault = fault::read(cx, status, head, body);
+        let refused = matches!(status.as_u16(), 400 | 422) && fault.remedy == Remedy::Final;
+        if refused && let Some(field) = refused::field(body) {
+            fault.remedy = Remedy::Without(Feature::Field(field));
+        }
+        fault
     }
 }
 
 impl OpenAi {
+    fn write(&self, request: &Request<'_>, cx: &AttemptCx<'_>) -> Result<Encoded, ApiError> {
+        let target = common::Target::new(self, cx);
+        if self.asks_responses(&target, cx.endpoint) {
+            responses::encode(request, &target)
+        } else {
+            chat::encode(request, &target)
+        }
+    }
+
+    /// This upstream without fields that it was found to refuse; `None` where it refused none.
+    fn without(&self, features: &[Feature]) -> Option<Self> {
+        let mut lesser = None;
+        for feature in features {
+            let Feature::Field(name) = *feature else { continue };
+            let quirks = &mut lesser.get_or_insert_with(|| self.clone()).quirks;
+            match name {
+                // Of these two it takes one.
+                "max_tokens" => quirks.max_tokens_field = MaxTokensField::MaxCompletionTokens,
+                "max_completion_tokens" => quirks.max_tokens_field = MaxTokensField::MaxTokens,
+                _ => quirks.drop_fields.push(name.to_owned()),
+            }
+        }
+        lesser
+    }
+
     /// Whether a model is asked by Responses.
     fn asks_responses(&self, target: &common::Target<'_>, endpoint: Endpoint) -> bool {
         match self.api {

@@ -62,6 +62,8 @@ pub(crate) struct Opened {
     pub(crate) first: Vec<Bytes>,
     /// How the body already ended, if it did.
     pub(crate) ended: Option<Result<(), BoxError>>,
+    /// What of the request could not be carried over.
+    pub(crate) losses: Losses,
     /// How often the request was written again before it was taken.
     pub(crate) rewrites: usize,
 }
@@ -253,7 +255,8 @@ async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refu
     headers.remove(CONTENT_LENGTH);
     headers.remove(CONTENT_ENCODING);
     let feed = Feed::Relay(Box::new(relay));
-    Ok(Opened { headers, body, feed, first, ended, rewrites: 0 })
+    let losses = Losses::new();
+    Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0 })
 }
 
 /// Asks for a unary reply and reads it whole.

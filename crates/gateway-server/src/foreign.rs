@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_anthropic::Messages;
+use gateway_config::LogLevel;
 use gateway_translate::{
     AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Ingress as _, ReplyCx, Splice,
 };
@@ -42,13 +43,18 @@ pub(crate) struct Job {
     pub(crate) started: Instant,
     /// The caller's own limit for a unary reply.
     pub(crate) patience: Option<Duration>,
+    /// Whether the caller would rather have an error than a lossy translation.
+    pub(crate) strict: bool,
 }
 
 /// Asking again without something is done once for each thing that can be left out.
-const MAX_REWRITES: usize = 2;
+const MAX_REWRITES: usize = 4;
 
 impl Job {
     /// Writes the request, without what the upstream was found to refuse.
+    ///
+    /// # Errors
+    /// What can't be said to this upstream, and what a strict caller will not have lost.
     pub(crate) fn encode(&self, worker: &Worker, without: &[Feature]) -> Result<Encoded, ApiError> {
         let provider = &worker.runtime.providers[self.provider];
         let request = Messages.decode(&self.held.bytes)?;
@@ -62,10 +68,14 @@ impl Job {
             keys: &worker.runtime.keys,
             without,
         };
-        egress(provider)?.encode(&request, &cx)
+        let encoded = egress(provider)?.encode(&request, &cx)?;
+        if self.strict {
+            refuse_losses(&encoded.losses)?;
+        }
+        Ok(encoded)
     }
 
-    fn ask(&self, worker: &Worker, encoded: &mut Encoded) -> Result<Ask, ApiError> {
+    fn ask(&self, worker: &Worker, encoded: &Encoded, body: Bytes) -> Result<Ask, ApiError> {
         let provider = &worker.runtime.providers[self.provider];
         let path = format!("{}{}", provider.base_path, encoded.path).parse().map_err(
             |err: http::uri::InvalidUri| {
@@ -80,7 +90,7 @@ impl Job {
             method: Method::POST,
             path,
             headers: upstream_headers(worker, provider, &self.headers, encoded.stream),
-            body: Splice::none(Bytes::from(std::mem::take(&mut encoded.body))),
+            body: Splice::none(body),
             reserved: Vec::new(),
             rename: None,
             id: self.id.clone(),
@@ -154,36 +164,79 @@ pub(crate) async fn open(
     job: Job,
     mut encoded: Encoded,
 ) -> Result<Opened, Refusal> {
-    let mut without = Vec::new();
+    let mut rewrites = Rewrites::new(&worker, &job);
     loop {
-        match open_once(&worker, &job, encoded).await {
+        let losses = std::mem::take(&mut encoded.losses);
+        let sent = Bytes::from(std::mem::take(&mut encoded.body));
+        match open_once(&worker, &job, encoded, sent.clone()).await {
             Ok(opened) => {
-                return Ok(Opened { rewrites: without.len(), ..opened });
+                rewrites.remember();
+                return Ok(Opened { rewrites: rewrites.count(), losses, ..opened });
             }
-            Err(fault) => encoded = again(&worker, &job, fault, &mut without)?,
+            Err(fault) => encoded = rewrites.again(fault, &sent)?,
         }
     }
 }
 
-/// The request written again, if that is what may help.
-fn again(
+/// What a request has been written without, on its way to an answer.
+struct Rewrites<'a> {
+    worker: &'a Worker,
+    job: &'a Job,
+    /// What was known before.
+    known: usize,
+    without: Vec<Feature>,
+}
+
+impl<'a> Rewrites<'a> {
+    fn new(worker: &'a Worker, job: &'a Job) -> Self {
+        let without = worker.runtime.providers[job.provider].lessons.known(&job.model);
+        Self { worker, job, known: without.len(), without }
+    }
+
+    fn count(&self) -> usize {
+        self.without.len() - self.known
+    }
+
+    /// The request written again without what the upstream refused, if that is what may help.
+    fn again(&mut self, fault: Fault, sent: &[u8]) -> Result<Encoded, Refusal> {
+        if let Remedy::Without(feature) = fault.remedy
+            && self.count() < MAX_REWRITES
+            && !self.without.contains(&feature)
+        {
+            self.without.push(feature);
+            let encoded = self.job.encode(self.worker, &self.without)?;
+            // Where it changes nothing it was not what the upstream meant.
+            if encoded.body.as_bytes() != sent {
+                return Ok(encoded);
+            }
+        }
+        Err(fault.error.into())
+    }
+
+    /// It was taken: what was left out is left out of the next ones, too (R20).
+    fn remember(&self) {
+        let provider = &self.worker.runtime.providers[self.job.provider];
+        for feature in &self.without[self.known..] {
+            if let Feature::Field(name) = *feature {
+                provider.lessons.learn(&self.job.model, *feature);
+                let text = format!(
+                    "{} refuses `{name}` for {}: it is left out for a while",
+                    provider.name, self.job.model
+                );
+                self.worker.runtime.note(LogLevel::Warn, text);
+            }
+        }
+    }
+}
+
+async fn open_once(
     worker: &Worker,
     job: &Job,
-    fault: Fault,
-    without: &mut Vec<Feature>,
-) -> Result<Encoded, Refusal> {
-    match fault.remedy {
-        Remedy::Without(feature) if without.len() < MAX_REWRITES && !without.contains(&feature) => {
-            without.push(feature);
-            Ok(job.encode(worker, without)?)
-        }
-        _ => Err(fault.error.into()),
-    }
-}
-
-async fn open_once(worker: &Worker, job: &Job, mut encoded: Encoded) -> Result<Opened, Fault> {
+    encoded: Encoded,
+    sent: Bytes,
+) -> Result<Opened, Fault> {
     let provider = &worker.runtime.providers[job.provider];
-    let ask = job.ask(worker, &mut encoded).map_err(told)?;
+    let ask = job.ask(worker, &encoded, sent).map_err(told)?;
     let limit = provider.timeouts.first_byte;
     let deadline = Instant::now() + limit;
     let late = || {
@@ -226,7 +279,8 @@ async fn open_once(worker: &Worker, job: &Job, mut encoded: Encoded) -> Result<O
         }
     };
     let feed = Feed::Translation(Box::new(translation));
-    Ok(Opened { headers: HeaderMap::new(), body, feed, first, ended, rewrites: 0 })
+    let (headers, losses) = (HeaderMap::new(), Losses::new());
+    Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0 })
 }
 
 /// Adds to a fault what the head of the reply says of it.
@@ -248,23 +302,34 @@ pub(crate) async fn unary(
     let limit =
         job.patience.map_or(provider.timeouts.unary, |own| own.min(provider.timeouts.unary));
     let deadline = job.started + limit;
-    let mut without = Vec::new();
+    let mut rewrites = Rewrites::new(worker, job);
     loop {
-        let once = timeout_at(deadline, unary_once(worker, job, encoded)).await;
+        let losses = std::mem::take(&mut encoded.losses);
+        let sent = Bytes::from(std::mem::take(&mut encoded.body));
+        let once = timeout_at(deadline, unary_once(worker, job, encoded, sent.clone())).await;
         let once = once.unwrap_or_else(|_| {
             let text = format!("{} did not answer within {} s", provider.name, limit.as_secs());
             Err(told(ApiError::new(ErrorKind::Timeout, text)))
         });
         match once {
-            Ok(whole) => return Ok(Whole { rewrites: without.len(), ..whole }),
-            Err(fault) => encoded = again(worker, job, fault, &mut without)?,
+            Ok(mut whole) => {
+                rewrites.remember();
+                whole.losses.extend(&losses);
+                return Ok(Whole { rewrites: rewrites.count(), ..whole });
+            }
+            Err(fault) => encoded = rewrites.again(fault, &sent)?,
         }
     }
 }
 
-async fn unary_once(worker: &Worker, job: &Job, mut encoded: Encoded) -> Result<Whole, Fault> {
+async fn unary_once(
+    worker: &Worker,
+    job: &Job,
+    encoded: Encoded,
+    sent: Bytes,
+) -> Result<Whole, Fault> {
     let provider = &worker.runtime.providers[job.provider];
-    let ask = job.ask(worker, &mut encoded).map_err(told)?;
+    let ask = job.ask(worker, &encoded, sent).map_err(told)?;
     let stream = encoded.stream;
     let (head, mut body) = heads(worker, job, encoded.prompt_estimate, ask).await?;
     let mut translation = job.translation(encoded);
@@ -308,7 +373,8 @@ pub(crate) async fn count(worker: &Worker, job: &Job, mut encoded: Encoded) -> C
     if !egress(&worker.runtime.providers[job.provider]).is_ok_and(Egress::counts) {
         return estimate;
     }
-    let Ok(ask) = job.ask(worker, &mut encoded) else { return estimate };
+    let body = Bytes::from(std::mem::take(&mut encoded.body));
+    let Ok(ask) = job.ask(worker, &encoded, body) else { return estimate };
     let provider = &worker.runtime.providers[job.provider];
     let (reader, prompt_estimate) = (encoded.reader, encoded.prompt_estimate);
     let answered = timeout(COUNT_LIMIT, async {
@@ -389,7 +455,7 @@ fn told(error: ApiError) -> Fault {
 }
 
 /// What a strict caller will not have.
-pub(crate) fn refuse_losses(losses: &Losses) -> Result<(), ApiError> {
+fn refuse_losses(losses: &Losses) -> Result<(), ApiError> {
     let refused: Vec<_> = losses
         .iter()
         .filter(|loss| loss.is_refused_when_strict())

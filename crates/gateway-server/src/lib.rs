@@ -30,6 +30,7 @@ mod exchange;
 mod foreign;
 mod gateway;
 mod intake;
+mod lessons;
 mod listener;
 mod log;
 mod pipeline;

@@ -193,8 +193,9 @@ async fn messages(
             headers: head.headers,
             started: Instant::now(),
             patience,
+            strict,
         };
-        return translated(worker, record, job, strict).await;
+        return translated(worker, record, job).await;
     }
     let renamed = upstream_model != asked;
     let body = if renamed {
@@ -253,16 +254,12 @@ async fn translated(
     worker: &Arc<Worker>,
     record: &mut Exchange,
     job: Job,
-    strict: bool,
 ) -> Result<Answer, ApiError> {
     let index = job.provider;
     let provider = &worker.runtime.providers[index];
     record.served = Some((index, job.model.clone()));
-    let encoded = job.encode(worker, &[])?;
+    let encoded = job.encode(worker, &provider.lessons.known(&job.model))?;
     record.losses.extend(&encoded.losses);
-    if strict {
-        foreign::refuse_losses(&record.losses)?;
-    }
     record.attempts += 1;
     if job.endpoint == Endpoint::CountTokens {
         return Ok(Answer::Count(foreign::count(worker, &job, encoded).await));
@@ -392,6 +389,7 @@ fn render(answer: Answer, mut open: Open) -> Response<ReplyBody> {
             let mut headers = std::mem::take(&mut opened.headers);
             let rewrites = std::mem::take(&mut opened.rewrites);
             open.record().attempts += u32::try_from(rewrites).unwrap_or(u32::MAX);
+            open.record().losses.extend(&opened.losses);
             reply::event_stream_head(&mut headers);
             reply::mark(&mut headers, &runtime, open.record());
             let provider = &runtime.providers[index];

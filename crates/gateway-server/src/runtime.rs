@@ -18,6 +18,7 @@ use secrecy::ExposeSecret;
 
 use crate::access::Access;
 use crate::egress;
+use crate::lessons::Lessons;
 use crate::log::Log;
 use crate::record::Ids;
 use crate::stats::Stats;
@@ -106,6 +107,8 @@ pub(crate) struct Provider {
     pub(crate) key_variable: Option<String>,
     /// What it speaks, where that is not the callers' own dialect.
     pub(crate) egress: Option<Box<dyn Egress>>,
+    /// What its refusals have taught.
+    pub(crate) lessons: Lessons,
 }
 
 /// How the gateway authenticates upstream.
@@ -365,6 +368,7 @@ fn compile_provider(
         key_variable: provider.key_variable.clone(),
         egress: egress::of(provider, catalogue)
             .map_err(|fault| CompileError::Models { provider: name, fault })?,
+        lessons: Lessons::default(),
     })
 }
 

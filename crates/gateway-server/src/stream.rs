@@ -162,6 +162,7 @@ impl StreamBody {
         self.ready.extend(opened.first);
         if let Some(open) = &mut self.open {
             open.record().attempts += u32::try_from(opened.rewrites).unwrap_or(u32::MAX);
+            open.record().losses.extend(&opened.losses);
         }
         self.state = State::Flowing(Box::new(Flow { body: opened.body, feed: opened.feed }));
         match opened.ended {

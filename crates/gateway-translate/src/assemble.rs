@@ -70,6 +70,8 @@ pub struct Assembler {
     sequence: Option<String>,
     refused: bool,
     ended: bool,
+    /// The server has been seen to send all arguments so far each time.
+    snapshots: bool,
     usage: ReplyUsage,
     /// Bytes of text, thinking and arguments that came, for an estimate.
     output_bytes: usize,
@@ -120,6 +122,7 @@ impl Assembler {
             sequence: None,
             refused: false,
             ended: false,
+            snapshots: false,
             usage: ReplyUsage::default(),
             output_bytes: 0,
             losses: Losses::new(),
@@ -312,7 +315,9 @@ impl Assembler {
             call.name.push_str(&name);
         }
         if let Some(piece) = arguments {
-            let piece = fresh_part(&call.arguments, piece.escaped());
+            let all = piece.escaped();
+            let piece = fresh_part(&call.arguments, all, self.snapshots);
+            self.snapshots |= piece.len() < all.len();
             self.output_bytes += piece.len();
             if call.arguments.len() + piece.len() > MAX_ARGUMENTS_BYTES {
                 return Err(self.nonsense("tool arguments beyond all measure"));
@@ -633,15 +638,12 @@ fn broken(illegal: Illegal) -> Fault {
 }
 
 /// The part of `piece` that is new. Some servers send all arguments so far each time: a piece that
-/// begins with all there is can be nothing else, unless a value may begin there.
-fn fresh_part<'a>(so_far: &str, piece: &'a str) -> &'a str {
+/// begins with all there is can be nothing else, unless a value may begin there and the server has
+/// not been seen to do so.
+fn fresh_part<'a>(so_far: &str, piece: &'a str, snapshots: bool) -> &'a str {
     let value_may_follow = matches!(so_far.trim_end().as_bytes().last(), Some(b':' | b'[' | b','));
-    if so_far.len() >= 2 && so_far.starts_with('{') && !value_may_follow {
+    if so_far.starts_with('{') && (snapshots || !value_may_follow) {
         return piece.strip_prefix(so_far).unwrap_or(piece);
-    }
-    // A lone bracket can't be followed by another.
-    if so_far == "{" {
-        return piece.strip_prefix('{').unwrap_or(piece);
     }
     piece
 }

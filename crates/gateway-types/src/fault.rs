@@ -42,4 +42,6 @@ pub enum Remedy {
 pub enum Feature {
     /// Reasoning state from earlier turns.
     ReasoningState,
+    /// A top-level field of the upstream's dialect.
+    Field(&'static str),
 }

@@ -136,6 +136,14 @@ fn r03_snapshots_are_told_from_pieces() {
         .call(0, "c1", "Bash", A)
         .end(StopReason::ToolUse);
     assert_eq!(got, format!("C:c1:Bash:{A}/.tool_use"));
+    // Once a server is known for it, also where a value might begin.
+    let known = run().call(0, "c1", "Bash", r#"{\"a"#).call(0, "c1", "Bash", r#"{\"a\":"#).call(
+        0,
+        "c1",
+        "Bash",
+        r#"{\"a\":{\"a\":1}}"#,
+    );
+    assert_eq!(known.end(StopReason::ToolUse), r#"C:c1:Bash:{\"a\":{\"a\":1}}/.tool_use"#);
     // A value that looks like the beginning is no snapshot.
     let nested = run().call(0, "c1", "Bash", r#"{\"a\":"#).call(0, "", "", r#"{\"a\":1}}"#);
     assert_eq!(nested.end(StopReason::ToolUse), r#"C:c1:Bash:{\"a\":{\"a\":1}}/.tool_use"#);

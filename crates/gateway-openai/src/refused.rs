@@ -1,0 +1,141 @@
+//! Fields that a server refuses: what a 400 teaches about it.
+
+use gateway_types::What;
+
+/// Fields a request can do without, and what becomes of the request then.
+const OPTIONAL: &[(&str, What)] = &[
+    // Swapped for each other, see `OpenAi::without`.
+    ("max_tokens", What::Hint),
+    ("max_completion_tokens", What::Hint),
+    ("stream_options", What::Hint),
+    ("parallel_tool_calls", What::Dropped),
+    ("reasoning_effort", What::Dropped),
+    ("reasoning", What::Dropped),
+    ("thinking", What::Dropped),
+    ("temperature", What::Dropped),
+    ("top_p", What::Dropped),
+    ("top_k", What::Dropped),
+    ("stop", What::Hint),
+    ("user", What::Hint),
+    ("safety_identifier", What::Hint),
+    ("prompt_cache_key", What::Hint),
+    ("service_tier", What::Hint),
+    ("store", What::Hint),
+    ("include", What::Hint),
+    ("metadata", What::Hint),
+];
+
+/// What becomes of a request that is sent without `field`; `None` for a field that it needs.
+pub(crate) fn fate(field: &str) -> Option<What> {
+    OPTIONAL.iter().find(|(name, _)| *name == field).map(|(_, what)| *what)
+}
+
+/// The optional field that an error text says is unknown or unsupported, if it says so of one.
+///
+/// Servers word it in their own ways: `Unrecognized request argument supplied: stream_options`,
+/// `Unknown parameter: 'store'.`, `Unsupported parameter: 'max_tokens' is not supported with this
+/// model.`, `property 'user' is unsupported`, `Extra inputs are not permitted` (with the field's name
+/// in `loc`), `Unsupported value: 'temperature' does not support 0.2 with this model.`
+pub(crate) fn field(body: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(LOOKED_AT)]).to_lowercase();
+    let says_so = [
+        "unrecognized request argument",
+        "unknown parameter",
+        "unknown field",
+        "unknown_parameter",
+        "unsupported parameter",
+        "unsupported_parameter",
+        "unsupported value",
+        "unsupported_value",
+        "is unsupported",
+        "is not supported",
+        "not support",
+        "unexpected keyword argument",
+        "unexpected field",
+        "extra inputs are not permitted",
+        "extra_forbidden",
+        "extra fields not permitted",
+    ];
+    if !says_so.iter().any(|words| text.contains(words)) {
+        return None;
+    }
+    // The first that is named is the one that is meant: advice comes after.
+    let named = |name: &str| {
+        text.match_indices(name).map(|(at, _)| at).find(|at| is_word(&text, *at, name.len()))
+    };
+    let found = OPTIONAL.iter().filter_map(|(name, _)| named(name).map(|at| (at, *name)));
+    found.min_by_key(|(at, name)| (*at, usize::MAX - name.len())).map(|(_, name)| name)
+}
+
+/// As much of an error body as is looked at, in bytes.
+const LOOKED_AT: usize = 4096;
+
+fn is_word(text: &str, at: usize, len: usize) -> bool {
+    let bytes = text.as_bytes();
+    let part = |byte: Option<&u8>| byte.is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
+    let before = at.checked_sub(1).and_then(|at| bytes.get(at));
+    !part(before) && !part(bytes.get(at + len)) && before != Some(&b' ')
+        || quoted_or_listed(bytes, at, len)
+}
+
+/// Words such as `user` and `stop` are common; as a field's name they stand in quotes or at the end.
+fn quoted_or_listed(bytes: &[u8], at: usize, len: usize) -> bool {
+    let before = at.checked_sub(1).and_then(|at| bytes.get(at));
+    let after = bytes.get(at + len);
+    let quote = |byte: Option<&u8>| matches!(byte, Some(b'\'' | b'"' | b'`' | b'\\'));
+    (quote(before) && quote(after))
+        || (before == Some(&b' ')
+            && matches!(after, None | Some(b'"' | b'.' | b',' | b'\\' | b':')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r20_the_refused_field_is_found_in_many_wordings() {
+        for (body, wanted) in [
+            (
+                r#"{"error":{"message":"Unrecognized request argument supplied: stream_options","code":null}}"#,
+                Some("stream_options"),
+            ),
+            (
+                r#"{"error":{"message":"Unknown parameter: 'store'.","param":"store","code":"unknown_parameter"}}"#,
+                Some("store"),
+            ),
+            (
+                r#"{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."}}"#,
+                Some("max_tokens"),
+            ),
+            (r#"{"error":{"message":"property 'user' is unsupported"}}"#, Some("user")),
+            (
+                r#"{"detail":[{"type":"extra_forbidden","loc":["body","parallel_tool_calls"],"msg":"Extra inputs are not permitted"}]}"#,
+                Some("parallel_tool_calls"),
+            ),
+            (
+                r#"{"error":{"message":"Unsupported value: 'temperature' does not support 0.2 with this model. Only the default (1) value is supported.","param":"temperature"}}"#,
+                Some("temperature"),
+            ),
+            (
+                r#"{"error":{"message":"Unrecognized request argument supplied: reasoning_effort"}}"#,
+                Some("reasoning_effort"),
+            ),
+            (
+                r#"{"error":{"message":"Image URLs are only allowed for messages with role 'user', which is not supported"}}"#,
+                Some("user"),
+            ),
+            (
+                r#"{"error":{"message":"Unknown parameter: 'messages[0].content[0].cache_control'."}}"#,
+                None,
+            ),
+            (
+                r#"{"error":{"message":"Invalid schema for function 'Bash': object schema missing properties"}}"#,
+                None,
+            ),
+            (r#"{"error":{"message":"temperature must be below 2"}}"#, None),
+            ("", None),
+        ] {
+            assert_eq!(field(body.as_bytes()), wanted, "{body}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! What an upstream was found to refuse, remembered for a while (R20).
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use gateway_types::Feature;
+use tokio::time::Instant;
+
+/// Servers are updated: after this long a field is tried again.
+const KEPT: Duration = Duration::from_secs(3600);
+
+/// The lessons of one upstream, by model; never applied to another.
+#[derive(Debug, Default)]
+pub(crate) struct Lessons {
+    learnt: Mutex<Vec<Lesson>>,
+}
+
+#[derive(Debug)]
+struct Lesson {
+    model: String,
+    feature: Feature,
+    until: Instant,
+}
+
+/// Callers choose the names of models: no more lessons than this are kept.
+const MOST: usize = 256;
+
+impl Lessons {
+    /// What to leave out for `model` now.
+    pub(crate) fn known(&self, model: &str) -> Vec<Feature> {
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        if learnt.is_empty() {
+            return Vec::new();
+        }
+        let now = Instant::now();
+        learnt.retain(|lesson| lesson.until > now);
+        let own = learnt.iter().filter(|lesson| lesson.model == model);
+        own.map(|lesson| lesson.feature).collect()
+    }
+
+    /// Leaves something out for `model` from now on.
+    pub(crate) fn learn(&self, model: &str, feature: Feature) {
+        let until = Instant::now() + KEPT;
+        let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = learnt.iter().position(|l| l.feature == feature && l.model == model);
+        if let Some(at) = known {
+            learnt[at].until = until;
+        } else if learnt.len() < MOST {
+            learnt.push(Lesson { model: model.to_owned(), feature, until });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn r20_a_lesson_is_kept_for_a_while() {
+        let lessons = Lessons::default();
+        assert!(lessons.known("m").is_empty());
+        lessons.learn("m", Feature::Field("store"));
+        lessons.learn("m", Feature::Field("store"));
+        assert_eq!(lessons.known("m"), [Feature::Field("store")]);
+        assert!(lessons.known("other").is_empty());
+        tokio::time::advance(KEPT + Duration::from_secs(1)).await;
+        assert!(lessons.known("m").is_empty());
+    }
+}
