@@ -150,6 +150,10 @@ impl Catalogue {
     }
 
     fn position(&self, name: &str) -> Option<usize> {
+        // Names come from requests; no model's is this long.
+        if name.len() > LONGEST_NAME {
+            return None;
+        }
         let lower = name.to_ascii_lowercase();
         name::barer(&lower).find_map(|name| self.inner.by_name.get(name).copied())
     }
@@ -187,17 +191,19 @@ impl Inner {
         row::lay_over(&mut row, above);
         let model = Arc::new(row::model(&row)?);
         let at = known.unwrap_or(self.models.len());
+        self.by_name.retain(|_, place| *place != at);
         let names: Vec<String> = std::iter::once(model.id.as_str())
             .chain(row::aliases(&row))
             .map(str::to_ascii_lowercase)
             .collect();
         for name in names {
-            if let Some(other) = self.by_name.insert(name, at).filter(|other| *other != at) {
+            if let Some(other) = self.by_name.get(&name).filter(|other| **other != at) {
+                let other = &self.models[*other].0.id;
                 return Err(format!(
-                    "its name or an alias is that of `{}`",
-                    self.models[other].0.id
+                    "`{name}` is a name of `{other}` already; take it off one of them"
                 ));
             }
+            self.by_name.insert(name, at);
         }
         match self.models.get_mut(at) {
             Some(place) => *place = (model, row),
@@ -229,3 +235,9 @@ fn line_of(text: &str, offset: usize) -> usize {
     let at = offset + (rest.len() - rest.trim_start().len());
     1 + text[..at].matches('\n').count()
 }
+
+/// Bytes of a name that is looked for.
+const LONGEST_NAME: usize = 256;
+
+#[cfg(test)]
+mod tests;

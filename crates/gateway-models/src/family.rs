@@ -99,13 +99,13 @@ pub fn family(name: &str) -> Family {
         Family::Gpt4
     } else if starts(&["codex-mini"]) || is_o_series(base) {
         Family::OSeries
-    } else if starts(&["deepseek", "codestral-deepseek"]) {
+    } else if starts(&["deepseek"]) {
         Family::DeepSeek
     } else if starts(&["kimi", "moonshot"]) {
         Family::Kimi
     } else if starts(&["glm", "chatglm", "codegeex"]) {
         Family::Glm
-    } else if starts(&["qwen", "qwq", "qvq", "qwen-"]) {
+    } else if starts(&["qwen", "qwq", "qvq"]) {
         Family::Qwen
     } else if starts(&["minimax", "abab"]) {
         Family::MiniMax
@@ -121,7 +121,7 @@ pub fn family(name: &str) -> Family {
         "open-mixtral",
     ]) {
         Family::Mistral
-    } else if starts(&["llama", "meta-llama", "codellama", "muse-"]) {
+    } else if starts(&["llama", "meta-llama", "codellama"]) {
         Family::Llama
     } else if starts(&["gemini", "gemma"]) {
         Family::Gemini
@@ -140,6 +140,12 @@ fn is_o_series(base: &str) -> bool {
         && bytes.next().is_none_or(|b| !b.is_ascii_alphanumeric())
 }
 
+/// `claude-opus-5`, `claude-fable-6-1`: a name, then a number of 5 or more.
+fn is_claude_5(base: &str) -> bool {
+    let version = base.split(['-', '.']).skip(2).find_map(|part| part.parse::<u16>().ok());
+    base.starts_with("claude-") && version.is_some_and(|major| (5..100).contains(&major))
+}
+
 /// The whole number that `text` begins with, and what follows it.
 fn number(text: &str) -> (Option<u8>, &str) {
     let end = text.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(text.len());
@@ -156,6 +162,12 @@ pub(crate) fn presumed(name: &str) -> Model {
     let base = name::last_part(&lower);
     let has = |part: &str| base.split(['-', ':', '@', '[', '_']).any(|word| word == part);
     let habits = match family {
+        Family::Claude if is_claude_5(base) => Habits {
+            efforts: &[Low, Medium, High, XHigh, Max],
+            tools: Some(true),
+            vision: Some(true),
+            ..Habits::UNKNOWN
+        },
         Family::Gpt4 => plain(),
         Family::OSeries => o_series(has("pro") || base.contains("deep-research"), has("mini")),
         Family::Gpt5(_) if base.contains("chat-latest") => plain(),
@@ -305,3 +317,6 @@ impl Habits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

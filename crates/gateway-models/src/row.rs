@@ -85,7 +85,7 @@ pub(crate) fn check_keys(row: &Row) -> Result<(), Fault> {
 /// endpoints is what holds for the family; limits, capabilities and prices are never presumed.
 pub(crate) fn model(row: &Row) -> Result<Model, Fault> {
     let facts: Facts =
-        serde_json::from_value(Value::Object(row.clone())).map_err(|e| reworded(&e))?;
+        serde_json::from_value(Value::Object(row.clone())).map_err(|e| named_fault(row, &e))?;
     let mut model = presumed(&facts.id);
     let mut capabilities = Capabilities::default();
     for (words, answer) in [(&facts.can, true), (&facts.cannot, false)] {
@@ -99,7 +99,7 @@ pub(crate) fn model(row: &Row) -> Result<Model, Fault> {
             }
         }
     }
-    let efforts = [facts.efforts.as_ref(), facts.chat_efforts.as_ref()];
+    let lists = [facts.efforts.as_ref(), facts.chat_efforts.as_ref()];
     if let Some(level) = facts.default_effort
         && !facts.efforts.as_ref().unwrap_or(&model.efforts).contains(&level)
     {
@@ -107,8 +107,8 @@ pub(crate) fn model(row: &Row) -> Result<Model, Fault> {
             "`default_effort` is `{level}`, which `efforts` does not list: add it there"
         ));
     }
-    if efforts.into_iter().flatten().any(|levels| !levels.is_sorted_by(|a, b| a < b)) {
-        return Err("efforts must be written lowest first, each once".to_owned());
+    if lists.into_iter().flatten().any(|levels| !levels.is_sorted_by(|a, b| a < b)) {
+        return Err("`efforts` must be written lowest first, each once".to_owned());
     }
     if facts.efforts.is_some() {
         model.default_effort = None;
@@ -192,8 +192,15 @@ fn known(word: &str, words: &[&str], what: &str) -> Result<(), Fault> {
     })
 }
 
-/// The reader's message without its place: the value was in memory, its line means nothing.
-fn reworded(error: &serde_json::Error) -> Fault {
-    let text = error.to_string();
-    text.split(" at line ").next().unwrap_or(&text).to_owned()
+/// The fault under the name of its key, which the reader does not tell: it is the one that cannot be read
+/// alone either.
+fn named_fault(row: &Row, error: &serde_json::Error) -> Fault {
+    for (key, value) in row {
+        let mut alone = Row::from_iter([("id".to_owned(), Value::from("any"))]);
+        alone.insert(key.clone(), value.clone());
+        if let Err(error) = serde_json::from_value::<Facts>(Value::Object(alone)) {
+            return format!("`{key}`: {error}");
+        }
+    }
+    error.to_string()
 }

@@ -168,7 +168,7 @@ const TOO_LONG: &[(&str, Option<u64>, Option<u64>)] = &[
 ];
 
 #[test]
-fn r31_overflows_are_recognised_however_a_server_words_them() {
+fn overflows_are_recognised_however_a_server_words_them() {
     for &(text, tokens, limit) in TOO_LONG {
         assert_eq!(parse(text), Some(Overflow { tokens, limit }), "{text}");
         assert_eq!(no_room(text), None, "{text}");
@@ -248,7 +248,7 @@ fn an_answer_without_room_is_told_from_a_prompt_that_is_too_long() {
 }
 
 #[test]
-fn r31_what_is_written_is_what_the_client_reads() {
+fn what_is_written_is_what_the_client_reads() {
     assert_eq!(render(140_231, 128_000), "prompt is too long: 140231 tokens > 128000 maximum");
     // An estimate below the limit must not contradict the refusal.
     assert_eq!(render(100, 128_000), "prompt is too long: 128001 tokens > 128000 maximum");
