@@ -75,7 +75,7 @@ impl Catalogue {
     /// begin with `#` are comments. An object without `id` but with `as_of` dates the text. A row
     /// whose `id` is listed already changes the facts that it gives (`null` erases one) and leaves
     /// the others; any other row adds a model, which begins with the facts of the one named by
-    /// `like`, if it says so.
+    /// `like`, or else of the one that its name is a form of (`openai/gpt-5`).
     ///
     /// # Errors
     ///
@@ -133,12 +133,12 @@ impl Catalogue {
     /// assert_eq!(all.find("claude-sonnet"), None);
     /// ```
     pub fn find(&self, name: &str) -> Option<&Model> {
-        self.position(name).map(|at| self.inner.models[at].0.as_ref())
+        self.inner.position(name).map(|at| self.inner.models[at].0.as_ref())
     }
 
     /// What holds for `name`: the model of that name if it is listed, else what its family does.
     pub fn facts(&self, name: &str) -> Facts {
-        match self.position(name) {
+        match self.inner.position(name) {
             Some(at) => Facts::listed(Arc::clone(&self.inner.models[at].0)),
             None => Facts::presumed(name),
         }
@@ -148,18 +148,18 @@ impl Catalogue {
     pub fn iter(&self) -> impl Iterator<Item = &Model> {
         self.inner.models.iter().map(|(model, _)| model.as_ref())
     }
+}
 
+impl Inner {
     fn position(&self, name: &str) -> Option<usize> {
         // Names come from requests; no model's is this long.
         if name.len() > LONGEST_NAME {
             return None;
         }
         let lower = name.to_ascii_lowercase();
-        name::barer(&lower).find_map(|name| self.inner.by_name.get(name).copied())
+        name::barer(&lower).find_map(|name| self.by_name.get(name).copied())
     }
-}
 
-impl Inner {
     fn lay(&mut self, value: Value) -> Result<(), String> {
         let Value::Object(mut above) = value else {
             return Err("each model is an object such as {\"id\": \"my-model\"}".to_owned());
@@ -177,12 +177,20 @@ impl Inner {
                 let at = self.by_name.get(&like.to_ascii_lowercase()).ok_or_else(|| {
                     format!("`like` names `{like}`, which is not listed; list that model first")
                 })?;
-                let mut row = self.models[*at].1.clone();
+                let (model, row) = &self.models[*at];
+                let mut row = row.clone();
                 row.retain(|key, _| !matches!(key.as_str(), "display_name" | "aliases"));
+                // Its family is that of the one it is like, whatever it is called itself.
+                row.entry("like").or_insert_with(|| model.id.clone().into());
                 row
             }
             (_, Some(_)) => return Err("`like` must be the name of a listed model".to_owned()),
-            (None, None) => Row::new(),
+            // `openai/gpt-5` is a model of its own from here on, and what is known of `gpt-5` holds.
+            (None, None) => self.position(&id).map_or_else(Row::new, |at| {
+                let mut row = self.models[at].1.clone();
+                row.remove("aliases");
+                row
+            }),
         };
         // An alias in the overlay speaks of the model it stands for.
         if let (Some(at), true) = (known, row.contains_key("id")) {

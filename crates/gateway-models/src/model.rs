@@ -136,7 +136,11 @@ capabilities! {
 impl Model {
     /// The longest prompt, in tokens: what a text about overflow should say.
     pub fn prompt_limit(&self) -> Option<u64> {
-        self.max_input.or(self.context_window)
+        match (self.max_input, self.context_window) {
+            // A person may have made the window smaller than the vendor's limit.
+            (Some(input), Some(window)) => Some(input.min(window)),
+            (input, window) => input.or(window),
+        }
     }
 
     /// The effort to ask for when `wanted` is wanted; see [`Effort::nearest`]. `None`: send none.

@@ -86,7 +86,7 @@ pub(crate) fn check_keys(row: &Row) -> Result<(), Fault> {
 pub(crate) fn model(row: &Row) -> Result<Model, Fault> {
     let facts: Facts =
         serde_json::from_value(Value::Object(row.clone())).map_err(|e| named_fault(row, &e))?;
-    let mut model = presumed(&facts.id);
+    let mut model = presumed(facts.like.as_ref().unwrap_or(&facts.id));
     let mut capabilities = Capabilities::default();
     for (words, answer) in [(&facts.can, true), (&facts.cannot, false)] {
         for word in words {
@@ -153,6 +153,7 @@ pub(crate) fn is_date(text: &str) -> bool {
 #[derive(Deserialize)]
 struct Facts {
     id: String,
+    like: Option<String>,
     #[serde(default, rename = "aliases")]
     _aliases: Vec<String>,
     display_name: Option<String>,

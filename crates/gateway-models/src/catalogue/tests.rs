@@ -206,8 +206,19 @@ fn an_overlay_changes_what_it_says_and_leaves_the_rest() {
     let deployed = of("d7");
     assert_eq!((deployed.id.as_str(), deployed.prompt_limit()), ("deployment-7", Some(100_000)));
     assert_eq!(deployed.efforts, of("gpt-5.5").efforts);
-    assert_eq!(deployed.display_name, "deployment-7");
+    assert_eq!(
+        (deployed.display_name.as_str(), deployed.family),
+        ("deployment-7", Family::Gpt5(5))
+    );
+    assert_eq!(deployed.endpoints, of("gpt-5.5").endpoints);
     assert_eq!(own.iter().count(), builtin().iter().count() + 3);
+
+    // A form of a listed name begins with what is known of it, and the smaller limit counts.
+    let routed = overlaid(r#"{"id": "openai/gpt-5", "context_window": 100000}"#);
+    let found = routed.find("openai/gpt-5:online").expect("listed");
+    assert_eq!((found.id.as_str(), found.prompt_limit()), ("openai/gpt-5", Some(100_000)));
+    assert_eq!(found.max_output, Some(128_000));
+    assert_eq!(routed.find("gpt-5").and_then(Model::prompt_limit), Some(272_000));
 
     // A second one goes on top of the first.
     let again = own.overlaid(r#"{"id": "deployment-7", "aliases": ["d8"]}"#).expect("it is right");
