@@ -2,7 +2,6 @@
 
 mod annotations;
 mod encode;
-mod failure;
 mod history;
 mod messages;
 mod reader;

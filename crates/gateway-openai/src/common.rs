@@ -166,7 +166,9 @@ pub(crate) fn cache_key(request: &Request<'_>) -> Option<String> {
 }
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::new(), |digits, byte| digits + &format!("{byte:02x}"))
 }
 
 /// What becomes of a `service_tier` and a `speed`.

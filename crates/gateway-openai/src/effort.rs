@@ -29,7 +29,7 @@ pub(crate) fn plan(
     let mut plan =
         Plan { thinking: mode.map(|mode| mode != ThinkingMode::Disabled), ..Plan::default() };
     let switchable = chat && target.quirks.reasoning_in == ReasoningIn::Thinking;
-    let stated = request.effort.map(|word| word.decode());
+    let stated = request.effort.map(gateway_types::Text::decode);
     if plan.thinking == Some(false) {
         if stated.is_some() {
             losses.add(What::Hint, "output_config.effort", "thinking is disabled");

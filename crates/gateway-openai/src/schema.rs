@@ -115,9 +115,8 @@ fn is_fine(r: &mut Reader<'_>, depth: usize) -> Result<bool, Malformed> {
             Holds::List => {
                 each_element(r, |r| is_fine(r, depth + 1))?.is_some_and(|(f, n)| f && n > 0)
             }
-            Holds::Schema => is_fine(r, depth + 1)?,
             Holds::SchemaOrBool if r.kind()? == Kind::Bool => r.skip().map(|()| true)?,
-            Holds::SchemaOrBool => is_fine(r, depth + 1)?,
+            Holds::Schema | Holds::SchemaOrBool => is_fine(r, depth + 1)?,
             Holds::Values => {
                 each_element(r, |r| r.skip().map(|()| true))?.is_some_and(|(_, n)| n > 0)
             }

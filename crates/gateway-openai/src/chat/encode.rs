@@ -76,9 +76,9 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         let sent: Vec<_> = request.stop_sequences.iter().take(most).collect();
         if let (false, Some(json)) = (sent.is_empty(), body.field("stop")) {
             json.array(|json| {
-                sent.iter().for_each(|stop| {
-                    json.text(**stop);
-                })
+                for stop in sent {
+                    json.text(*stop);
+                }
             });
         }
     }
@@ -236,7 +236,7 @@ fn people(body: &mut Body<'_>, request: &Request<'_>, target: &Target<'_>, losse
             UserField::SafetyIdentifier => body.string("safety_identifier", &user),
             UserField::User => body.string("user", &user),
             UserField::None => {
-                losses.add(What::Hint, "metadata", "this upstream has no such field")
+                losses.add(What::Hint, "metadata", "this upstream has no such field");
             }
         }
     }
@@ -271,6 +271,7 @@ fn reader(
     let binding = target.binding(DIALECT);
     ChatReader::new(Setup {
         expect,
+        model: target.cx.model.to_owned(),
         sealer: Sealer {
             keys: target.cx.keys.clone(),
             provider: binding.provider.to_owned(),

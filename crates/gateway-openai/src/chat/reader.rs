@@ -2,16 +2,17 @@
 
 use gateway_sse::{Frame, Framer};
 use gateway_translate::{
-    Assembler, BodyEnd, CallRef, Expect, Flow, Json, ReplyReader, ThinkingShown,
+    Assembler, BodyEnd, CallRef, Expect, FaultCx, Flow, Json, ReplyReader, ThinkingShown,
 };
 use gateway_types::{
     ApiError, ErrorKind, EventSink, Fault, Losses, Raw, Remedy, ReplyUsage, Text, What, escape,
 };
 
+use super::annotations::Annotations;
 use super::reasoning::{Field, Log, Sealer};
 use super::think::Tags;
 use super::wire::{self, Ending, Said, sound};
-use super::{annotations::Annotations, failure};
+use crate::fault;
 
 /// Longest event that is taken: calls and images come whole in one.
 const MAX_EVENT_BYTES: usize = 8 << 20;
@@ -22,6 +23,8 @@ const MAX_BODY_BYTES: usize = 32 << 20;
 #[derive(Debug)]
 pub(super) struct Setup {
     pub expect: Expect,
+    /// The name the upstream got.
+    pub model: String,
     pub sealer: Sealer,
     /// The upstream wants its thinking back.
     pub replays: bool,
@@ -71,12 +74,14 @@ struct State {
     annotations: Annotations,
     priority: bool,
     provider: String,
+    model: String,
+    prompt_estimate: u64,
     done: bool,
 }
 
 impl ChatReader {
     pub(super) fn new(setup: Setup) -> Self {
-        let Setup { expect, sealer, replays, tags, searches } = setup;
+        let Setup { expect, model, sealer, replays, tags, searches } = setup;
         let mut state = State {
             sealer,
             replays,
@@ -91,6 +96,8 @@ impl ChatReader {
             annotations: Annotations::new(searches),
             priority: false,
             provider: expect.provider.clone(),
+            model,
+            prompt_estimate: expect.prompt_estimate,
             done: false,
             assembler: Assembler::new(expect),
         };
@@ -210,16 +217,10 @@ impl State {
             }
             return self.end(out);
         }
-        let lossy;
-        let text = match std::str::from_utf8(data) {
-            Ok(text) => text,
-            Err(_) => {
-                lossy = String::from_utf8_lossy(data).into_owned();
-                &lossy
-            }
-        };
+        let text = String::from_utf8_lossy(data);
+        let text = &*text;
         if frame.event() == Some(b"error") && !text.contains("\"error\"") {
-            return Err(failure::fault(&self.provider, Raw::from_json(text)));
+            return Err(self.failed(text));
         }
         let Ok(chunk) = wire::chunk(text) else {
             let text = format!("an event that is not JSON: {}", shown(text));
@@ -230,7 +231,7 @@ impl State {
 
     fn chunk(&mut self, chunk: &wire::Chunk<'_>, out: &mut dyn EventSink) -> Result<Flow, Fault> {
         if let Some(error) = chunk.error {
-            return Err(failure::fault(&self.provider, error));
+            return Err(self.failed(error.as_str()));
         }
         self.priority |= chunk.priority;
         if let Some(usage) = chunk.usage {
@@ -278,7 +279,7 @@ impl State {
             return Err(self.assembler.nonsense(&text));
         };
         if let Some(error) = chunk.error {
-            return Err(failure::fault(&self.provider, error));
+            return Err(self.failed(error.as_str()));
         }
         self.priority = chunk.priority;
         if let Some(usage) = chunk.usage {
@@ -510,6 +511,16 @@ impl State {
         self.assembler.end(out)?;
         self.done = true;
         Ok(Flow::Done)
+    }
+
+    /// An error in the place of an answer, or in its middle.
+    fn failed(&self, error: &str) -> Fault {
+        let cx = FaultCx {
+            provider: &self.provider,
+            model: &self.model,
+            prompt_estimate: self.prompt_estimate,
+        };
+        fault::from_error_object(&cx, error)
     }
 
     /// The answer broke off.

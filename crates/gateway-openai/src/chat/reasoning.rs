@@ -100,9 +100,9 @@ impl Log {
     }
 
     /// Takes fragments of `reasoning_details`; `on_text` gets the texts in them that are new.
-    pub(super) fn details<'b>(
+    pub(super) fn details(
         &mut self,
-        raw: Raw<'b>,
+        raw: Raw<'_>,
         on_text: &mut dyn FnMut(String),
     ) -> Result<(), Malformed> {
         let mut r = Reader::new(raw.as_str());

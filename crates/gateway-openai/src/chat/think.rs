@@ -13,6 +13,8 @@ enum State {
     /// Nothing but blanks has come.
     #[default]
     Start,
+    /// The tag has come, and nothing but line ends.
+    Opened,
     Thinking,
     /// The end tag has come, and nothing but blanks.
     Behind,
@@ -54,14 +56,22 @@ impl Tags {
                 State::Start => {
                     let begun = self.held.trim_start();
                     if let Some(rest) = begun.strip_prefix(OPEN) {
-                        self.held = rest.trim_start_matches('\n').to_owned();
-                        self.state = State::Thinking;
+                        self.held = rest.to_owned();
+                        self.state = State::Opened;
                         continue;
                     }
                     if OPEN.starts_with(begun) && self.held.len() < MAX_BLANKS {
                         return out;
                     }
                     self.state = State::Through;
+                }
+                State::Opened => {
+                    let ends = self.held.len() - self.held.trim_start_matches('\n').len();
+                    self.held.drain(..ends);
+                    if self.held.is_empty() {
+                        return out;
+                    }
+                    self.state = State::Thinking;
                 }
                 State::Thinking => {
                     if let Some(at) = self.held.find(CLOSE) {

@@ -90,7 +90,7 @@ pub(super) fn chunk(json: &str) -> Result<Chunk<'_>, Malformed> {
             "base_resp" => {
                 let raw = r.raw()?;
                 if base_resp_failed(raw) {
-                    chunk.error = Some(raw);
+                    chunk.error = Some(Raw::from_json(json));
                 }
             }
             "service_tier" => {

@@ -251,15 +251,16 @@ fn schema(node: Node<'_>, depth: usize) -> Node<'_> {
                     Node::Object(vec![("anyOf", Node::Array(list))])
                 }
             }),
-            (Holds::Schema, value) => Some(schema(value, depth + 1)),
-            (Holds::SchemaOrBool, value @ Node::Leaf("true" | "false")) => Some(value),
-            (Holds::SchemaOrBool, value @ Node::Object(_)) => Some(schema(value, depth + 1)),
+            (Holds::Schema, value) | (Holds::SchemaOrBool, value @ Node::Object(_)) => {
+                Some(schema(value, depth + 1))
+            }
             (Holds::Values, Node::Array(values)) if !values.is_empty() => Some(Node::Array(values)),
             (Holds::Names, Node::Array(mut names)) => {
                 names.retain(|name| matches!(name, Node::Leaf(raw) if raw.starts_with('"')));
                 Some(Node::Array(names))
             }
-            (Holds::Anything, value) => Some(value),
+            (Holds::SchemaOrBool, value @ Node::Leaf("true" | "false"))
+            | (Holds::Anything, value) => Some(value),
             (Holds::Other, value) => (value != Node::Leaf("null")).then_some(value),
             // Not what the keyword takes.
             _ => None,

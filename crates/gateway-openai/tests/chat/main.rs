@@ -1,0 +1,4 @@
+//! Chat Completions, there and back.
+
+mod replies;
+mod support;

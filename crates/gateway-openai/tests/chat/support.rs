@@ -1,0 +1,298 @@
+//! Requests in, bodies and events out.
+
+use gateway_models::Catalogue;
+use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks};
+use gateway_translate::{AttemptCx, BodyEnd, Egress as _, Encoded, Flow, Keyring, ReplyReader};
+use gateway_types::{
+    BlockStart, Delta, Endpoint, Event, EventSink, Feature, Grammar, Illegal, Losses, StopReason,
+};
+use serde_json::{Value, json};
+
+/// An upstream and what is asked of it.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    pub egress: OpenAi,
+    pub model: String,
+    pub provider: String,
+    pub reply_id: String,
+    pub without: Vec<Feature>,
+    pub keys: Keyring,
+}
+
+/// What a request became.
+#[derive(Debug)]
+pub struct Sent {
+    pub body: Value,
+    pub text: String,
+    pub stream: bool,
+    pub losses: Vec<String>,
+    pub reader: Box<dyn ReplyReader>,
+    pub estimate: u64,
+}
+
+impl Upstream {
+    pub fn new(base: &str, model: &str) -> Self {
+        Self::with(Quirks::for_base(base), model)
+    }
+
+    pub fn openai(model: &str) -> Self {
+        Self::new("https://api.openai.com/v1", model)
+    }
+
+    pub fn compatible() -> Self {
+        Self::with(Quirks::compatible(), "some-model")
+    }
+
+    pub fn with(quirks: Quirks, model: &str) -> Self {
+        Self {
+            egress: OpenAi {
+                api: Api::Chat,
+                quirks,
+                catalogue: Catalogue::builtin().clone(),
+                overrides: ModelOverrides::default(),
+            },
+            model: model.to_owned(),
+            provider: "up".to_owned(),
+            reply_id: "msg_test".to_owned(),
+            without: Vec::new(),
+            keys: Keyring::new(["a secret of the tests"]),
+        }
+    }
+
+    pub fn quirk(mut self, change: impl FnOnce(&mut Quirks)) -> Self {
+        change(&mut self.egress.quirks);
+        self
+    }
+
+    /// Sends a whole body.
+    pub fn send_text(&self, body: &str) -> Result<Sent, String> {
+        let request =
+            gateway_anthropic::decode(body.as_bytes()).unwrap_or_else(|e| panic!("{e}: {body}"));
+        let cx = AttemptCx {
+            endpoint: Endpoint::Messages,
+            model: &self.model,
+            provider: &self.provider,
+            account: "",
+            reply_id: &self.reply_id,
+            keys: &self.keys,
+            without: &self.without,
+        };
+        let encoded = self.egress.encode(&request, &cx);
+        let Encoded { path, body, stream, reader, losses, prompt_estimate } =
+            encoded.map_err(|e| format!("{} {}", e.status().as_u16(), e.message()))?;
+        assert_eq!(path, "/chat/completions");
+        let value = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
+        Ok(Sent {
+            body: value,
+            text: body,
+            stream,
+            losses: losses_of(&losses),
+            reader,
+            estimate: prompt_estimate,
+        })
+    }
+
+    /// Sends a request with these fields besides model and limit; one message unless given.
+    pub fn send(&self, fields: Value) -> Result<Sent, String> {
+        self.send_text(&request(fields))
+    }
+
+    /// As [`send`](Self::send), for one that is not refused.
+    pub fn sent(&self, fields: Value) -> Sent {
+        self.send(fields).expect("is not refused")
+    }
+
+    /// The messages that a conversation becomes.
+    pub fn messages(&self, messages: Value) -> Value {
+        self.sent(json!({"messages": messages})).body["messages"].take()
+    }
+}
+
+pub fn request(fields: Value) -> String {
+    let mut body = json!({"model": "m", "max_tokens": 1000, "stream": true,
+        "messages": [{"role": "user", "content": "hi"}]});
+    let Value::Object(fields) = fields else { panic!("fields are an object") };
+    for (key, value) in fields {
+        body[key] = value;
+    }
+    body.to_string()
+}
+
+pub fn losses_of(losses: &Losses) -> Vec<String> {
+    losses.iter().map(|loss| format!("{} {}", loss.what.as_str(), loss.path)).collect()
+}
+
+/// The events of a reply, each as a line; deltas of one kind in a row are one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    pub lines: Vec<String>,
+    grammar: GrammarBox,
+    pub stop: Option<String>,
+}
+
+#[derive(Debug, Default)]
+struct GrammarBox(Grammar);
+
+impl PartialEq for GrammarBox {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for GrammarBox {}
+
+impl Events {
+    fn add(&mut self, kind: &str, text: &str) {
+        let prefix = format!("{kind}: ");
+        match self.lines.last_mut() {
+            Some(last) if last.starts_with(&prefix) => last.push_str(text),
+            _ => self.lines.push(prefix + text),
+        }
+    }
+}
+
+impl EventSink for Events {
+    fn event(&mut self, event: Event<'_>) -> Result<(), Illegal> {
+        self.grammar.0.accept(&event)?;
+        match event {
+            Event::Start { usage } => self.lines.push(format!("start {}", usage.counts.output)),
+            Event::BlockStart(start) => self.lines.push(match start {
+                BlockStart::Text => "[text".to_owned(),
+                BlockStart::Thinking => "[thinking".to_owned(),
+                BlockStart::RedactedThinking { data } => {
+                    format!("[redacted {}", &data.escaped()[..4])
+                }
+                BlockStart::ToolUse { id, name } => {
+                    format!("[call {} {}", id.decode(), name.decode())
+                }
+                BlockStart::ServerToolUse { name, .. } => format!("[server {}", name.decode()),
+                BlockStart::ServerToolResult { kind, content, .. } => {
+                    format!("[{} {}", kind.decode(), content.as_str())
+                }
+            }),
+            Event::Delta(delta) => match delta {
+                Delta::Text(text) => self.add("text", &text.decode()),
+                Delta::Thinking(text) => self.add("thought", &text.decode()),
+                Delta::Json(text) => self.add("json", &text.decode()),
+                Delta::Citation(raw) => self.lines.push(format!("citation {}", raw.as_str())),
+                Delta::Signature(text) => self.lines.push(format!("signed {}", text.escaped())),
+            },
+            Event::BlockStop => self.lines.push("]".to_owned()),
+            Event::Finish { stop, sequence, usage } => {
+                let mut line = format!("finish {}", stop.as_str());
+                if stop == StopReason::StopSequence {
+                    line.push_str(&format!(" {:?}", sequence.map(|s| s.decode().into_owned())));
+                }
+                let c = usage.counts;
+                line.push_str(&format!(
+                    " {}+{}+{}>{} {:?}",
+                    c.input, c.cache_read, c.cache_write, c.output, usage.quality
+                ));
+                if usage.thinking + usage.web_searches > 0 {
+                    line.push_str(&format!(" t{} w{}", usage.thinking, usage.web_searches));
+                }
+                self.stop = Some(stop.as_str().to_owned());
+                self.lines.push(line);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What came of a reply: its events, and the fault that ended it, if one did.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outcome {
+    pub events: Vec<String>,
+    pub fault: Option<String>,
+}
+
+impl Outcome {
+    /// Events that matter, without signatures' text, as one line.
+    pub fn short(&self) -> String {
+        let mut words: Vec<String> = self
+            .events
+            .iter()
+            .filter(|line| !line.starts_with("start"))
+            .map(|line| if line.starts_with("signed") { "signed".to_owned() } else { line.clone() })
+            .collect();
+        if let Some(fault) = &self.fault {
+            words.push(format!("FAULT {fault}"));
+        }
+        words.join(" ")
+    }
+}
+
+pub fn fault_text(fault: &gateway_types::Fault) -> String {
+    format!("{} {:?}: {}", fault.error.status().as_u16(), fault.remedy, fault.error.message())
+}
+
+/// Pushes `stream` in the given pieces.
+pub fn stream_in(reader: &mut dyn ReplyReader, pieces: &[&[u8]], end: BodyEnd) -> Outcome {
+    let mut events = Events::default();
+    let mut fault = None;
+    let mut done = false;
+    for piece in pieces {
+        match reader.push(piece, &mut events) {
+            Ok(Flow::More) => {}
+            Ok(Flow::Done) => {
+                done = true;
+                break;
+            }
+            Err(err) => {
+                fault = Some(err);
+                break;
+            }
+        }
+    }
+    if fault.is_none() && !done {
+        fault = reader.finish(end, &mut events).err();
+    }
+    assert!(fault.is_some() || events.stop.is_some(), "neither an end nor a fault: {events:?}");
+    assert!(fault.is_none() || events.stop.is_none(), "an end and a fault: {events:?}");
+    Outcome { events: events.lines, fault: fault.as_ref().map(fault_text) }
+}
+
+pub fn whole(reader: &mut dyn ReplyReader, body: &str) -> Outcome {
+    let mut events = Events::default();
+    let fault = reader.whole(body.as_bytes(), &mut events).err();
+    Outcome { events: events.lines, fault: fault.as_ref().map(fault_text) }
+}
+
+/// A stream of chunks, one frame each, without the end.
+pub fn frames(chunks: &[Value]) -> String {
+    chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect()
+}
+
+pub fn delta(delta: Value) -> Value {
+    json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "x",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": null}]})
+}
+
+pub fn finish(reason: &str) -> Value {
+    json!({"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+}
+
+pub fn usage(prompt: u64, completion: u64) -> Value {
+    json!({"id": "c", "choices": [],
+        "usage": {"prompt_tokens": prompt, "completion_tokens": completion}})
+}
+
+/// A whole stream with its end.
+pub fn done(chunks: &[Value]) -> String {
+    frames(chunks) + "data: [DONE]\n\n"
+}
+
+/// Reads `stream` cut at every place, at every pair of some places, and byte by byte; all must give
+/// the same, which is returned.
+pub fn read_every_way(up: &Upstream, fields: &Value, stream: &str, end: BodyEnd) -> Outcome {
+    let fresh = || up.sent(fields.clone()).reader;
+    let bytes = stream.as_bytes();
+    let at_once = stream_in(&mut *fresh(), &[bytes], end);
+    for cut in 0..=bytes.len() {
+        let got = stream_in(&mut *fresh(), &[&bytes[..cut], &bytes[cut..]], end);
+        assert_eq!(got, at_once, "cut at {cut} of {stream}");
+    }
+    let single: Vec<&[u8]> = bytes.chunks(1).collect();
+    assert_eq!(stream_in(&mut *fresh(), &single, end), at_once, "byte by byte: {stream}");
+    at_once
+}
