@@ -7,7 +7,7 @@
 //! use gateway_models::Catalogue;
 //! use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks};
 //! use gateway_translate::{AttemptCx, Egress as _, Keyring};
-//! use gateway_types::{Endpoint, Request};
+//! use gateway_types::{Block, BlockKind, Endpoint, Message, Raw, Request, Role, Text};
 //!
 //! let egress = OpenAi {
 //!     api: Api::Chat,
@@ -25,9 +25,16 @@
 //!     keys: &keys,
 //!     without: &[],
 //! };
-//! let request = Request { max_tokens: Some(1000), ..Request::default() };
+//! let text = Block {
+//!     kind: BlockKind::Text { text: Text::plain("Hello"), citations: None },
+//!     raw: Raw::from_json("\"Hello\""),
+//!     cache_control: false,
+//! };
+//! let messages = vec![Message { role: Role::User, content: vec![text] }];
+//! let request = Request { max_tokens: Some(1000), messages, ..Request::default() };
 //! let encoded = egress.encode(&request, &cx)?;
 //! assert_eq!(encoded.path, "/chat/completions");
+//! assert!(encoded.body.contains(r#""messages":[{"role":"user","content":"Hello"}]"#));
 //! # Ok::<(), gateway_types::ApiError>(())
 //! ```
 
