@@ -74,7 +74,9 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
             _ => quirks.stop_max,
         };
         let sent: Vec<_> = request.stop_sequences.iter().take(most).collect();
-        if let (false, Some(json)) = (sent.is_empty(), body.field("stop")) {
+        if !sent.is_empty()
+            && let Some(json) = body.field("stop")
+        {
             json.array(|json| {
                 for stop in sent {
                     json.text(*stop);
