@@ -16,8 +16,14 @@ use http::{HeaderMap, StatusCode};
 
 use said::Said;
 
-/// What an answer without success means.
-pub(crate) fn read(cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault {
+/// What an answer without success means. `limit` is the model's longest prompt, if it is known.
+pub(crate) fn read(
+    cx: &FaultCx<'_>,
+    limit: Option<u64>,
+    status: StatusCode,
+    head: &HeaderMap,
+    body: &[u8],
+) -> Fault {
     let said = Said::read(body);
     let after = date::retry_after(head).or(said.retry_after);
     let should_retry = head.get("x-should-retry").and_then(|value| match value.as_bytes() {
@@ -25,20 +31,26 @@ pub(crate) fn read(cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body:
         b"false" => Some(false),
         _ => None,
     });
-    judge(cx, Some(status), &said, after, should_retry)
+    judge(cx, limit, Some(status), &said, after, should_retry)
 }
 
 /// What an error inside an answer means, whose status was that of a success: an `error` object or
 /// an event that holds one, as JSON.
 pub(crate) fn from_error_object(cx: &FaultCx<'_>, error: &str) -> Fault {
+    within(cx, Facts::of(cx.model).prompt_limit(), error)
+}
+
+/// As [`from_error_object`], where the model's longest prompt is known.
+pub(crate) fn within(cx: &FaultCx<'_>, limit: Option<u64>, error: &str) -> Fault {
     let said = Said::read(error.as_bytes());
     // OpenRouter and others put the status they would have answered with into the object.
     let status = said.status.and_then(|status| StatusCode::from_u16(status).ok());
-    judge(cx, status, &said, said.retry_after, None)
+    judge(cx, limit, status, &said, said.retry_after, None)
 }
 
 fn judge(
     cx: &FaultCx<'_>,
+    limit: Option<u64>,
     status: Option<StatusCode>,
     said: &Said,
     after: Option<Duration>,
@@ -61,7 +73,7 @@ fn judge(
     let again = after.map_or(Remedy::Same, Remedy::After);
     let (error, remedy) = match sort {
         Sort::TooLong => {
-            let text = too_long(cx, said);
+            let text = too_long(cx, limit, said);
             (ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Final)
         }
         Sort::NoRoom(no_room) => {
@@ -136,11 +148,10 @@ fn with_status(error: ApiError, kind: ErrorKind, status: Option<StatusCode>) -> 
 }
 
 /// The text upon which Claude Code compacts its conversation.
-fn too_long(cx: &FaultCx<'_>, said: &Said) -> String {
+fn too_long(cx: &FaultCx<'_>, limit: Option<u64>, said: &Said) -> String {
     let told = overflow::parse(&said.all).unwrap_or_default();
-    let facts = Facts::of(cx.model);
     let tokens = told.tokens.unwrap_or(cx.prompt_estimate);
-    let limit = told.limit.or_else(|| facts.prompt_limit());
+    let limit = told.limit.or(limit);
     // Without a known limit it is at least below what was refused.
     let limit = limit.unwrap_or_else(|| tokens.saturating_sub(1));
     format!("{} ({}: {})", overflow::render(tokens, limit), cx.provider, said.words)

@@ -121,7 +121,9 @@ impl Egress for OpenAi {
     }
 
     fn fault(&self, cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault {
-        let mut fault = fault::read(cx, status, head, body);
+        let limit = self.overrides.context_window;
+        let limit = limit.or_else(|| self.catalogue.facts(cx.model).prompt_limit());
+        let mut fault = fault::read(cx, limit, status, head, body);
         let refused = matches!(status.as_u16(), 400 | 422) && fault.remedy == Remedy::Final;
         if refused && let Some(field) = refused::field(body) {
             fault.remedy = Remedy::Without(Feature::Field(field));

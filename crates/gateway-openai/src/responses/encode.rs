@@ -65,6 +65,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         provider: target.cx.provider.to_owned(),
         model: target.cx.model.to_owned(),
         prompt_estimate,
+        prompt_limit: target.overrides.context_window.or_else(|| target.facts.prompt_limit()),
     };
     let asm = Assembler::new(target.expect(request, names, prompt_estimate));
     Ok(Encoded {

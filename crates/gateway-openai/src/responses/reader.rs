@@ -51,6 +51,8 @@ pub(super) struct Of {
     pub provider: String,
     pub model: String,
     pub prompt_estimate: u64,
+    /// The model's longest prompt in tokens, if it is known.
+    pub prompt_limit: Option<u64>,
 }
 
 impl Of {
@@ -219,7 +221,7 @@ impl Core {
         if !response.has_output && response.status.is_none() {
             return Err(match response.error {
                 Some(error) => self.error(error.as_str()),
-                None => fault::from_error_object(&self.of.cx(), text),
+                None => self.error(text),
             });
         }
         self.end(text, out)
@@ -269,7 +271,7 @@ impl Core {
     }
 
     fn error(&self, error: &str) -> Fault {
-        fault::from_error_object(&self.of.cx(), error)
+        fault::within(&self.of.cx(), self.of.prompt_limit, error)
     }
 
     fn broken_off(&self) -> Fault {

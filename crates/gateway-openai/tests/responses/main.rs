@@ -1,0 +1,7 @@
+//! The Responses API, against a scripted OpenAI that refuses what the real one refuses.
+
+mod carried;
+mod damaged;
+mod replies;
+mod requests;
+mod support;
