@@ -23,6 +23,7 @@
 //! ```
 
 mod decode;
+pub mod edit;
 pub mod fault;
 pub mod headers;
 mod relay;

@@ -1,0 +1,304 @@
+//! A request for an Anthropic-shaped upstream that can't go up as it came.
+//!
+//! Most requests go up byte for byte. Two things stand against that: the history holds what another
+//! provider made (unsigned or sealed thinking, its web searches), which this one would refuse; or the
+//! configuration says that this upstream can't take something ([`Policy`]). Then spans of the body
+//! are taken out or replaced, and every other byte stays: a rewritten body would lose the
+//! upstream's prompt cache, and what nobody here knows would be lost with it.
+//!
+//! ```
+//! use gateway_anthropic::edit::{Policy, edit, needs_edit};
+//!
+//! let body = br#"{"model":"m","messages":[{"role":"user","content":"hi"},{"role":"assistant","content":[
+//!     {"type":"thinking","thinking":"hm","signature":""},{"type":"text","text":"Hello."}]}]}"#;
+//! assert!(needs_edit(body));
+//! let edited = edit(body, &Policy::default(), "")?.expect("the unsigned thinking");
+//! assert!(!String::from_utf8_lossy(&edited.body).contains("thinking"));
+//! assert_eq!(edited.losses.header().as_deref(), Some("dropped=messages[1].content[0]"));
+//! # Ok::<(), gateway_types::ApiError>(())
+//! ```
+
+mod blocks;
+mod features;
+mod foreign;
+mod history;
+pub(crate) mod node;
+mod system;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+use gateway_translate::Malformed;
+use gateway_types::{ApiError, ErrorKind, Losses, Span, Text, What};
+use memchr::memmem;
+
+pub use features::BetaPatterns;
+use features::{CACHE_CONTROL, DEFER_LOADING, Dropped, note};
+use node::{Edit, Fate, Member, Node, apply, settle};
+
+/// What one upstream can not take.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Which thinking blocks of the history go up.
+    pub thinking: Thinking,
+    /// Marks of the prompt cache are taken out.
+    pub strip_cache_control: bool,
+    /// `role: system` inside `messages` becomes text of the user.
+    pub inline_system: bool,
+    /// What becomes of documents.
+    pub documents: Documents,
+    /// `output_config` is taken out, of messages too.
+    pub strip_output_config: bool,
+    /// Fields that are taken out: `metadata`, or `thinking.display`; `tools.strict` is one of each tool.
+    pub drop_fields: Vec<String>,
+    /// Betas that are taken out of the header.
+    pub drop_betas: BetaPatterns,
+}
+
+/// Which thinking blocks of the history go up. Those that a gateway sealed never do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Thinking {
+    /// Those with a signature.
+    #[default]
+    Signed,
+    /// Unsigned ones too: for an upstream that makes them itself and wants them back.
+    Preserve,
+    /// Those with a signature that looks like one of Anthropic's.
+    Sanitize,
+    /// None.
+    Strip,
+}
+
+/// What becomes of documents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Documents {
+    /// They go up.
+    #[default]
+    Keep,
+    /// Their text goes up; of one that is no text, a word that it was there.
+    Text,
+    /// Their text goes up; one that is no text is an error of the caller.
+    Refuse,
+}
+
+/// A request that was edited.
+#[derive(Debug, Clone)]
+pub struct Edited {
+    /// The body.
+    pub body: Bytes,
+    /// What was done to it.
+    pub losses: Losses,
+    /// The values of `anthropic-beta` from now on, where they change; none left: no header.
+    pub betas: Option<Vec<String>>,
+}
+
+impl Policy {
+    /// Whether requests have to be looked at even if they hold nothing of another provider.
+    pub fn acts(&self) -> bool {
+        !matches!(self.thinking, Thinking::Signed | Thinking::Preserve)
+            || self.strip_cache_control
+            || self.inline_system
+            || self.documents != Documents::Keep
+            || self.strip_output_config
+            || !self.drop_fields.is_empty()
+            || !self.drop_betas.is_empty()
+    }
+}
+
+/// Whether `body` may hold something that only [`edit`] can judge. Costs a few passes of a
+/// substring search and parses nothing.
+///
+/// It sees opaque state as gateways and clients write it: without escapes in keys or in the first
+/// letters of values. A caller that escapes those gets the upstream's own refusal.
+pub fn needs_edit(body: &[u8]) -> bool {
+    memmem::find(body, b"\"gw1.").is_some()
+        || memmem::find(body, b"\"toolu_gw1_").is_some()
+        || (memmem::find(body, b"\"budget_tokens\"").is_some()
+            && memmem::find(body, b"\"call_").is_some())
+        || [&b"\"signature\""[..], b"\"encrypted_content\"", b"\"encrypted_index\""]
+            .into_iter()
+            .any(|key| has_empty(body, key))
+}
+
+/// Whether the member `key` is an empty string somewhere.
+fn has_empty(body: &[u8], key: &[u8]) -> bool {
+    memmem::find_iter(body, key).any(|at| {
+        let rest = body[at + key.len()..].trim_ascii_start();
+        let value = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start);
+        value.is_some_and(|value| value.starts_with(b"\"\""))
+    })
+}
+
+/// Edits a body of `/v1/messages` or `/v1/messages/count_tokens` for an upstream. `betas` is the
+/// caller's `anthropic-beta`, all its values joined by commas. `None`: it can go up as it came.
+///
+/// # Errors
+/// 400: the body is no JSON, or holds a document that [`Documents::Refuse`] is about.
+pub fn edit(body: &[u8], policy: &Policy, betas: &str) -> Result<Option<Edited>, ApiError> {
+    let invalid = |what: String| ApiError::new(ErrorKind::InvalidRequest, what);
+    let text = std::str::from_utf8(body).map_err(|fault| {
+        invalid(format!("the request body is not valid UTF-8 at byte {}", fault.valid_up_to()))
+    })?;
+    let betas: Vec<&str> = betas.split(',').map(str::trim).filter(|b| !b.is_empty()).collect();
+    let mut cx = Cx { policy, dropped: Dropped::new(policy, &betas), losses: Losses::new() };
+    let edits = body_edits(text, &mut cx).map_err(|fault| match fault {
+        Stop::Malformed(fault) => invalid(format!("the request body is not valid: {fault}")),
+        Stop::Refused(fault) => fault,
+    })?;
+    let betas = cx.dropped.betas(policy, &betas, &mut cx.losses);
+    if edits.is_empty() && betas.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(Edited { body: apply(text, edits).into(), losses: cx.losses, betas }))
+}
+
+/// What every step of one edit needs.
+struct Cx<'a> {
+    policy: &'a Policy,
+    dropped: Dropped,
+    losses: Losses,
+}
+
+/// Why there is no edited body.
+enum Stop {
+    Malformed(Malformed),
+    Refused(ApiError),
+}
+
+impl From<Malformed> for Stop {
+    fn from(fault: Malformed) -> Self {
+        Self::Malformed(fault)
+    }
+}
+
+type Done<T> = Result<T, Stop>;
+
+fn body_edits(text: &str, cx: &mut Cx<'_>) -> Done<Vec<Edit>> {
+    let members = Node::whole(text)?.members()?;
+    let mut mode = None;
+    let mut history = None;
+    for member in &members {
+        if member.key.is("thinking") {
+            mode = member.value.get("type")?.and_then(Node::text);
+        } else if member.key.is("messages") {
+            history = Some(member.value);
+        }
+    }
+    let enabled = mode.is_some_and(|mode| mode.is("enabled"));
+    let told = history::edit(history, enabled, cx)?;
+    let mut told_edits = Some(told.edits);
+    let thinks = !told.disable_thinking && !cx.dropped.has("thinking");
+
+    let mut fates = Vec::with_capacity(members.len());
+    for member in &members {
+        let key = member.key.decode();
+        let fate = match &*key {
+            // Of duplicates the last was looked at.
+            "messages" if history.map(Node::span) == Some(member.value.span()) => {
+                Fate::inside(told_edits.take().unwrap_or_default())
+            }
+            CACHE_CONTROL => blocks::cache_control(member, cx)?,
+            key if cx.dropped.has(key) => {
+                note(key, &mut cx.losses);
+                Fate::Remove
+            }
+            "thinking" if told.disable_thinking => member.with_value(r#"{"type":"disabled"}"#),
+            "context_management" if !thinks => without_clearing(member.value, &mut cx.losses)?,
+            "system" => blocks::list(member.value, "system", cx)?,
+            "tools" => tools(member.value, &told.found_tools, cx)?,
+            key if cx.dropped.within(key) => inner_fields(key, member.value, cx)?,
+            _ => Fate::Keep,
+        };
+        fates.push(fate);
+    }
+    Ok(settle(&spans(&members), fates))
+}
+
+fn spans(members: &[Member<'_>]) -> Vec<Span> {
+    members.iter().map(Member::span).collect()
+}
+
+/// The members of a top-level object that go; the object goes with the last one.
+fn inner_fields(outer: &str, value: Node<'_>, cx: &mut Cx<'_>) -> Done<Fate> {
+    let members = value.members()?;
+    let mut fates = Vec::with_capacity(members.len());
+    for member in &members {
+        let field = format!("{outer}.{}", member.key.decode());
+        let gone = cx.dropped.has(&field);
+        if gone {
+            note(&field, &mut cx.losses);
+        }
+        fates.push(if gone { Fate::Remove } else { Fate::Keep });
+    }
+    if !fates.is_empty() && fates.iter().all(Fate::is_gone) {
+        return Ok(Fate::Remove);
+    }
+    Ok(Fate::inside(settle(&spans(&members), fates)))
+}
+
+/// `context_management` without the edits that need thinking: "`clear_thinking_20251015` strategy
+/// requires `thinking` to be enabled or adaptive".
+fn without_clearing(value: Node<'_>, losses: &mut Losses) -> Done<Fate> {
+    let Some(list) = value.get("edits")? else { return Ok(Fate::Keep) };
+    let edits = list.elements()?;
+    let mut fates = Vec::with_capacity(edits.len());
+    for edit in &edits {
+        let kind = edit.get("type")?.and_then(Node::text);
+        let clears = kind.is_some_and(|kind| kind.decode().starts_with("clear_thinking_"));
+        fates.push(if clears { Fate::Remove } else { Fate::Keep });
+    }
+    if !fates.iter().any(Fate::is_gone) {
+        return Ok(Fate::Keep);
+    }
+    losses.add(What::Hint, "context_management", "there is no thinking to clear");
+    if fates.iter().all(Fate::is_gone) {
+        return Ok(Fate::Remove);
+    }
+    let spans: Vec<_> = edits.iter().map(|edit| edit.span()).collect();
+    Ok(Fate::inside(settle(&spans, fates)))
+}
+
+/// The tools without what the upstream does not know. Without tool search a deferred tool is offered
+/// like any other once something has found it, and not at all before.
+fn tools(value: Node<'_>, found: &[String], cx: &mut Cx<'_>) -> Done<Fate> {
+    let tools = value.elements()?;
+    let mut fates = Vec::with_capacity(tools.len());
+    let no_search = cx.dropped.has(DEFER_LOADING);
+    for (at, tool) in tools.iter().enumerate() {
+        let members = tool.members()?;
+        let text = |key: &str| {
+            members.iter().find(|m| m.key.is(key)).and_then(|m| m.value.text()).map(Text::decode)
+        };
+        if no_search {
+            let deferred =
+                |m: &Member<'_>| m.key.is("defer_loading") && m.value.raw().as_str() == "true";
+            let name = text("name").unwrap_or_default();
+            if members.iter().any(deferred) && !found.iter().any(|tool| *tool == *name) {
+                cx.losses.add(What::Hint, format!("tools[{at}]"), "nothing has found it yet");
+                fates.push(Fate::Remove);
+                continue;
+            }
+            if text("type").is_some_and(|kind| kind.starts_with("tool_search_tool_")) {
+                let why = "this upstream has no tool search";
+                cx.losses.add(What::Dropped, format!("tools[{at}]"), why);
+                fates.push(Fate::Remove);
+                continue;
+            }
+        }
+        let mut inner = Vec::with_capacity(members.len());
+        for member in &members {
+            let field = format!("tools.{}", member.key.decode());
+            inner.push(if member.key.is(CACHE_CONTROL) {
+                blocks::cache_control(member, cx)?
+            } else if cx.dropped.has(&field) {
+                note(&field, &mut cx.losses);
+                Fate::Remove
+            } else {
+                Fate::Keep
+            });
+        }
+        fates.push(Fate::inside(settle(&spans(&members), inner)));
+    }
+    let spans: Vec<_> = tools.iter().map(|tool| tool.span()).collect();
+    Ok(Fate::inside(settle(&spans, fates)))
+}

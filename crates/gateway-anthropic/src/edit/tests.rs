@@ -1,0 +1,729 @@
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::node::{Fate, Node, apply, settle};
+use super::*;
+
+/// The recorded requests, twice: indented as they stand there, and compact. With their betas.
+fn fixtures() -> &'static [(String, String, String)] {
+    static ALL: LazyLock<Vec<(String, String, String)>> = LazyLock::new(read_fixtures);
+    &ALL
+}
+
+fn read_fixtures() -> Vec<(String, String, String)> {
+    #[derive(serde::Deserialize)]
+    struct Fixture {
+        path: String,
+        #[serde(default)]
+        headers: Vec<(String, String)>,
+        body: Option<Box<RawValue>>,
+    }
+    let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/claude-code");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("the fixtures are there") {
+        let path = entry.expect("readable").path();
+        if path.extension().is_none_or(|e| e != "json") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).expect("readable");
+        let Ok(fixture) = serde_json::from_str::<Fixture>(&text) else { continue };
+        let Some(body) = fixture.body.filter(|_| fixture.path.starts_with("/v1/messages")) else {
+            continue;
+        };
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let is_beta = |(name, value): (String, String)| {
+            name.eq_ignore_ascii_case("anthropic-beta").then_some(value)
+        };
+        let betas: Vec<String> = fixture.headers.into_iter().filter_map(is_beta).collect();
+        let compact = value(body.get()).to_string();
+        found.push((format!("{name} compact"), compact, betas.join(",")));
+        found.push((name, body.get().to_owned(), betas.join(",")));
+    }
+    assert!(found.len() > 80, "{}", found.len());
+    found.sort();
+    found
+}
+
+fn value(json: &str) -> Value {
+    serde_json::from_str(json).unwrap_or_else(|fault| panic!("{fault}: {json}"))
+}
+
+fn ask(messages: &Value, more: &Value) -> String {
+    let mut body = json!({"model": "m", "max_tokens": 9, "messages": messages});
+    let members = body.as_object_mut().expect("an object");
+    members.extend(more.as_object().expect("an object").clone());
+    body.to_string()
+}
+
+fn edited(body: &str, policy: &Policy, betas: &str) -> Edited {
+    edit(body.as_bytes(), policy, betas).expect("no error").expect("something to do")
+}
+
+/// The edited body's messages, and what was lost.
+fn messages_after(messages: &Value, more: &Value, policy: &Policy) -> (Value, Vec<String>) {
+    let edited = edited(&ask(messages, more), policy, "");
+    let losses = edited.losses.iter();
+    let losses = losses.map(|l| format!("{} {}", l.what.as_str(), l.path)).collect();
+    (value(&String::from_utf8_lossy(&edited.body))["messages"].clone(), losses)
+}
+
+fn only(change: impl FnOnce(&mut Policy)) -> Policy {
+    let mut policy = Policy::default();
+    change(&mut policy);
+    policy
+}
+
+fn thinking(signature: &str) -> Value {
+    json!({"type": "thinking", "thinking": "hm", "signature": signature})
+}
+
+fn call(id: &str) -> Value {
+    json!({"type": "tool_use", "id": id, "name": "Bash", "input": {"a": "b"}})
+}
+
+fn result(id: &str) -> Value {
+    json!({"type": "tool_result", "tool_use_id": id, "content": "ok"})
+}
+
+fn user(content: &Value) -> Value {
+    json!({"role": "user", "content": content})
+}
+
+fn assistant(content: &Value) -> Value {
+    json!({"role": "assistant", "content": content})
+}
+
+fn text(text: &str) -> Value {
+    json!({"type": "text", "text": text})
+}
+
+const SEALED: &str = "gw1.AAAA";
+const OWN: &str = "EqQBCkYIBxgCKkAabcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz0123456789";
+
+#[test]
+fn c09_r15_what_nothing_applies_to_goes_up_as_it_came() {
+    for (name, body, betas) in fixtures() {
+        let odd = name.starts_with("thinking-history-unsigned");
+        assert_eq!(needs_edit(body.as_bytes()), odd, "{name}");
+        let result = edit(body.as_bytes(), &Policy::default(), betas).expect("no error");
+        assert_eq!(result.is_some(), odd, "{name}");
+    }
+}
+
+#[test]
+fn r13_r14_unsigned_and_sealed_thinking_goes_and_native_thinking_stays_byte_for_byte() {
+    let native = r#"{ "signature" :"RXF\/x", "type":"thinking", "thinking":"\u0061" }"#;
+    let opaque = r#"{"type":"redacted_thinking","data":"RXE="}"#;
+    let body = format!(
+        r#"{{"messages": [{{"role":"assistant","content": [ {native} , {{"type":"thinking","thinking":"a","signature" : ""}},{opaque}, {{"type":"thinking","signature":"gw1.A","thinking":"b"}} ,{{"type":"redacted_thinking","data":"gw1.B"}}, {{"type":"text","text":"gw1."}} ]}} ],"model":"m"}}"#
+    );
+    let wanted = format!(
+        r#"{{"messages": [{{"role":"assistant","content": [ {native},{opaque}, {{"type":"text","text":"gw1."}} ]}} ],"model":"m"}}"#
+    );
+    let edited = edited(&body, &Policy::default(), "");
+    assert_eq!(String::from_utf8_lossy(&edited.body), wanted);
+    let header = "dropped=messages[0].content[1],messages[0].content[3],messages[0].content[4]";
+    assert_eq!(edited.losses.header().as_deref(), Some(header));
+    assert_eq!(edited.betas, None);
+}
+
+#[test]
+fn r13_which_thinking_goes_is_the_policys_to_say() {
+    let uuid = "3f0c9a3e-0000-4000-8000-1234567890ab";
+    let redacted = |data: &str| json!({"type": "redacted_thinking", "data": data});
+    let all = [
+        thinking(OWN),
+        thinking(""),
+        thinking(uuid),
+        thinking(SEALED),
+        redacted(OWN),
+        redacted(SEALED),
+        json!({"type": "thinking", "thinking": "x"}),
+    ];
+    for (policy, kept) in [
+        (Thinking::Signed, &[0, 2, 4][..]),
+        (Thinking::Preserve, &[0, 1, 2, 4, 6]),
+        (Thinking::Sanitize, &[0, 4]),
+        (Thinking::Strip, &[]),
+    ] {
+        let mut content = all.to_vec();
+        content.push(text("said"));
+        let mut wanted: Vec<Value> = kept.iter().map(|at| all[*at].clone()).collect();
+        wanted.push(text("said"));
+        let policy = only(|p| p.thinking = policy);
+        let (messages, losses) =
+            messages_after(&json!([assistant(&json!(content))]), &json!({}), &policy);
+        assert_eq!(messages, json!([assistant(&json!(wanted))]), "{policy:?}");
+        assert_eq!(losses.len(), all.len() - kept.len(), "{losses:?}");
+    }
+}
+
+#[test]
+fn r26_a_message_that_is_emptied_goes_with_its_comma() {
+    let foreign = assistant(&json!([thinking(""), text(" ")]));
+    let (a, b) = (user(&json!("a")), user(&json!([text("b")])));
+    for (before, after) in [
+        (json!([a, foreign, b]), json!([a, b])),
+        (json!([foreign, a]), json!([a])),
+        (json!([a, foreign, foreign]), json!([a])),
+        (json!([foreign]), json!([])),
+    ] {
+        let (messages, _) = messages_after(&before, &json!({}), &Policy::default());
+        assert_eq!(messages, after);
+    }
+}
+
+#[test]
+fn r13_r15_a_turn_that_another_provider_began_is_finished_without_thinking() {
+    let budget = json!({"type": "enabled", "budget_tokens": 1024});
+    let manage = json!({"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]});
+    let more = json!({"thinking": budget, "context_management": manage});
+    let ask_first = user(&json!("do it"));
+    let answer = |id: &str| user(&json!([result(id), text("<system-reminder>")]));
+
+    // OpenAI thought and called; now Claude is to go on.
+    let foreign = assistant(&json!([thinking(SEALED), call("call_1")]));
+    let body = ask(&json!([ask_first, foreign, answer("call_1")]), &more);
+    assert!(needs_edit(body.as_bytes()));
+    let one = edited(&body, &Policy::default(), "context-management-2025-06-27");
+    let after = value(&String::from_utf8_lossy(&one.body));
+    assert_eq!(after["thinking"], json!({"type": "disabled"}));
+    assert_eq!(after.get("context_management"), None);
+    assert_eq!(after["messages"][1], assistant(&json!([call("call_1")])));
+    let header = "dropped=messages[1].content[0]; replaced=thinking";
+    assert_eq!(one.losses.header().as_deref(), Some(header));
+    // The header is as it came: this upstream knows the beta.
+    assert_eq!(one.betas, None);
+
+    // It did not think, which its ids tell.
+    let silent = assistant(&json!([call("call_1")]));
+    let body = ask(&json!([ask_first, silent, answer("call_1")]), &more);
+    assert!(needs_edit(body.as_bytes()));
+    let two = edited(&body, &Policy::default(), "");
+    assert_eq!(value(&String::from_utf8_lossy(&two.body))["thinking"]["type"], "disabled");
+
+    // Claude went on in the same turn, thinking: with thinking disabled that must go too.
+    let native = assistant(&json!([thinking(OWN), call("toolu_2")]));
+    let mixed = json!([ask_first, foreign, answer("call_1"), native, answer("toolu_2")]);
+    let (messages, _) = messages_after(&mixed, &more, &Policy::default());
+    assert_eq!(messages[3], assistant(&json!([call("toolu_2")])));
+
+    // Claude began the turn, OpenAI went on: it begins with thinking, as it must.
+    let mixed = json!([ask_first, native, answer("toolu_2"), foreign, answer("call_1")]);
+    let three = edited(&ask(&mixed, &more), &Policy::default(), "");
+    let after = value(&String::from_utf8_lossy(&three.body));
+    assert_eq!((&after["thinking"], &after["context_management"]), (&budget, &manage));
+    assert_eq!(after["messages"][1], native);
+
+    // The turn is over, or thinking needs no beginning.
+    let over = json!([
+        ask_first,
+        foreign,
+        answer("call_1"),
+        assistant(&json!([text("x")])),
+        user(&json!("y"))
+    ]);
+    let four = edited(&ask(&over, &more), &Policy::default(), "");
+    assert_eq!(value(&String::from_utf8_lossy(&four.body))["thinking"], budget);
+    let adaptive = json!({"thinking": {"type": "adaptive"}, "context_management": manage});
+    let open = json!([ask_first, foreign, answer("call_1")]);
+    let five = edited(&ask(&open, &adaptive), &Policy::default(), "");
+    let after = value(&String::from_utf8_lossy(&five.body));
+    assert_eq!(after["thinking"], adaptive["thinking"]);
+    assert_eq!(after["context_management"], manage);
+
+    // One's own turn, all native, is never touched.
+    let own = json!([ask_first, native, answer("toolu_2")]);
+    let body = ask(&own, &more);
+    assert!(!needs_edit(body.as_bytes()));
+    assert!(edit(body.as_bytes(), &Policy::default(), "").expect("no error").is_none());
+}
+
+#[test]
+fn other_edits_of_the_context_stay() {
+    let more = json!({
+        "thinking": {"type": "enabled", "budget_tokens": 1024},
+        "context_management": {"edits": [{"type": "clear_thinking_20251015"}, {"type": "clear_tool_uses_20250919"}]},
+    });
+    let open = json!([
+        user(&json!("a")),
+        assistant(&json!([thinking(""), call("call_1")])),
+        user(&json!([result("call_1")]))
+    ]);
+    let edited = edited(&ask(&open, &more), &Policy::default(), "");
+    let after = value(&String::from_utf8_lossy(&edited.body));
+    let wanted = json!({"edits": [{"type": "clear_tool_uses_20250919"}]});
+    assert_eq!(after["context_management"], wanted);
+}
+
+#[test]
+fn r13_a_search_of_another_provider_becomes_text_and_its_citations_go() {
+    let search = |id: &str, state: &str| {
+        vec![
+            json!({"type": "server_tool_use", "id": id, "name": "web_search", "input": {"query": "rust \"x\""}}),
+            json!({"type": "web_search_tool_result", "tool_use_id": id, "content": [
+                {"type": "web_search_result", "url": "https://a/", "title": "A\n", "encrypted_content": state, "page_age": null},
+                {"type": "web_search_result", "url": "https://b/", "encrypted_content": state}]}),
+        ]
+    };
+    let cite = |index: &str| json!({"type": "web_search_result_location", "url": "u", "encrypted_index": index});
+    let said = |citations: Value| json!({"type": "text", "text": "so", "citations": citations});
+    let mut content = search("srvtoolu_1", SEALED);
+    content.extend(search("srvtoolu_2", "EqQB"));
+    content.push(said(json!([cite(SEALED), cite("EqQ"), cite("")])));
+    content.push(said(json!([cite(SEALED)])));
+    content.push(json!({"type": "compaction", "content": "x", "encrypted_content": SEALED}));
+    let summary = "Web search for: rust \"x\"\n- A\n: https://a/\n- https://b/";
+    let mut wanted = vec![text(summary)];
+    wanted.extend(search("srvtoolu_2", "EqQB"));
+    wanted.push(said(json!([cite("EqQ")])));
+    wanted.push(text("so"));
+    let (messages, losses) =
+        messages_after(&json!([assistant(&json!(content))]), &json!({}), &Policy::default());
+    assert_eq!(messages, json!([assistant(&json!(wanted))]));
+    assert!(losses.contains(&"replaced messages[0].content[1]".to_owned()), "{losses:?}");
+    assert!(losses.contains(&"dropped messages[0].content[6]".to_owned()), "{losses:?}");
+}
+
+#[test]
+fn r24_system_messages_become_reminders_next_to_them() {
+    let system = |content: Value| json!({"role": "system", "content": content});
+    let reminder = |said: &str| text(&format!("<system-reminder>\n{said}\n</system-reminder>"));
+    let tool = assistant(&json!([call("toolu_1")]));
+    for (before, after) in [
+        // Behind what the user said, block or string, and behind results.
+        (
+            json!([user(&json!("hi")), system(json!("a\"b"))]),
+            json!([user(&json!([text("hi"), reminder("a\"b")]))]),
+        ),
+        (
+            json!([
+                user(&json!("q")),
+                tool,
+                user(&json!([result("toolu_1")])),
+                system(json!([text("a"), text("b")])),
+                system(json!("c"))
+            ]),
+            json!([
+                user(&json!("q")),
+                tool,
+                user(&json!([result("toolu_1"), reminder("a"), reminder("b"), reminder("c")]))
+            ]),
+        ),
+        // In front of it, but results stay first.
+        (
+            json!([system(json!("a")), user(&json!("hi"))]),
+            json!([user(&json!([reminder("a"), text("hi")]))]),
+        ),
+        (
+            json!([tool, system(json!("a")), user(&json!([result("toolu_1"), text("t")]))]),
+            json!([tool, user(&json!([result("toolu_1"), reminder("a"), text("t")]))]),
+        ),
+        // With nobody beside it, on its own.
+        (
+            json!([tool, system(json!("a")), system(json!("b")), tool]),
+            json!([tool, user(&json!([reminder("a"), reminder("b")])), tool]),
+        ),
+        // Nothing said, nothing there; what is a reminder already stays one.
+        (
+            json!([
+                user(&json!("hi")),
+                system(json!("")),
+                system(json!([])),
+                system(json!("<system-reminder>x</system-reminder>"))
+            ]),
+            json!([user(&json!([text("hi"), text("<system-reminder>x</system-reminder>")]))]),
+        ),
+    ] {
+        let (messages, _) = messages_after(&before, &json!({}), &only(|p| p.inline_system = true));
+        assert_eq!(messages, after, "{before}");
+    }
+}
+
+#[test]
+fn r24_the_mark_of_a_system_message_moves_along() {
+    let marked =
+        json!({"type": "text", "text": "a", "cache_control": {"type": "ephemeral", "ttl": "1h"}});
+    let before = json!([user(&json!("hi")), {"role": "system", "output_config": {"effort": "low"}, "content": [marked]}]);
+    let (messages, losses) = messages_after(&before, &json!({}), &only(|p| p.inline_system = true));
+    assert_eq!(messages[0]["content"][1]["cache_control"], marked["cache_control"]);
+    assert_eq!(losses, ["replaced messages[1]", "dropped messages.output_config"]);
+    let policy = only(|p| {
+        p.inline_system = true;
+        p.drop_betas = BetaPatterns::new(["extended-cache-ttl-*"]).expect("a pattern");
+    });
+    let (messages, _) = messages_after(&before, &json!({}), &policy);
+    assert_eq!(messages[0]["content"][1]["cache_control"], json!({"type": "ephemeral"}));
+}
+
+#[test]
+fn documents_become_text_or_are_refused_by_name() {
+    let mark = json!({"type": "ephemeral"});
+    let plain = json!({"type": "document", "title": "T", "context": "C", "cache_control": mark,
+        "source": {"type": "text", "media_type": "text/plain", "data": "a\n\"b\""}});
+    let nested = json!({"type": "document", "source": {"type": "content", "content": [text("x"), text("y")]}});
+    let pdf = json!({"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "AA=="}});
+    let in_result = json!({"type": "tool_result", "tool_use_id": "t", "content": [text("r"), pdf]});
+    let before = json!([user(&json!([plain, nested, in_result]))]);
+    let policy = only(|p| p.documents = Documents::Text);
+    let (messages, losses) = messages_after(&before, &json!({}), &policy);
+    let content = &messages[0]["content"];
+    assert_eq!(
+        content[0],
+        json!({"type": "text", "text": "Document: T\n\nC\n\na\n\"b\"", "cache_control": mark})
+    );
+    assert_eq!(content[1], text("x\n\ny\n\n"));
+    assert_eq!(content[2]["content"][0], text("r"));
+    assert!(
+        content[2]["content"][1]["text"].as_str().expect("a text").contains("can not be shown")
+    );
+    let wanted = [
+        "replaced messages[0].content[0]",
+        "replaced messages[0].content[1]",
+        "dropped messages[0].content[2].content[1]",
+    ];
+    assert_eq!(losses, wanted);
+
+    let policy = only(|p| p.documents = Documents::Refuse);
+    let fault = edit(ask(&before, &json!({})).as_bytes(), &policy, "").expect_err("a PDF");
+    assert_eq!(fault.status(), 400);
+    assert!(fault.to_string().contains("messages[0].content[2].content[1]"), "{fault}");
+    let (messages, _) = messages_after(&json!([user(&json!([plain]))]), &json!({}), &policy);
+    assert_eq!(messages[0]["content"][0]["type"], "text");
+}
+
+const BETAS: &str = "claude-code-20250219,context-management-2025-06-27,per-turn-control-2026-07-01, effort-2025-11-24,\
+    structured-outputs-2025-12-15,thinking-display-updates-2026-08-18,fast-mode-2026-02-01,advanced-tool-use-2025-11-20,\
+    dangerous-tool-use-2026-09-03,extended-cache-ttl-2025-04-11,mid-conversation-system-2026-04-07";
+
+/// A request with both halves of every pair.
+fn paired() -> Value {
+    json!({
+        "model": "m", "metadata": {"user_id": "u"}, "context_management": {"edits": []}, "speed": "fast",
+        "thinking": {"type": "adaptive", "display": "updates"}, "safeguards": [],
+        "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": {}}},
+        "cache_control": {"type": "ephemeral", "ttl": "1h"},
+        "tools": [
+            {"name": "DeferredToolPlaceholder", "input_schema": {}, "defer_loading": true},
+            {"name": "found", "input_schema": {}, "defer_loading": true, "strict": true},
+            {"name": "plain", "input_schema": {"properties": {"cache_control": {}}}, "cache_control": {"type": "ephemeral"}}],
+        "messages": [
+            {"role": "user", "output_config": {"effort": "max"}, "content": [{"type": "tool_result", "tool_use_id": "t",
+                "content": [{"type": "tool_reference", "tool_name": "found"}], "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_1", "name": "x", "input": {"cache_control": 1, "output_config": 2}}]}]
+    })
+}
+
+/// Takes out the value at `path` (`*`: of every element), which must be there.
+fn without(body: &mut Value, path: &str) {
+    match path.split_once('/') {
+        None => assert!(body.as_object_mut().expect("an object").remove(path).is_some(), "{path}"),
+        Some(("*", rest)) => {
+            let all = body.as_array_mut().expect("an array").iter_mut();
+            let has = rest.split('/').next().expect("a key");
+            all.filter(|one| one.get(has).is_some()).for_each(|one| without(one, rest));
+        }
+        Some((first, rest)) => without(&mut body[first], rest),
+    }
+}
+
+#[test]
+fn r20_r30_c08_fields_and_betas_go_in_pairs() {
+    let fields =
+        |names: &[&str]| only(|p| p.drop_fields = names.iter().map(|n| (*n).to_owned()).collect());
+    let globs = |names: &[&str]| {
+        only(|p| p.drop_betas = BetaPatterns::new(names.iter().copied()).expect("patterns"))
+    };
+    for (policy, paths, betas) in [
+        (fields(&["metadata"]), &["metadata"][..], &[][..]),
+        (
+            fields(&["context_management"]),
+            &["context_management"],
+            &["context-management-2025-06-27"],
+        ),
+        (
+            globs(&["context-management-*"]),
+            &["context_management"],
+            &["context-management-2025-06-27"],
+        ),
+        (fields(&["speed"]), &["speed"], &["fast-mode-2026-02-01"]),
+        (globs(&["fast-mode-2026-02-01"]), &["speed"], &["fast-mode-2026-02-01"]),
+        (
+            fields(&["thinking.display"]),
+            &["thinking/display"],
+            &["thinking-display-updates-2026-08-18"],
+        ),
+        (
+            globs(&["thinking-display-*"]),
+            &["thinking/display"],
+            &["thinking-display-updates-2026-08-18"],
+        ),
+        (globs(&["dangerous-*"]), &["safeguards"], &["dangerous-tool-use-2026-09-03"]),
+        (globs(&["effort-*"]), &["output_config/effort"], &["effort-2025-11-24"]),
+        (
+            globs(&["structured-outputs-*"]),
+            &["output_config/format", "tools/*/strict"],
+            &["structured-outputs-2025-12-15"],
+        ),
+        (globs(&["per-turn-*"]), &["messages/*/output_config"], &["per-turn-control-2026-07-01"]),
+        (
+            only(|p| p.strip_output_config = true),
+            &["output_config", "messages/*/output_config", "tools/*/strict"],
+            &["effort-2025-11-24", "structured-outputs-2025-12-15", "per-turn-control-2026-07-01"],
+        ),
+        (
+            globs(&["extended-cache-ttl-*"]),
+            &["cache_control/ttl", "messages/*/content/*/cache_control/ttl"],
+            &["extended-cache-ttl-2025-04-11"],
+        ),
+        (
+            only(|p| p.strip_cache_control = true),
+            &["cache_control", "tools/*/cache_control", "messages/*/content/*/cache_control"],
+            &["extended-cache-ttl-2025-04-11"],
+        ),
+        // Nothing in the body belongs to it; what nobody knows is dropped as well.
+        (globs(&["claude-code-*", "no-such"]), &[], &["claude-code-20250219"]),
+    ] {
+        let before = paired();
+        let mut after = before.clone();
+        for path in paths {
+            without(&mut after, path);
+        }
+        let edited = edited(&before.to_string(), &policy, BETAS);
+        let body = String::from_utf8_lossy(&edited.body).into_owned();
+        assert_eq!(value(&body), after, "{policy:?}");
+        let kept = BETAS.split(',').map(str::trim).filter(|beta| !betas.contains(beta));
+        let kept: Vec<String> = kept.map(str::to_owned).collect();
+        assert_eq!(edited.betas, (!betas.is_empty()).then_some(kept), "{policy:?}");
+        let noted = betas.len() + usize::from(!paths.is_empty());
+        assert!(edited.losses.iter().count() >= noted, "{:?}", edited.losses);
+    }
+}
+
+#[test]
+fn r25_without_tool_search_what_was_found_is_an_ordinary_tool() {
+    let policy =
+        only(|p| p.drop_betas = BetaPatterns::new(["advanced-tool-use-*"]).expect("a pattern"));
+    let edited = edited(&paired().to_string(), &policy, BETAS);
+    let body = value(&String::from_utf8_lossy(&edited.body));
+    let wanted =
+        json!([{"name": "found", "input_schema": {}, "strict": true}, paired()["tools"][2]]);
+    assert_eq!(body["tools"], wanted);
+    let told = &body["messages"][0]["content"][0]["content"][0];
+    assert_eq!(*told, text("The tool found can be called now."));
+    assert!(edited.betas.expect("changed").iter().all(|beta| !beta.starts_with("advanced-")));
+}
+
+#[test]
+fn r19_without_thinking_nothing_is_to_be_cleared() {
+    let body = json!({"model": "m", "thinking": {"type": "adaptive"}, "messages": [],
+        "context_management": {"edits": [{"type": "clear_thinking_20251015"}]}});
+    let policy = only(|p| p.drop_fields = vec!["thinking".into()]);
+    let edited = edited(&body.to_string(), &policy, "");
+    assert_eq!(
+        value(&String::from_utf8_lossy(&edited.body)),
+        json!({"model": "m", "messages": []})
+    );
+}
+
+#[test]
+fn fields_without_which_there_is_no_request_stay() {
+    let names = ["model", "messages", "messages.role", "messages.content", "stream"];
+    let policy = only(|p| p.drop_fields = names.map(str::to_owned).to_vec());
+    let body = ask(&json!([user(&json!("hi"))]), &json!({"stream": true}));
+    assert!(edit(body.as_bytes(), &policy, "").expect("no error").is_none());
+}
+
+/// What the policies below do to a request that holds nothing foreign, done to its tree.
+fn done_to_the_tree(body: &mut Value, policy: &Policy) {
+    fn marks(blocks: &mut Value) {
+        for block in blocks.as_array_mut().into_iter().flatten() {
+            block.as_object_mut().expect("an object").remove("cache_control");
+            if block["type"] == "tool_result" {
+                marks(&mut block["content"]);
+            }
+        }
+    }
+    for field in &policy.drop_fields {
+        body.as_object_mut().expect("an object").remove(field);
+    }
+    if policy.strip_output_config {
+        body.as_object_mut().expect("an object").remove("output_config");
+    }
+    if policy.strip_cache_control {
+        marks(&mut body["system"]);
+        marks(&mut body["tools"]);
+    }
+    for message in body["messages"].as_array_mut().expect("messages") {
+        if policy.strip_cache_control {
+            marks(&mut message["content"]);
+        }
+        if policy.strip_output_config {
+            message.as_object_mut().expect("an object").remove("output_config");
+        }
+        if let (Thinking::Strip, Some(blocks)) =
+            (policy.thinking, message["content"].as_array_mut())
+        {
+            blocks.retain(|block| block["type"] != "thinking");
+        }
+    }
+    // Indexing put nulls where there was nothing.
+    body.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+}
+
+#[test]
+fn every_recorded_request_is_edited_as_its_tree_would_be() {
+    for (name, body, betas) in fixtures() {
+        if name.starts_with("thinking-history-unsigned") || name.contains("web-search") {
+            continue;
+        }
+        for bits in 0..16_u8 {
+            let policy = Policy {
+                strip_cache_control: bits & 1 != 0,
+                strip_output_config: bits & 2 != 0,
+                drop_fields: if bits & 4 != 0 {
+                    ["metadata", "context_management"].map(str::to_owned).to_vec()
+                } else {
+                    Vec::new()
+                },
+                thinking: if bits & 8 != 0 { Thinking::Strip } else { Thinking::Signed },
+                ..Policy::default()
+            };
+            let mut wanted = value(body);
+            done_to_the_tree(&mut wanted, &policy);
+            // The one difference that is wanted: a turn that is left without its thinking.
+            let result = edit(body.as_bytes(), &policy, betas).expect("no error");
+            let after = result.map_or_else(
+                || body.clone(),
+                |edited| String::from_utf8_lossy(&edited.body).into_owned(),
+            );
+            let mut after = value(&after);
+            if after["thinking"] == json!({"type": "disabled"}) && bits & 8 != 0 {
+                after["thinking"] = wanted["thinking"].clone();
+                after["context_management"] = wanted["context_management"].clone();
+                after.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+                wanted.as_object_mut().expect("an object").retain(|_, value| !value.is_null());
+            }
+            assert_eq!(after, wanted, "{name} {bits:b}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_request_is_refused_or_left_to_the_upstream() {
+    for broken in ["", "{", "[}", "{\"messages\":[}"] {
+        let fault = edit(broken.as_bytes(), &Policy::default(), "").expect_err("no JSON");
+        assert_eq!(fault.status(), 400, "{broken}");
+    }
+    assert_eq!(
+        edit(b"{\"a\":\"\xff\"}", &Policy::default(), "").expect_err("no text").status(),
+        400
+    );
+    let all = Policy {
+        thinking: Thinking::Strip,
+        strip_cache_control: true,
+        inline_system: true,
+        documents: Documents::Text,
+        strip_output_config: true,
+        drop_fields: vec!["tools.strict".into(), "thinking.display".into()],
+        drop_betas: BetaPatterns::new(["*"]).expect("a pattern"),
+    };
+    for odd in [
+        "[]",
+        "7",
+        "{}",
+        r#"{"messages":7}"#,
+        r#"{"messages":[7,null,{},{"role":7,"content":7}]}"#,
+        r#"{"messages":[{"role":"assistant","content":[7,{},{"type":7}]}],"tools":[1],"system":[2],"thinking":3}"#,
+        r#"{"messages":[{"role":"user","content":[{"type":"document"},{"type":"tool_result","content":7}]}]}"#,
+        r#"{"messages":[{"role":"user"},{"role":"system","content":"x"},{"role":"system"}]}"#,
+    ] {
+        if let Some(edited) = edit(odd.as_bytes(), &all, "").expect("no error") {
+            value(&String::from_utf8_lossy(&edited.body));
+        }
+    }
+}
+
+/// Fates for the parts of a value, drawn from `bytes`, done to its text and to its tree.
+fn shuffle(node: Node<'_>, tree: &mut Value, bytes: &mut dyn Iterator<Item = u8>) -> Vec<Edit> {
+    let mut spans = Vec::new();
+    let mut fates = Vec::new();
+    let mut kept = Vec::new();
+    let mut one = |span, value: Node<'_>, tree: &mut Value, is_member: bool| {
+        spans.push(span);
+        let drawn = bytes.next().unwrap_or(0) % 16;
+        fates.push(match drawn {
+            0..=3 => Fate::Remove,
+            4 if !is_member => {
+                *tree = json!("other");
+                Fate::Replace("\"other\"".into())
+            }
+            _ => Fate::inside(shuffle(value, tree, bytes)),
+        });
+        drawn > 3
+    };
+    match tree {
+        Value::Array(array) => {
+            for (node, tree) in node.elements().expect("valid").into_iter().zip(array.iter_mut()) {
+                kept.push(one(node.span(), node, tree, false));
+            }
+            let mut kept = kept.iter();
+            array.retain(|_| *kept.next().expect("as many"));
+        }
+        Value::Object(object) => {
+            for member in node.members().expect("valid") {
+                let key = member.key.decode().into_owned();
+                if !one(member.span(), member.value, &mut object[&key], true) {
+                    object.remove(&key);
+                }
+            }
+        }
+        _ => {}
+    }
+    settle(&spans, fates)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn any_list_of_edits_leaves_valid_json_and_all_else_equal(
+        which in any::<prop::sample::Index>(),
+        bytes in prop::collection::vec(any::<u8>(), 1..400),
+    ) {
+        let (_, body, _) = which.get(fixtures());
+        let mut tree = value(body);
+        let whole = Node::whole(body).expect("valid");
+        let edits = shuffle(whole, &mut tree, &mut bytes.into_iter());
+        prop_assert_eq!(value(&apply(body, edits)), tree);
+    }
+
+    #[test]
+    fn no_foreign_thinking_is_overlooked(
+        blanks in prop::collection::vec("[ \t\r\n]{0,3}", 6),
+        state in prop_oneof![Just(String::new()), "gw1\\.[A-Za-z0-9_-]{0,40}"],
+        said in "[a-z\"\\\\\n:{}]{0,40}",
+        first in any::<bool>(),
+        redacted in any::<bool>(),
+    ) {
+        prop_assume!(!(redacted && state.is_empty()));
+        let [a, b, c, d, e, f] = &blanks[..] else { unreachable!("six blanks") };
+        let kind = if redacted { "redacted_thinking" } else { "thinking" };
+        let key = if redacted { "data" } else { "signature" };
+        let said = serde_json::to_string(&said).expect("a string");
+        let state = format!("\"{key}\"{a}:{b}\"{state}\"");
+        let rest = format!("\"type\"{c}:\"{kind}\"{d},\"thinking\":{said}{e}");
+        let members = if first { format!("{state},{f}{rest}") } else { format!("{rest},{f}{state}") };
+        let body = format!(
+            r#"{{"model":"m","messages":[{{"role":"assistant","content":[{{{members}}},{{"type":"text","text":"x"}}]}}]}}"#
+        );
+        prop_assert!(needs_edit(body.as_bytes()), "{}", body);
+        let after = edited(&body, &Policy::default(), "");
+        let tree = value(&String::from_utf8_lossy(&after.body));
+        prop_assert_eq!(&tree["messages"][0]["content"], &json!([text("x")]));
+    }
+}
