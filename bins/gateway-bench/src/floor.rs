@@ -1,6 +1,8 @@
 //! The least that a reverse proxy made of hyper can cost: no routes, no keys, no log, no limits.
 //! A measure for the gateway and nothing else.
 
+pub(crate) mod chat;
+
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -10,7 +12,7 @@ use std::task::{Context, Poll};
 
 use anyhow::{Context as _, Result};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::{Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
@@ -27,6 +29,8 @@ pub(crate) enum Work {
     Stream,
     /// The body is gathered, the model's name found and replaced without copying the rest.
     Splice { from: String, to: Bytes },
+    /// The body is gathered and written anew for Chat Completions, and the reply for the caller.
+    Chat { model: String },
 }
 
 /// Serves until the process ends.
@@ -60,15 +64,31 @@ async fn pass(pool: Rc<Pool>, request: Request<Incoming>) -> Result<Response<Bod
     let (mut head, body) = request.into_parts();
     head.headers.remove(CONNECTION);
     let body = match &pool.work {
-        Work::Stream => Body::Wire { incoming: body, back: None },
+        Work::Stream => Body::Wire { incoming: body, back: None, events: None },
         Work::Splice { from, to } => Body::Parts(spliced(gather(body).await?, from, to)?),
+        Work::Chat { model } => {
+            head.uri = http::Uri::from_static("/v1/chat/completions");
+            head.headers.remove(CONTENT_LENGTH);
+            head.headers.remove(ACCEPT_ENCODING);
+            Body::whole(chat::request(&gather(body).await?, model)?)
+        }
     };
     let mut sender = pool.take().await?;
     let reply = sender.send_request(Request::from_parts(head, body)).await?;
     let (mut head, incoming) = reply.into_parts();
     head.headers.remove(CONNECTION);
     head.headers.remove(TRANSFER_ENCODING);
-    let mut body = Body::Wire { incoming, back: Some((sender, pool)) };
+    let mut events = None;
+    if matches!(pool.work, Work::Chat { .. }) {
+        if head.headers.get(CONTENT_TYPE).is_some_and(|kind| kind == "application/json") {
+            let reply = chat::reply(&gather(incoming).await?)?;
+            pool.idle.borrow_mut().push(sender);
+            head.headers.remove(CONTENT_LENGTH);
+            return Ok(Response::from_parts(head, Body::whole(reply)));
+        }
+        events = Some(Box::default());
+    }
+    let mut body = Body::Wire { incoming, back: Some((sender, pool)), events };
     body.give_back_at_end();
     Ok(Response::from_parts(head, body))
 }
@@ -129,7 +149,12 @@ impl Pool {
 
 /// A body on its way, in either direction.
 enum Body {
-    Wire { incoming: Incoming, back: Option<(SendRequest<Body>, Rc<Pool>)> },
+    Wire {
+        incoming: Incoming,
+        back: Option<(SendRequest<Body>, Rc<Pool>)>,
+        /// Where the body is a stream to be translated.
+        events: Option<Box<chat::Events>>,
+    },
     Parts([Bytes; 3]),
 }
 
@@ -140,9 +165,13 @@ impl Default for Body {
 }
 
 impl Body {
+    fn whole(bytes: Vec<u8>) -> Self {
+        Self::Parts([bytes.into(), Bytes::new(), Bytes::new()])
+    }
+
     /// A reply that is whole frees its connection.
     fn give_back_at_end(&mut self) {
-        if let Self::Wire { incoming, back } = self
+        if let Self::Wire { incoming, back, .. } = self
             && incoming.is_end_stream()
             && let Some((sender, pool)) = back.take()
         {
@@ -153,28 +182,33 @@ impl Body {
 
 impl http_body::Body for Body {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = anyhow::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, anyhow::Error>>> {
         match &mut *self {
             Self::Parts(parts) => {
                 let next = parts.iter_mut().find(|part| !part.is_empty()).map(std::mem::take);
                 Poll::Ready(next.map(|part| Ok(Frame::data(part))))
             }
-            Self::Wire { incoming, back } => {
-                let polled = std::task::ready!(Pin::new(incoming).poll_frame(cx));
-                if polled.is_none() {
-                    if let Some((sender, pool)) = back.take() {
-                        pool.idle.borrow_mut().push(sender);
-                    }
-                } else {
-                    self.give_back_at_end();
+            Self::Wire { incoming, back, events } => loop {
+                let polled = std::task::ready!(Pin::new(&mut *incoming).poll_frame(cx)?);
+                if (polled.is_none() || incoming.is_end_stream())
+                    && let Some((sender, pool)) = back.take()
+                {
+                    pool.idle.borrow_mut().push(sender);
                 }
-                Poll::Ready(polled)
-            }
+                let (Some(frame), Some(events)) = (&polled, &mut *events) else {
+                    return Poll::Ready(polled.map(Ok));
+                };
+                let Some(data) = frame.data_ref() else { continue };
+                let out = events.push(data)?;
+                if !out.is_empty() {
+                    return Poll::Ready(Some(Ok(Frame::data(out.into()))));
+                }
+            },
         }
     }
 
@@ -190,6 +224,7 @@ impl http_body::Body for Body {
             Self::Parts(parts) => {
                 SizeHint::with_exact(parts.iter().map(|part| part.len() as u64).sum())
             }
+            Self::Wire { events: Some(_), .. } => SizeHint::default(),
             Self::Wire { incoming, .. } => incoming.size_hint(),
         }
     }

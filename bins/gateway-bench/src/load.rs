@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use crate::clock;
 use crate::wire::{Connection, Events};
+use crate::{chat, clock};
 
 /// What callers send and must get.
 #[derive(Debug, Clone)]
@@ -27,6 +27,24 @@ pub(crate) enum Want {
     Body(Bytes),
     /// A whole stream of so many events and bytes.
     Stream { events: usize, bytes: usize },
+    /// The message of [`chat::unary`], however it is spelt.
+    Message,
+    /// The stream of [`chat::stream`], however it is spelt; it counts as so many events.
+    Deltas { events: usize },
+}
+
+impl Want {
+    /// Fails unless this body is the right answer, looked at more closely than is done of each
+    /// reply during a measurement.
+    fn check(&self, body: &[u8]) -> Result<()> {
+        match self {
+            Self::Body(want) => ensure!(body == want, "a reply with other bytes"),
+            Self::Stream { bytes, .. } => ensure!(body.len() == *bytes, "a stream of other length"),
+            Self::Message => chat::check_message(body)?,
+            Self::Deltas { .. } => chat::check_stream(body)?,
+        }
+        Ok(())
+    }
 }
 
 /// When callers stop asking.
@@ -73,6 +91,14 @@ impl Callers {
         Ok(Self { connections })
     }
 
+    /// Asks once and looks at the whole reply.
+    pub(crate) async fn check(&mut self, ask: &Ask) -> Result<()> {
+        let connection = self.connections.first_mut().context("no connection")?;
+        let mut body = Vec::new();
+        connection.exchange(&ask.request, |bytes| body.extend_from_slice(bytes)).await?;
+        ask.want.check(&body)
+    }
+
     /// Asks on every connection. Fails with the first wrong answer.
     pub(crate) async fn run(&mut self, ask: &Ask, pattern: Pattern, until: Until) -> Result<Tally> {
         let tasks = tokio::task::LocalSet::new();
@@ -113,6 +139,12 @@ impl Callers {
 }
 
 impl Tally {
+    fn add_stream(&mut self, seen: Events, events: usize, asked: u64) {
+        self.events += events as u64;
+        self.delays.extend(seen.delays.unwrap_or_default());
+        self.waits.extend(seen.first.map(|first| first - asked));
+    }
+
     fn add(&mut self, part: Self) {
         self.requests += part.requests;
         self.events += part.events;
@@ -162,8 +194,8 @@ impl Caller {
 
     async fn ask_once(&mut self, tally: &mut Tally) -> Result<()> {
         let asked = clock::nanos();
-        match &self.ask.want {
-            Want::Body(body) => {
+        match self.ask.want {
+            Want::Body(ref body) => {
                 let (mut at, mut same) = (0, true);
                 let sink = |bytes: &[u8]| {
                     same &= body.get(at..at + bytes.len()) == Some(bytes);
@@ -174,18 +206,36 @@ impl Caller {
                 ensure!(same, "a reply of the right length with other bytes");
                 tally.waits.push(clock::nanos() - asked);
             }
+            Want::Message => {
+                let mut body = Vec::with_capacity(2048);
+                let sink = |bytes: &[u8]| body.extend_from_slice(bytes);
+                self.connection.exchange(&self.ask.request, sink).await?;
+                let whole = body.starts_with(b"{") && body.ends_with(b"}");
+                ensure!(whole, "a reply of {} bytes that is no object", body.len());
+                let said = memchr::memmem::find(&body, chat::unary_text().as_bytes());
+                ensure!(said.is_some(), "a reply that does not say what it has to");
+                tally.waits.push(clock::nanos() - asked);
+            }
             Want::Stream { events, bytes } => {
-                let mut seen = Events::default();
-                seen.delays = self.pattern.delays.then(Vec::new);
-                self.connection.exchange(&self.ask.request, |bytes| seen.push(bytes)).await?;
-                ensure!(seen.stopped, "a stream without its end");
-                ensure!(seen.bytes == *bytes, "a stream of {} bytes, not {bytes}", seen.bytes);
-                ensure!(seen.count == *events, "a stream of {} events, not {events}", seen.count);
-                tally.events += seen.count as u64;
-                tally.delays.extend(seen.delays.unwrap_or_default());
-                tally.waits.extend(seen.first.map(|first| first - asked));
+                let seen = self.stream().await?;
+                ensure!(seen.bytes == bytes, "a stream of {} bytes, not {bytes}", seen.bytes);
+                ensure!(seen.count == events, "a stream of {} events, not {events}", seen.count);
+                tally.add_stream(seen, events, asked);
+            }
+            Want::Deltas { events } => {
+                let seen = self.stream().await?;
+                ensure!(seen.deltas == chat::DELTAS, "a stream of {} deltas", seen.deltas);
+                tally.add_stream(seen, events, asked);
             }
         }
         Ok(())
+    }
+
+    async fn stream(&mut self) -> Result<Events> {
+        let mut seen = Events::default();
+        seen.delays = self.pattern.delays.then(Vec::new);
+        self.connection.exchange(&self.ask.request, |bytes| seen.push(bytes)).await?;
+        ensure!(seen.stopped, "a stream without its end");
+        Ok(seen)
     }
 }

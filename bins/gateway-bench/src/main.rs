@@ -1,6 +1,7 @@
 //! Measures the gateway beside nginx and beside minimal hyper proxies, on one core each, in the
 //! same run. Started by `cargo xtask bench`; `docs/performance.md` says what is measured and how.
 
+mod chat;
 mod clock;
 mod floor;
 mod load;
@@ -41,7 +42,11 @@ enum Verb {
         listen: SocketAddr,
         upstream: SocketAddr,
         /// The model's name to replace, and the one to put there.
+        #[arg(long, num_args = 2)]
         rename: Vec<String>,
+        /// The model to ask for at Chat Completions.
+        #[arg(long)]
+        chat: Option<String>,
     },
 }
 
@@ -62,7 +67,7 @@ struct RunArgs {
     /// Rounds of every workload.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Only these workloads: W1, W2r, W3, W3f, W3p, rate, first, W5s, W5, W5L, start.
+    /// Only these workloads: W1, W2r, W3, W3f, W3p, W4u, W4, W4p, rate, first, W5s, W5, W5L, start.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Leave the page as it is.
@@ -73,11 +78,13 @@ struct RunArgs {
 fn main() -> Result<()> {
     match Cli::parse().verb {
         Verb::Run(args) => measure(&args),
-        Verb::Floor { listen, upstream, rename } => {
-            let work = match &rename[..] {
-                [] => floor::Work::Stream,
-                [from, to] => floor::Work::Splice { from: from.clone(), to: to.clone().into() },
-                _ => bail!("a name to replace and one to put there"),
+        Verb::Floor { listen, upstream, rename, chat } => {
+            let work = match (&rename[..], chat) {
+                ([from, to], None) => {
+                    floor::Work::Splice { from: from.clone(), to: to.clone().into() }
+                }
+                (_, Some(model)) => floor::Work::Chat { model },
+                _ => floor::Work::Stream,
             };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             tokio::task::LocalSet::new().block_on(&runtime, async {

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::load::{Callers, Pattern, Tally, Until};
 use crate::machine::{self, Cores};
 use crate::table::{Goal, Row, Unit};
-use crate::target::{Running, Target};
+use crate::target::{Asks, Running, Target};
 use crate::upstream::Upstream;
 use crate::workload::Workload;
 
@@ -30,8 +30,10 @@ pub(crate) struct Plan {
 }
 
 /// Everything that can be asked for by name.
-pub(crate) const NAMES: &[&str] =
-    &["W1", "W2r", "W3", "W3f", "W3p", "rate", "first", "W5s", "W5", "W5L", "start"];
+pub(crate) const NAMES: &[&str] = &[
+    "W1", "W2r", "W3", "W3f", "W3p", "W4u", "W4", "W4p", "rate", "first", "W5s", "W5", "W5L",
+    "start",
+];
 
 /// Rounds on a core that others used for more than this share are repeated.
 const DISTURBED: f64 = 0.08;
@@ -75,11 +77,7 @@ impl Bench {
         if self.wants("start") {
             rows.extend(self.starts()?);
         }
-        let mut running = Vec::new();
-        for target in self.targets(&[Target::Floor, Target::FloorSplice]) {
-            let started = target.start(&self.cores, self.upstream.addr)?;
-            running.push((target, started));
-        }
+        let running = self.started(self.targets(&[Target::Floor, Target::FloorSplice]))?;
         let both = [Target::Floor, Target::FloorSplice];
         let one = [Target::Floor];
         let (per_request, per_event) = (Unit::MicrosPerRequest, Unit::MicrosPerEvent);
@@ -92,10 +90,11 @@ impl Bench {
         ] {
             if self.wants(name) {
                 let mut row = Row::new(name, unit, most.map(Goal::TimesNginx));
-                self.costs(&workload, floors, &running, &mut row)?;
+                self.costs(&workload, &self.targets(floors), &running, &mut row)?;
                 rows.push(row);
             }
         }
+        rows.extend(self.translations()?);
         if self.wants("rate") {
             let workload = Workload::unary_at_rate(RATE);
             rows.extend(self.latencies("rate", &workload, &running, |tally| tally.waits)?);
@@ -135,22 +134,69 @@ impl Bench {
     /// nginx, these floors, and the gateways, in the order of a round.
     fn targets(&self, floors: &[Target]) -> Vec<Target> {
         let gateways = self.plan.gateways.iter().cloned();
-        let gateways = gateways.map(|(name, binary)| Target::Gateway { name, binary });
+        let gateways =
+            gateways.map(|(name, binary)| Target::Gateway { name, binary, asks: Asks::Messages });
         let nginx = Target::Nginx(self.plan.nginx.clone());
         std::iter::once(nginx).chain(floors.iter().cloned()).chain(gateways).collect()
+    }
+
+    fn started(&self, targets: Vec<Target>) -> Result<Vec<(Target, Running)>> {
+        let start = |target: Target| {
+            let running = target.start(&self.cores, self.upstream.addr)?;
+            Ok((target, running))
+        };
+        targets.into_iter().map(start).collect()
+    }
+
+    /// The work of asking another dialect's upstream; nginx passes on what it need not translate.
+    fn translations(&mut self) -> Result<Vec<Row>> {
+        let work = [
+            ("W4u", Workload::chat_unary(), Unit::MicrosPerRequest, Goal::TimesNginx(3.3)),
+            ("W4", Workload::chat_bursts(), Unit::MicrosPerEvent, Goal::TimesFloor(1.1)),
+            ("W4p", Workload::chat_paced(), Unit::MicrosPerEvent, Goal::TimesNginx(1.3)),
+        ];
+        let mut rows = Vec::new();
+        if !work.iter().any(|(name, ..)| self.wants(name)) {
+            return Ok(rows);
+        }
+        let mut targets = self.targets(&[Target::FloorChat]);
+        for target in &mut targets {
+            if let Target::Gateway { asks, .. } = target {
+                *asks = Asks::Chat;
+            }
+        }
+        let running = self.started(targets.clone())?;
+        for (name, workload, unit, goal) in work {
+            if self.wants(name) {
+                let mut row = Row::new(name, unit, Some(goal));
+                self.costs(&workload, &targets, &running, &mut row)?;
+                rows.push(row);
+            }
+        }
+        Ok(rows)
     }
 
     /// Time on the core for each request or event.
     fn costs(
         &mut self,
         workload: &Workload,
-        floors: &[Target],
+        targets: &[Target],
         running: &[(Target, Running)],
         row: &mut Row,
     ) -> Result<()> {
-        let targets = self.targets(floors);
+        for target in targets {
+            let (ask, script) = workload.for_target(target)?;
+            self.upstream.play(script);
+            let to = find(running, target)?.addr;
+            let checked =
+                self.runtime.block_on(async { Callers::connect(to, 1).await?.check(&ask).await });
+            // The upstream knows more of what is wrong.
+            self.upstream.check().and(checked).with_context(|| {
+                format!("{} through {}, before all rounds", row.name, target.name())
+            })?;
+        }
         for round in 0..self.plan.rounds {
-            for target in &targets {
+            for target in targets {
                 let process = find(running, target)?;
                 let cost = self.cost(workload, target, process, row.unit).with_context(|| {
                     format!("{} through {}, round {}", row.name, target.name(), round + 1)

@@ -4,14 +4,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::chat::Chat;
 use crate::wire::{STAMP, STAMP_DIGITS};
 
 /// What the upstream expects and answers, for one workload and one proxy.
 #[derive(Debug)]
 pub(crate) struct Script {
-    /// The request body, to the byte.
-    pub(crate) expect: Bytes,
+    pub(crate) expect: Expect,
     pub(crate) reply: Reply,
+}
+
+/// The request body that must come.
+#[derive(Debug)]
+pub(crate) enum Expect {
+    /// To the byte.
+    Body(Bytes),
+    /// One for Chat Completions, written anew.
+    Chat(Chat),
 }
 
 /// An answer.
@@ -60,7 +69,11 @@ impl Reply {
 impl Stream {
     /// A stream of `count` events, `burst` of them in each write.
     pub(crate) fn new(count: usize, burst: usize, first: Duration, gap: Duration) -> Self {
-        let events = events(count);
+        Self::of(&events(count), burst, first, gap)
+    }
+
+    /// A stream of these events.
+    pub(crate) fn of(events: &[String], burst: usize, first: Duration, gap: Duration) -> Self {
         let bytes = events.iter().map(String::len).sum();
         let mut writes: Vec<Write> = events.chunks(burst).map(write).collect();
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
@@ -71,7 +84,7 @@ impl Stream {
         first_write.stamp = first_write.stamp.map(|at| at + head.len());
         let last = writes.last_mut().expect("a stream has events");
         last.bytes = [&last.bytes[..], b"0\r\n\r\n"].concat().into();
-        Self { writes, first, gap, events: count, bytes }
+        Self { writes, first, gap, events: events.len(), bytes }
     }
 }
 
@@ -81,6 +94,14 @@ fn write(burst: &[String]) -> Write {
     let bytes = chunks.collect::<String>();
     let stamp = memchr::memmem::find(bytes.as_bytes(), STAMP).map(|at| at + STAMP.len());
     Write { bytes: bytes.into(), stamp }
+}
+
+/// Events of a stream that are no deltas.
+pub(crate) const AROUND_DELTAS: usize = 5;
+
+/// What one delta says, with room for the time.
+pub(crate) fn delta_text() -> String {
+    format!("and so{}{} on", String::from_utf8_lossy(STAMP), "0".repeat(STAMP_DIGITS))
 }
 
 /// The events of an answer in Anthropic's grammar: a start, deltas, an end; `count` in all.
@@ -104,15 +125,14 @@ fn events(count: usize) -> Vec<String> {
         ),
         named("message_stop", r#"{"type":"message_stop"}"#),
     ];
-    let stamp = String::from_utf8_lossy(STAMP);
-    let zeros = "0".repeat(STAMP_DIGITS);
     let delta = named(
         "content_block_delta",
         &format!(
-            r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"and so{stamp}{zeros} on"}}}}"#
+            r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{}"}}}}"#,
+            delta_text()
         ),
     );
-    let deltas = count - events.len() - tail.len();
+    let deltas = count - AROUND_DELTAS;
     events.extend(std::iter::repeat_n(delta, deltas));
     events.extend(tail);
     events

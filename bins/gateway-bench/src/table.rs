@@ -20,6 +20,8 @@ pub(crate) enum Unit {
 pub(crate) enum Goal {
     /// This many times nginx' figure of the same round.
     TimesNginx(f64),
+    /// This many times the row's floor's figure of the same round.
+    TimesFloor(f64),
     AtMost(f64),
 }
 
@@ -54,6 +56,15 @@ impl Row {
             }
         }
         line
+    }
+
+    /// The minimal proxy that does the row's work.
+    fn floor(&self) -> &'static str {
+        match &self.name[..] {
+            "W2r" => "floor-splice0",
+            name if name.starts_with("W4") => "floor-openai",
+            _ => "floor",
+        }
     }
 
     fn of(&self, target: &str) -> Option<&[f64]> {
@@ -99,6 +110,10 @@ impl Row {
             Some(Goal::TimesNginx(most)) => {
                 let ratios = self.ratios(target, "nginx").unwrap_or_default();
                 (format!("≤ {most} × nginx"), met(Spread::of(&ratios).middle <= most))
+            }
+            Some(Goal::TimesFloor(most)) => {
+                let ratios = self.ratios(target, self.floor()).unwrap_or_default();
+                (format!("≤ {most} × {}", self.floor()), met(Spread::of(&ratios).middle <= most))
             }
             Some(Goal::AtMost(most)) => {
                 let values = self.of(target).unwrap_or_default();
@@ -151,24 +166,24 @@ fn unit_name(unit: Unit) -> &'static str {
 /// The whole table as Markdown, `target` beside nginx and the floors.
 pub(crate) fn table(rows: &[Row], target: &str) -> String {
     let mut text = String::from(
-        "| | unit | direct | nginx | floor | floor-splice0 | gateway | gateway ÷ nginx | gateway ÷ floor | goal | |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|\n",
+        "| | unit | direct | nginx | floor | floor-splice0 | floor-openai | gateway | gateway ÷ nginx | gateway ÷ floor | goal | |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
         let (goal, verdict) = row.verdict(target);
-        let floor = if row.name == "W2r" { "floor-splice0" } else { "floor" };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {goal} | {verdict} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {goal} | {verdict} |",
             row.name,
             unit_name(row.unit),
             row.cell("direct"),
             row.cell("nginx"),
             row.cell("floor"),
             row.cell("floor-splice0"),
+            row.cell("floor-openai"),
             row.cell(target),
             row.ratio_cell(target, "nginx"),
-            row.ratio_cell(target, floor),
+            row.ratio_cell(target, row.floor()),
         );
     }
     text
@@ -187,12 +202,18 @@ mod tests {
         }
         assert_eq!(row.ratio_cell("gateway", "nginx"), "**1.20** (1.20–3.00)");
         assert_eq!(row.verdict("gateway"), ("≤ 1.25 × nginx".to_owned(), "met"));
+        row.name = "W4".to_owned();
+        for floor in [11.0, 20.0, 24.0] {
+            row.push("floor-openai", floor);
+        }
+        row.goal = Some(Goal::TimesFloor(1.1));
+        assert_eq!(row.verdict("gateway"), ("≤ 1.1 × floor-openai".to_owned(), "**missed**"));
         row.goal = Some(Goal::AtMost(23.0));
         assert_eq!(row.verdict("gateway").1, "**missed**");
         let text = table(&[row], "gateway");
         assert!(
             text.contains(
-                "| W1 | µs/request | – | 10.00 (10.00–20.00) | – | – | 24.00 (12.00–30.00) |"
+                "| W4 | µs/request | – | 10.00 (10.00–20.00) | – | – | 20.00 (11.00–24.00) | 24.00 (12.00–30.00) |"
             ),
             "{text}"
         );

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::clock;
 use crate::machine::{self, Cores};
 use crate::workload::{RENAMED_FROM, RENAMED_TO};
+use crate::{chat, clock};
 
 /// The key that callers show; only the gateway asks for it.
 pub(crate) const CLIENT_KEY: &str = "bench-client-key-0123456789abcdef";
@@ -24,11 +24,20 @@ pub(crate) enum Target {
     Nginx(PathBuf),
     Floor,
     FloorSplice,
+    FloorChat,
     /// A gateway's binary; the first has the plain name.
     Gateway {
         name: String,
         binary: PathBuf,
+        asks: Asks,
     },
+}
+
+/// What a gateway's upstream speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asks {
+    Messages,
+    Chat,
 }
 
 impl Target {
@@ -38,18 +47,24 @@ impl Target {
             Self::Nginx(_) => "nginx",
             Self::Floor => "floor",
             Self::FloorSplice => "floor-splice0",
+            Self::FloorChat => "floor-openai",
             Self::Gateway { name, .. } => name,
         }
     }
 
     /// Sends another name of the model than the caller did.
     pub(crate) fn renames_request(&self) -> bool {
-        matches!(self, Self::FloorSplice | Self::Gateway { .. })
+        matches!(self, Self::FloorSplice | Self::Gateway { asks: Asks::Messages, .. })
     }
 
     /// Gives the caller back the name that it sent.
     pub(crate) fn renames_reply(&self) -> bool {
-        matches!(self, Self::Gateway { .. })
+        matches!(self, Self::Gateway { asks: Asks::Messages, .. })
+    }
+
+    /// Asks its upstream for Chat Completions.
+    pub(crate) fn translates(&self) -> bool {
+        matches!(self, Self::FloorChat | Self::Gateway { asks: Asks::Chat, .. })
     }
 
     /// Starts it and waits until it answers `/health`.
@@ -89,17 +104,19 @@ impl Target {
                 command.arg("-c").arg(config).arg("-p").arg(dir).arg("-e").arg(dir.join("errors"));
                 command
             }
-            Self::Floor | Self::FloorSplice => {
+            Self::Floor | Self::FloorSplice | Self::FloorChat => {
                 let mut command = Command::new(std::env::current_exe()?);
                 command.arg("floor").arg(addr.to_string()).arg(upstream.to_string());
-                if *self == Self::FloorSplice {
-                    command.args([RENAMED_FROM, RENAMED_TO]);
+                match self {
+                    Self::FloorSplice => drop(command.args(["--rename", RENAMED_FROM, RENAMED_TO])),
+                    Self::FloorChat => drop(command.args(["--chat", chat::MODEL])),
+                    _ => {}
                 }
                 command
             }
-            Self::Gateway { binary, .. } => {
+            Self::Gateway { binary, asks, .. } => {
                 let config = dir.join("gateway.yaml");
-                fs::write(&config, gateway_config(addr, upstream))?;
+                fs::write(&config, gateway_config(addr, upstream, *asks))?;
                 let mut command = Command::new(binary);
                 command
                     .arg("gateway")
@@ -227,11 +244,13 @@ http {{
     )
 }
 
-fn gateway_config(addr: SocketAddr, upstream: SocketAddr) -> String {
+fn gateway_config(addr: SocketAddr, upstream: SocketAddr, asks: Asks) -> String {
     let (host, port) = (addr.ip(), addr.port());
-    format!(
-        "default_provider: anthropic
-server: {{host: {host}, port: {port}}}
+    let server = format!("server: {{host: {host}, port: {port}}}");
+    match asks {
+        Asks::Messages => format!(
+            "default_provider: anthropic
+{server}
 providers:
   anthropic:
     api_base: \"http://{upstream}/v1\"
@@ -240,5 +259,22 @@ routes:
   - {{pattern: \"claude-haiku-*\", provider: anthropic}}
   - {{pattern: \"{RENAMED_FROM}\", provider: anthropic, model: {RENAMED_TO}}}
 "
-    )
+        ),
+        Asks::Chat => format!(
+            "default_provider: scripted
+{server}
+providers:
+  scripted:
+    kind: openai
+    api_base: \"http://{upstream}/v1\"
+    api_key: \"${{BENCH_UPSTREAM_KEY}}\"
+    extra: {{api: chat}}
+    model_map:
+      \"claude-*\": {}
+routes:
+  - {{pattern: \"claude-haiku-*\", provider: scripted}}
+",
+            chat::MODEL
+        ),
+    }
 }

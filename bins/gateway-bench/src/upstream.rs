@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
 use crate::clock;
-use crate::script::{Reply, Script, Stream};
+use crate::script::{Expect, Reply, Script, Stream};
 use crate::wire::STAMP_DIGITS;
 
 /// A running upstream. It ends with the process.
@@ -141,7 +141,11 @@ async fn request(io: &mut TcpStream, buffer: &mut [u8], shared: &Shared) -> Resu
     }
     ensure!(filled == end, "bytes after a request");
     let script = lock(&shared.script).clone().context("a request before any script")?;
-    ensure!(buffer[head..end] == script.expect[..], "a body that is not the expected one");
+    let body = &buffer[head..end];
+    match &script.expect {
+        Expect::Body(expected) => ensure!(body == expected, "a body that is not the expected one"),
+        Expect::Chat(chat) => chat.check(&buffer[..head], body)?,
+    }
     Ok(true)
 }
 

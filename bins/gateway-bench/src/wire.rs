@@ -164,6 +164,8 @@ pub(crate) const STAMP_DIGITS: usize = 16;
 pub(crate) struct Events {
     pub(crate) bytes: usize,
     pub(crate) count: usize,
+    /// Of the events, those that say a piece.
+    pub(crate) deltas: usize,
     /// The last whole event was `message_stop`.
     pub(crate) stopped: bool,
     /// When the first event came, in nanoseconds of the clock.
@@ -196,6 +198,7 @@ impl Events {
             let (event, rest) = bytes.split_at(end + 2);
             bytes = rest;
             self.count += 1;
+            self.deltas += usize::from(event.starts_with(b"event: content_block_delta\n"));
             self.stopped = event.starts_with(b"event: message_stop\n");
             if let Some(delays) = &mut self.delays
                 && let Some(sent) = stamp_of(event)

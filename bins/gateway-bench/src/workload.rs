@@ -7,8 +7,9 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use gateway_testkit::fixtures;
 
+use crate::chat::{self, Chat};
 use crate::load::{Ask, Pattern, Want};
-use crate::script::{Reply, Script, Stream};
+use crate::script::{AROUND_DELTAS, Expect, Reply, Script, Stream};
 use crate::target::{CLIENT_KEY, Target};
 
 /// The model that the captured request asks for, and the one that the route sends instead: of the
@@ -23,6 +24,9 @@ pub(crate) struct Workload {
     pub(crate) pattern: Pattern,
     body: Body,
     reply: Reply,
+    /// What a proxy that asks for Chat Completions is answered, where the work is to translate;
+    /// others are still answered `reply`.
+    chat: Option<Reply>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,6 +45,7 @@ impl Workload {
             pattern: Pattern { interval: Duration::ZERO, delays: false },
             body: Body::Small { stream: false },
             reply: Reply::unary(&unary_reply("claude-sonnet-5")),
+            chat: None,
         }
     }
 
@@ -66,6 +71,7 @@ impl Workload {
             pattern: Pattern { interval: Duration::ZERO, delays: false },
             body: Body::Small { stream: true },
             reply: Reply::Stream(stream),
+            chat: None,
         }
     }
 
@@ -82,6 +88,28 @@ impl Workload {
     /// 64 streams, one event each 5 ms.
     pub(crate) fn paced() -> Self {
         Self::stream(64, Stream::new(200, 1, Duration::ZERO, Duration::from_millis(5)))
+    }
+
+    /// The captured request, answered by a model of OpenAI.
+    pub(crate) fn chat_unary() -> Self {
+        Self { chat: Some(chat::unary()), ..Self::unary_captured() }
+    }
+
+    /// 200 deltas of Chat Completions, ten chunks to a write, a write each 2 ms.
+    pub(crate) fn chat_bursts() -> Self {
+        Self::chat_stream(16, 10, Duration::from_millis(2))
+    }
+
+    /// 64 streams of Chat Completions, one chunk each 5 ms.
+    pub(crate) fn chat_paced() -> Self {
+        Self::chat_stream(64, 1, Duration::from_millis(5))
+    }
+
+    fn chat_stream(connections: usize, burst: usize, gap: Duration) -> Self {
+        let events = chat::DELTAS + AROUND_DELTAS;
+        let same = Stream::new(events, burst, Duration::ZERO, gap);
+        let chat = Some(Reply::Stream(chat::stream(burst, gap)));
+        Self { chat, ..Self::stream(connections, same) }
     }
 
     /// Streams as from a model: 200 ms, then 50 events, 20 ms apart.
@@ -118,6 +146,15 @@ impl Workload {
         };
         let expect =
             if target.renames_request() { renamed(&body, RENAMED_FROM, RENAMED_TO)? } else { body };
+        if let (Some(reply), true) = (&self.chat, target.translates()) {
+            let want = match &self.reply {
+                Reply::Stream(stream) => Want::Deltas { events: stream.events },
+                Reply::Unary(_) => Want::Message,
+            };
+            let expect = Expect::Chat(Chat::of(&expect)?);
+            let script = Script { expect, reply: reply.clone() };
+            return Ok((Ask { request: request.into(), want }, Arc::new(script)));
+        }
         let want = match &self.reply {
             Reply::Stream(stream) => Want::Stream { events: stream.events, bytes: stream.bytes },
             Reply::Unary(reply) => {
@@ -130,7 +167,7 @@ impl Workload {
                 })
             }
         };
-        let script = Script { expect, reply: self.reply.clone() };
+        let script = Script { expect: Expect::Body(expect), reply: self.reply.clone() };
         Ok((Ask { request: request.into(), want }, Arc::new(script)))
     }
 }
