@@ -125,8 +125,8 @@ impl Egress for OpenAi {
         let limit = limit.or_else(|| self.catalogue.facts(cx.model).prompt_limit());
         let mut fault = fault::read(cx, limit, status, head, body);
         let refused = matches!(status.as_u16(), 400 | 422) && fault.remedy == Remedy::Final;
-        if refused && let Some(field) = refused::field(body) {
-            fault.remedy = Remedy::Without(Feature::Field(field));
+        if refused && let Some(feature) = refused::feature(body) {
+            fault.remedy = Remedy::Without(feature);
         }
         fault
     }
@@ -146,13 +146,28 @@ impl OpenAi {
     fn without(&self, features: &[Feature]) -> Option<Self> {
         let mut lesser = None;
         for feature in features {
-            let Feature::Field(name) = *feature else { continue };
+            if !feature.is_lasting() {
+                continue;
+            }
             let quirks = &mut lesser.get_or_insert_with(|| self.clone()).quirks;
-            match name {
+            match *feature {
+                Feature::ReasoningState => {}
+                Feature::BareToolTurns => {
+                    quirks.reasoning_required = true;
+                    quirks.replay_reasoning = Replay::ToolTurns;
+                    if quirks.reasoning_out == ReasoningOut::Auto {
+                        // The field that the refusal names.
+                        quirks.reasoning_out = ReasoningOut::ReasoningContent;
+                    }
+                }
                 // Of these two it takes one.
-                "max_tokens" => quirks.max_tokens_field = MaxTokensField::MaxCompletionTokens,
-                "max_completion_tokens" => quirks.max_tokens_field = MaxTokensField::MaxTokens,
-                _ => quirks.drop_fields.push(name.to_owned()),
+                Feature::Field("max_tokens") => {
+                    quirks.max_tokens_field = MaxTokensField::MaxCompletionTokens;
+                }
+                Feature::Field("max_completion_tokens") => {
+                    quirks.max_tokens_field = MaxTokensField::MaxTokens;
+                }
+                Feature::Field(name) => quirks.drop_fields.push(name.to_owned()),
             }
         }
         lesser

@@ -1,6 +1,6 @@
 //! Fields that a server refuses: what a 400 teaches about it.
 
-use gateway_types::What;
+use gateway_types::{Feature, What};
 
 /// Fields a request can do without, and what becomes of the request then.
 const OPTIONAL: &[(&str, What)] = &[
@@ -30,13 +30,23 @@ pub(crate) fn fate(field: &str) -> Option<What> {
     OPTIONAL.iter().find(|(name, _)| *name == field).map(|(_, what)| *what)
 }
 
+/// What the text of a 400 says the request should have been without.
+pub(crate) fn feature(body: &[u8]) -> Option<Feature> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(LOOKED_AT)]);
+    // DeepSeek's wording, and that of those who serve its models.
+    if text.contains("reasoning_content") && text.contains("passed back") {
+        return Some(Feature::BareToolTurns);
+    }
+    field(body).map(Feature::Field)
+}
+
 /// The optional field that an error text says is unknown or unsupported, if it says so of one.
 ///
 /// Servers word it in their own ways: `Unrecognized request argument supplied: stream_options`,
 /// `Unknown parameter: 'store'.`, `Unsupported parameter: 'max_tokens' is not supported with this
 /// model.`, `property 'user' is unsupported`, `Extra inputs are not permitted` (with the field's name
 /// in `loc`), `Unsupported value: 'temperature' does not support 0.2 with this model.`
-pub(crate) fn field(body: &[u8]) -> Option<&'static str> {
+fn field(body: &[u8]) -> Option<&'static str> {
     let text = String::from_utf8_lossy(&body[..body.len().min(LOOKED_AT)]).to_lowercase();
     let says_so = [
         "unrecognized request argument",

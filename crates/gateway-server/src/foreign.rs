@@ -216,15 +216,11 @@ impl<'a> Rewrites<'a> {
     /// It was taken: what was left out is left out of the next ones, too (R20).
     fn remember(&self) {
         let provider = &self.worker.runtime.providers[self.job.provider];
-        for feature in &self.without[self.known..] {
-            if let Feature::Field(name) = *feature {
-                provider.lessons.learn(&self.job.model, *feature);
-                let text = format!(
-                    "{} refuses `{name}` for {}: it is left out for a while",
-                    provider.name, self.job.model
-                );
-                self.worker.runtime.note(LogLevel::Warn, text);
-            }
+        for feature in self.without[self.known..].iter().filter(|feature| feature.is_lasting()) {
+            provider.lessons.learn(&self.job.model, *feature);
+            let (name, model, what) = (&provider.name, &self.job.model, feature.as_str());
+            let text = format!("{name} refuses `{what}` for {model}: it gets none for a while");
+            self.worker.runtime.note(LogLevel::Warn, text);
         }
     }
 }

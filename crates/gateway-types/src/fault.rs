@@ -13,6 +13,22 @@ pub struct Fault {
     pub remedy: Remedy,
 }
 
+impl Feature {
+    /// Whether an upstream that refused it once will refuse it again, whatever the conversation.
+    pub const fn is_lasting(self) -> bool {
+        !matches!(self, Self::ReasoningState)
+    }
+
+    /// What people call it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReasoningState => "reasoning state",
+            Self::BareToolTurns => "tool calls without their reasoning",
+            Self::Field(name) => name,
+        }
+    }
+}
+
 impl Fault {
     /// A fault with its remedy.
     pub fn new(error: ApiError, remedy: Remedy) -> Self {
@@ -42,6 +58,8 @@ pub enum Remedy {
 pub enum Feature {
     /// Reasoning state from earlier turns.
     ReasoningState,
+    /// Turns with tool calls that lack the reasoning behind them: some upstreams want it back.
+    BareToolTurns,
     /// A top-level field of the upstream's dialect.
     Field(&'static str),
 }
