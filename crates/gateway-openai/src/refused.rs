@@ -33,8 +33,9 @@ pub(crate) fn fate(field: &str) -> Option<What> {
 /// What the text of a 400 says the request should have been without.
 pub(crate) fn feature(body: &[u8]) -> Option<Feature> {
     let text = String::from_utf8_lossy(&body[..body.len().min(LOOKED_AT)]);
-    // DeepSeek's wording, and that of those who serve its models.
-    if text.contains("reasoning_content") && text.contains("passed back") {
+    // DeepSeek's wording and Kimi's, and that of those who serve their models.
+    let wanted = text.contains("passed back") || text.contains("is missing");
+    if wanted && text.contains("reasoning_content") {
         return Some(Feature::BareToolTurns);
     }
     field(body).map(Feature::Field)
