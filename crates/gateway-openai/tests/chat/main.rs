@@ -1,4 +1,6 @@
 //! Chat Completions, there and back.
 
+mod carried;
 mod replies;
+mod requests;
 mod support;
