@@ -64,11 +64,9 @@ impl Upstream {
         self
     }
 
-    /// Sends a whole body.
-    pub fn send_text(&self, body: &str) -> Result<Sent, String> {
-        let request =
-            gateway_anthropic::decode(body.as_bytes()).unwrap_or_else(|e| panic!("{e}: {body}"));
-        let cx = AttemptCx {
+    /// The attempt.
+    pub fn cx(&self) -> AttemptCx<'_> {
+        AttemptCx {
             endpoint: Endpoint::Messages,
             model: &self.model,
             provider: &self.provider,
@@ -76,8 +74,14 @@ impl Upstream {
             reply_id: &self.reply_id,
             keys: &self.keys,
             without: &self.without,
-        };
-        let encoded = self.egress.encode(&request, &cx);
+        }
+    }
+
+    /// Sends a whole body.
+    pub fn send_text(&self, body: &str) -> Result<Sent, String> {
+        let request =
+            gateway_anthropic::decode(body.as_bytes()).unwrap_or_else(|e| panic!("{e}: {body}"));
+        let encoded = self.egress.encode(&request, &self.cx());
         let Encoded { path, body, stream, reader, losses, prompt_estimate } =
             encoded.map_err(|e| format!("{} {}", e.status().as_u16(), e.message()))?;
         assert_eq!(path, "/chat/completions");
@@ -285,7 +289,9 @@ pub fn done(chunks: &[Value]) -> String {
 /// Reads `stream` cut at every place, at every pair of some places, and byte by byte; all must give
 /// the same, which is returned.
 pub fn read_every_way(up: &Upstream, fields: &Value, stream: &str, end: BodyEnd) -> Outcome {
-    let fresh = || up.sent(fields.clone()).reader;
+    let body = request(fields.clone());
+    let request = gateway_anthropic::decode(body.as_bytes()).expect("a request");
+    let fresh = || up.egress.encode(&request, &up.cx()).expect("is not refused").reader;
     let bytes = stream.as_bytes();
     let at_once = stream_in(&mut *fresh(), &[bytes], end);
     for cut in 0..=bytes.len() {
