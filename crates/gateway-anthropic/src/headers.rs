@@ -3,12 +3,14 @@
 //! The lists are of what is dropped, never of what is let through: Anthropic's header set is open
 //! (contract C5), and an allow-list would break the next client.
 
-use http::header::{CONNECTION, HeaderMap, HeaderName};
+use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue};
 
 /// `x-api-key`.
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// `anthropic-version`.
 pub const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// `anthropic-beta`: a list, which may come in several headers.
+pub const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 /// `request-id`: the upstream's own id of an exchange.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 /// `x-should-retry`: overrides what the client does by status.
@@ -79,6 +81,22 @@ pub fn towards_caller(headers: &mut HeaderMap, credential: Credential) {
     });
 }
 
+/// Everything that `anthropic-beta` lists, joined by commas.
+pub fn betas(headers: &HeaderMap) -> String {
+    let values = headers.get_all(ANTHROPIC_BETA).iter().filter_map(|value| value.to_str().ok());
+    values.collect::<Vec<_>>().join(",")
+}
+
+/// Puts another list in the place of `anthropic-beta`; without any there is no header. Only for a
+/// list that changed: one that did not goes up exactly as it came (behaviour R20).
+pub fn set_betas(headers: &mut HeaderMap, betas: &[String]) {
+    headers.remove(ANTHROPIC_BETA);
+    // What was read from a header can be written to one.
+    if let (false, Ok(value)) = (betas.is_empty(), HeaderValue::try_from(betas.join(","))) {
+        headers.insert(ANTHROPIC_BETA, value);
+    }
+}
+
 /// What `connection` names is hop-by-hop as well (RFC 9110 §7.6.1).
 fn drop_named_by_connection(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
@@ -104,8 +122,6 @@ fn drop_matching(headers: &mut HeaderMap, drop: impl Fn(&str) -> bool) {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -168,5 +184,15 @@ mod tests {
         towards_caller(&mut theirs, Credential::Caller);
         assert!(theirs.contains_key("anthropic-ratelimit-requests-remaining"));
         assert!(!theirs.contains_key("anthropic-organization-id"));
+    }
+
+    #[test]
+    fn r20_a_changed_list_of_betas_is_one_header() {
+        let mut headers = map(&[("anthropic-beta", "a,b"), ("x", "1"), ("anthropic-beta", "c")]);
+        assert_eq!(betas(&headers), "a,b,c");
+        set_betas(&mut headers, &["a".to_owned(), "c".to_owned()]);
+        assert_eq!(headers, map(&[("anthropic-beta", "a,c"), ("x", "1")]));
+        set_betas(&mut headers, &[]);
+        assert_eq!(headers, map(&[("x", "1")]));
     }
 }

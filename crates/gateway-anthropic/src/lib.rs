@@ -5,7 +5,8 @@
 //! this dialect nothing is translated:
 //! [`headers`] says which header goes which way; [`Relay`] passes a reply stream on byte for byte,
 //! watches whether it began and ended, renames its model and reads its usage; [`reply`] reads whole
-//! replies; [`fault`] reads error bodies. No I/O, no clock.
+//! replies; [`fault`] reads error bodies. What can't go up or down as it is, is changed in place and
+//! nowhere else: [`edit`] does that to requests, [`Filter`] to replies. No I/O, no clock.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -25,6 +26,7 @@
 mod decode;
 pub mod edit;
 pub mod fault;
+mod filter;
 pub mod headers;
 mod relay;
 pub mod reply;
@@ -32,6 +34,7 @@ mod usage;
 mod writer;
 
 pub use decode::{DecodeError, decode};
+pub use filter::{Filter, filter_message};
 pub use gateway_translate::BodyEnd as StreamEnd;
 pub use relay::{Output, Phase, Relay};
 pub use usage::UsageTap;

@@ -292,7 +292,7 @@ impl Watch {
 }
 
 /// Lends each frame of `region` with its place in it. The region begins at a frame's beginning.
-fn frames_of(region: &[u8], mut on_frame: impl FnMut(&Frame<'_>, Span)) {
+pub(crate) fn frames_of(region: &[u8], mut on_frame: impl FnMut(&Frame<'_>, Span)) {
     let base = region.as_ptr() as usize;
     let mut framer = Framer::new(region.len());
     let mut lend = |frame: Frame<'_>| {
@@ -323,7 +323,7 @@ fn model_span(region: &[u8]) -> Option<Span> {
 
 /// The frame with all that is not JSON blanked out, so that places in the JSON are places in the
 /// frame, also when its data is spread over several lines.
-fn json_in_place(frame: &[u8]) -> Vec<u8> {
+pub(crate) fn json_in_place(frame: &[u8]) -> Vec<u8> {
     let mut json = frame.to_vec();
     let mut start = 0;
     while start < json.len() {

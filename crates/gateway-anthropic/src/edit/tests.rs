@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use gateway_translate::{Binding, Keyring, Unsealed};
+use gateway_types::BlockKind;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -241,6 +243,36 @@ fn r13_r15_a_turn_that_another_provider_began_is_finished_without_thinking() {
     let body = ask(&own, &more);
     assert!(!needs_edit(body.as_bytes()));
     assert!(edit(body.as_bytes(), &Policy::default(), "").expect("no error").is_none());
+}
+
+#[test]
+fn r13_a_conversation_moves_there_and_back_in_the_middle_of_a_tool_round() {
+    let ring = Keyring::new(["key"]);
+    let openai =
+        Binding { dialect: "openai-responses", provider: "openai", family: "gpt-5", account: "" };
+    let sealed = ring.seal(&openai, b"", b"reasoning").expect("a key");
+    let (ours, theirs) = (thinking(&sealed), thinking(OWN));
+    let history = json!([
+        user(&json!("do it")),
+        assistant(&json!([ours, call("call_1")])),
+        user(&json!([result("call_1")])),
+        assistant(&json!([theirs, text("next"), call("toolu_2")])),
+        user(&json!([result("toolu_2")])),
+    ]);
+    let adaptive = json!({"thinking": {"type": "adaptive"}});
+    // To Anthropic: without what OpenAI thought, with what Claude did.
+    let (messages, losses) = messages_after(&history, &adaptive, &Policy::default());
+    assert_eq!(messages[1], assistant(&json!([call("call_1")])));
+    assert_eq!(messages[3], history[3]);
+    assert_eq!(losses, ["dropped messages[1].content[0]"]);
+    // And back: the caller still has what OpenAI thought, and it opens.
+    let body = ask(&history, &adaptive);
+    let request = crate::decode(body.as_bytes()).expect("a request");
+    let BlockKind::Thinking { signature, .. } = request.messages[1].content[0].kind else {
+        panic!("thinking")
+    };
+    let opened = ring.open(&openai, b"", &signature.decode());
+    assert_eq!(opened, Unsealed::Payload(b"reasoning".to_vec()));
 }
 
 #[test]
@@ -528,6 +560,25 @@ fn r19_without_thinking_nothing_is_to_be_cleared() {
         value(&String::from_utf8_lossy(&edited.body)),
         json!({"model": "m", "messages": []})
     );
+}
+
+#[test]
+fn looking_is_not_fooled_by_texts() {
+    for (body, wanted) in [
+        (r#"{"a":"gw1.x"}"#, true),
+        (r#"{"a":"x gw1.x"}"#, false),
+        (r#"{"id":"toolu_gw1_00_x"}"#, true),
+        (r#"{"signature" : "" }"#, true),
+        (r#"{"signature":"\"\""}"#, false),
+        (r#"{"a":"\"signature\":\"\""}"#, false),
+        (r#"{"signature":7,"b":""}"#, false),
+        (r#"{"budget_tokens":1024,"id":"call_1"}"#, true),
+        (r#"{"type":"adaptive","id":"call_1"}"#, false),
+        (r#"{"signature""#, false),
+        ("", false),
+    ] {
+        assert_eq!(needs_edit(body.as_bytes()), wanted, "{body}");
+    }
 }
 
 #[test]
