@@ -18,7 +18,6 @@ impl Quirks {
             parallel_tool_calls: false,
             pdf: false,
             strict_schemas: false,
-            call_id_max: 64,
             reasoning_out: ReasoningOut::Auto,
             replay_reasoning: Replay::ToolTurns,
             user_field: UserField::None,

@@ -1,10 +1,11 @@
 //! Which dialect a provider's configuration means, and what it differs in.
 
-use gateway_config::{Api as Wanted, Compat, Kind, ModelFacts, Provider};
+use gateway_anthropic::edit::{self, BetaPatterns, Policy};
 use gateway_config::{
-    Documents, Images as ConfiguredImages, MaxTokensField as ConfiguredMaxTokens, ReasoningContent,
-    ReasoningIn as ConfiguredReasoningIn, ReasoningOut as ConfiguredReasoningOut, ToolChoice,
-    UserField as ConfiguredUser,
+    Api as Wanted, CacheControl, Compat, Documents, Images as ConfiguredImages, Kind,
+    MaxTokensField as ConfiguredMaxTokens, ModelFacts, OutputConfig, Provider, ReasoningContent,
+    ReasoningIn as ConfiguredReasoningIn, ReasoningOut as ConfiguredReasoningOut, SystemRole,
+    Thinking, ToolChoice, UserField as ConfiguredUser,
 };
 use gateway_models::{Catalogue, CatalogueError, Effort};
 use gateway_openai::{
@@ -35,6 +36,30 @@ pub(crate) fn of(
     }
     configure(&mut quirks, &provider.compat);
     Ok(Some(Box::new(OpenAi { api, quirks, catalogue, overrides: ModelOverrides::default() })))
+}
+
+/// What an Anthropic-shaped upstream can't take.
+pub(crate) fn policy(compat: &Compat) -> Result<Policy, String> {
+    let drop_betas = BetaPatterns::new(compat.drop_betas.iter().map(String::as_str))
+        .map_err(|(at, why)| format!("drop_betas: `{}`: {why}", compat.drop_betas[at]))?;
+    Ok(Policy {
+        thinking: match compat.thinking {
+            None => edit::Thinking::Signed,
+            Some(Thinking::Preserve) => edit::Thinking::Preserve,
+            Some(Thinking::Sanitize) => edit::Thinking::Sanitize,
+            Some(Thinking::Strip) => edit::Thinking::Strip,
+        },
+        strip_cache_control: compat.cache_control == Some(CacheControl::Strip),
+        inline_system: compat.system_role == Some(SystemRole::Inline),
+        documents: match compat.documents {
+            None | Some(Documents::Keep) => edit::Documents::Keep,
+            Some(Documents::Text) => edit::Documents::Text,
+            Some(Documents::Refuse) => edit::Documents::Refuse,
+        },
+        strip_output_config: compat.output_config == Some(OutputConfig::Strip),
+        drop_fields: compat.drop_fields.clone(),
+        drop_betas,
+    })
 }
 
 /// The catalogue with what the configuration says of this provider's models.

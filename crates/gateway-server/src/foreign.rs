@@ -451,7 +451,7 @@ fn told(error: ApiError) -> Fault {
 }
 
 /// What a strict caller will not have.
-fn refuse_losses(losses: &Losses) -> Result<(), ApiError> {
+pub(crate) fn refuse_losses(losses: &Losses) -> Result<(), ApiError> {
     let refused: Vec<_> = losses
         .iter()
         .filter(|loss| loss.is_refused_when_strict())

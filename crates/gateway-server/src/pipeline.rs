@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_anthropic::headers as policy;
+use gateway_anthropic::{edit, headers as policy};
 use gateway_config::Kind;
 use gateway_router::{NoRoute, Query};
 use gateway_translate::{Splice, peek};
@@ -38,6 +38,7 @@ use crate::upload::{Upload, Verdict};
 
 const SESSION: HeaderName = HeaderName::from_static("x-claude-code-session-id");
 const PICK: HeaderName = HeaderName::from_static("x-gateway-provider");
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const STRICT: HeaderName = HeaderName::from_static("x-gateway-strict");
 const STAINLESS_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
 
@@ -198,11 +199,16 @@ async fn messages(
         return translated(worker, record, job).await;
     }
     let renamed = upstream_model != asked;
-    let body = if renamed {
-        Splice::string(&held.bytes, envelope.model_span.clone(), &upstream_model)
-    } else {
-        Splice::none(held.bytes.clone())
+    let edited = edited(provider, record, &held.bytes, &mut head.headers, strict)?;
+    let (bytes, span) = match edited {
+        Some(bytes) => {
+            let span = peek(&bytes)?.model_span;
+            (bytes, span)
+        }
+        None => (held.bytes.clone(), envelope.model_span.clone()),
     };
+    let body =
+        if renamed { Splice::string(&bytes, span, &upstream_model) } else { Splice::none(bytes) };
 
     // Attempt: one in this version.
     attempt::outgoing_headers(worker, provider, &mut head.headers);
@@ -247,6 +253,37 @@ async fn messages(
         Ok(Err(refusal)) => refused(refusal, record, provider),
         Err(_) => Ok(Answer::Committed(pending, index)),
     }
+}
+
+/// The body for an Anthropic-shaped upstream where it can't go up as it came; `None` where it can.
+fn edited(
+    provider: &Provider,
+    record: &mut Exchange,
+    body: &Bytes,
+    headers: &mut HeaderMap,
+    strict: bool,
+) -> Result<Option<Bytes>, ApiError> {
+    if provider.kind != Kind::Anthropic || !(provider.policy.acts() || edit::needs_edit(body)) {
+        return Ok(None);
+    }
+    let betas: Vec<_> =
+        headers.get_all(ANTHROPIC_BETA).iter().filter_map(|v| v.to_str().ok()).collect();
+    let Some(edited) = edit::edit(body, &provider.policy, &betas.join(","))? else {
+        return Ok(None);
+    };
+    if let Some(betas) = edited.betas {
+        headers.remove(ANTHROPIC_BETA);
+        if let Ok(value) = HeaderValue::from_str(&betas.join(","))
+            && !betas.is_empty()
+        {
+            headers.insert(ANTHROPIC_BETA, value);
+        }
+    }
+    record.losses.extend(&edited.losses);
+    if strict {
+        foreign::refuse_losses(&edited.losses)?;
+    }
+    Ok(Some(edited.body))
 }
 
 /// A request for an upstream of another dialect: written anew, its reply read and written anew.

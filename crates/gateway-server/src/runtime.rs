@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use gateway_anthropic::edit::Policy;
 use gateway_anthropic::headers::{Credential, X_API_KEY};
-use gateway_config::{Auth, Compat, Config, Kind, LogLevel};
+use gateway_config::{Auth, Config, Kind, LogLevel};
 use gateway_models::{Catalogue, CatalogueError};
 use gateway_router::{BuildError, Table};
 use gateway_translate::{Egress, Keyring, Redactor};
@@ -56,12 +57,12 @@ pub enum CompileError {
         /// Which one.
         what: String,
     },
-    /// The configuration is right, but what it asks for is not built yet.
-    #[error("provider `{provider}`: {what} is not served yet")]
-    NotServed {
+    /// A word of `compat` makes no sense.
+    #[error("provider `{provider}`: compat: {what}")]
+    Compat {
         /// Its name.
         provider: String,
-        /// What it asks for.
+        /// What is wrong.
         what: String,
     },
     /// What is said of a provider's models makes no sense.
@@ -107,6 +108,8 @@ pub(crate) struct Provider {
     pub(crate) key_variable: Option<String>,
     /// What it speaks, where that is not the callers' own dialect.
     pub(crate) egress: Option<Box<dyn Egress>>,
+    /// What an Anthropic-shaped one can't take.
+    pub(crate) policy: Policy,
     /// What its refusals have taught.
     pub(crate) lessons: Lessons,
 }
@@ -302,9 +305,8 @@ fn compile_provider(
     catalogue: &Catalogue,
 ) -> Result<Provider, CompileError> {
     let name = provider.name.clone();
-    if let Some(what) = not_served(provider) {
-        return Err(CompileError::NotServed { provider: name, what });
-    }
+    let policy = egress::policy(&provider.compat)
+        .map_err(|what| CompileError::Compat { provider: name.clone(), what })?;
     let header =
         |what: &str| CompileError::Header { provider: name.clone(), what: what.to_owned() };
     let url = |text: &str| {
@@ -368,19 +370,9 @@ fn compile_provider(
         key_variable: provider.key_variable.clone(),
         egress: egress::of(provider, catalogue)
             .map_err(|fault| CompileError::Models { provider: name, fault })?,
+        policy,
         lessons: Lessons::default(),
     })
-}
-
-/// What of a provider's configuration the server can't do.
-fn not_served(provider: &gateway_config::Provider) -> Option<String> {
-    match provider.kind {
-        // The relay takes nothing out of a request: a wish to do so must not be passed over in silence.
-        Kind::Anthropic if provider.compat != Compat::default() => {
-            Some("`compat` of kind `anthropic`".to_owned())
-        }
-        _ => None,
-    }
 }
 
 /// Every secret that the gateway itself holds, to be masked wherever one is echoed.

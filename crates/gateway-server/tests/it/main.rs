@@ -5,6 +5,7 @@ mod callers;
 mod endpoints;
 mod endurance;
 mod faults;
+mod moving;
 mod openai;
 mod relay;
 mod silence;
