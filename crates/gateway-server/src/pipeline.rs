@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway_anthropic::{edit, headers as policy};
 use gateway_config::Kind;
+use gateway_models::Estimate;
 use gateway_router::{NoRoute, Query};
 use gateway_translate::{Splice, peek};
 use gateway_types::{ApiError, Endpoint, ErrorKind};
@@ -240,8 +241,10 @@ async fn messages(
             {
                 // A client without a count misjudges when to compact (R31).
                 let text = String::from_utf8_lossy(&held.bytes);
-                let estimate = gateway_models::estimate_tokens(&text);
-                Ok(Answer::Count(Count::Estimate(estimate)))
+                let served = record.served.as_ref().map_or("", |(_, model)| model.as_str());
+                let mut estimate = Estimate::new(runtime.catalogue.facts(served).family);
+                estimate.raw_body(&text);
+                Ok(Answer::Count(Count::Estimate(estimate.total())))
             }
             Err(refusal) => refused(refusal, record, provider),
         };

@@ -53,6 +53,22 @@ impl Estimate {
         self.parts = self.parts.saturating_add(scan.parts());
     }
 
+    /// Adds a whole request body as it came, of any dialect: its JSON text, in which long base64 counts as the
+    /// image or document that it holds. For when the body's parts are not known; it comes out some
+    /// tenths higher than their sum, since keys and brackets count too.
+    pub fn raw_body(&mut self, body: &str) {
+        let mut rest = body;
+        while let Some((before, data)) = next_file(rest) {
+            self.raw_json(before);
+            match data.as_bytes() {
+                [b'J', b'V', b'B', b'E', b'R', b'i', ..] => self.document_base64(data),
+                _ => self.image_base64(data),
+            }
+            rest = &rest[before.len() + data.len()..];
+        }
+        self.raw_json(rest);
+    }
+
     /// Adds a tool: its name, its description if it has one inside `raw_schema`, and the schema, a
     /// JSON value as it stands in a body.
     pub fn tool(&mut self, name: &str, raw_schema: &str) {
@@ -98,6 +114,20 @@ impl Estimate {
     }
 }
 
+/// The next run of base64 that begins as a PDF or as an image of a known kind and is too long for a word, and what
+/// stands before it.
+fn next_file(text: &str) -> Option<(&str, &str)> {
+    memchr::memchr2_iter(b'"', b',', text.as_bytes()).find_map(|at| {
+        let data = &text[at + 1..];
+        let starts = ["JVBERi", "iVBORw", "/9j/", "\\/9j\\/", "R0lGOD", "UklGR"];
+        if !starts.iter().any(|start| data.starts_with(start)) {
+            return None;
+        }
+        let end = memchr::memchr2(b'"', b' ', data.as_bytes()).unwrap_or(data.len());
+        (end >= SHORTEST_FILE).then(|| (&text[..=at], &data[..end]))
+    })
+}
+
 /// Roughly how many tokens `text` is for `o200k_base`.
 pub fn estimate_tokens(text: &str) -> u64 {
     let mut estimate = Estimate::new(Family::Gpt5(0));
@@ -120,6 +150,8 @@ const fn percent(family: Family) -> u64 {
 const TOOL_FRAME: u64 = 8;
 /// Role and delimiters of a message.
 const MESSAGE_FRAME: u64 = 4;
+/// Shorter ones are icons at most, and cost little as text.
+const SHORTEST_FILE: usize = 512;
 const BYTES_OF_PAGE: u64 = 48 << 10;
 const TOKENS_OF_PAGE: u64 = 2_000;
 

@@ -185,6 +185,29 @@ fn r31_the_size_of_an_image_is_read_from_its_first_bytes() {
 }
 
 #[test]
+fn r31_a_whole_body_counts_its_files_as_what_they_are() {
+    let of = |body: &str| {
+        let mut estimate = Estimate::new(O200K);
+        estimate.raw_body(body);
+        estimate.total()
+    };
+    let image = format!("{}{}", HEADS[0].1, "A".repeat(400_000));
+    let pdf = format!("JVBERi0xLjQK{}", "A".repeat(200_000));
+    let block = |data: &str| format!(r#"{{"source":{{"type":"base64","data":"{data}"}}}}"#);
+    let frame = of(&block(""));
+    assert_eq!(of(&block(&image)), frame + 70 + 140, "300 x 200 is one tile");
+    assert_eq!(of(&block(&pdf)), frame + 4 * 2_000);
+    let url = format!(r#"{{"url":"data:image/png;base64,{image}"}}"#);
+    assert!((200..300).contains(&of(&url)), "{}", of(&url));
+    let both = format!("[{},{},\"tail of text\"]", block(&image), block(&pdf));
+    assert!((8_200..8_320).contains(&of(&both)), "{}", of(&both));
+    // Talk about such texts is text.
+    assert!(of(r#"{"text":"iVBORw0KGgo is how a PNG begins"}"#) < 40);
+    assert!(of(&format!(r#"{{"text":"iVBORw {}"}}"#, "word ".repeat(300))) > 250);
+    assert_eq!(of(""), 0);
+}
+
+#[test]
 fn documents_are_counted_by_their_length() {
     let of = |length: usize| {
         let mut estimate = Estimate::new(O200K);
