@@ -193,6 +193,9 @@ impl<'t, 'l> Content<'t, 'l> {
             }
             Source::Base64 { media_type, data } => {
                 let readable = media_type.is("application/pdf") && self.target.reads_pdf();
+                if !readable && self.target.quirks.refuse_documents {
+                    return Err(refuse(path, "this model can't read the document"));
+                }
                 if !readable {
                     out.push(unread(self));
                     return Ok(());
@@ -203,7 +206,9 @@ impl<'t, 'l> Content<'t, 'l> {
                 out.push(Part::Pdf { title, data: *data });
             }
             Source::Url(url) => {
-                if !self.target.reads_pdf() {
+                if !self.target.reads_pdf() && self.target.quirks.refuse_documents {
+                    return Err(refuse(path, "this model can't read the document"));
+                } else if !self.target.reads_pdf() {
                     out.push(unread(self));
                 } else if self.pdf_urls {
                     out.push(Part::PdfUrl { title, url: *url });

@@ -25,6 +25,8 @@ pub struct Quirks {
     pub tool_images: bool,
     /// Takes PDF files.
     pub pdf: bool,
+    /// A document that it can't read is an error of the caller, not a placeholder.
+    pub refuse_documents: bool,
     /// Takes `response_format` of type `json_schema`.
     pub json_schema: bool,
     /// Takes `response_format` of type `json_object`.
@@ -186,6 +188,7 @@ impl Default for Quirks {
             images: Images::Keep,
             tool_images: false,
             pdf: true,
+            refuse_documents: false,
             json_schema: true,
             json_object: true,
             strict_schemas: true,

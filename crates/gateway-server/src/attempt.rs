@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_anthropic::headers::ANTHROPIC_VERSION;
-use gateway_anthropic::{Phase, Relay, StreamEnd, fault, headers as policy, reply as unary};
+use gateway_anthropic::{
+    Phase, Relay, StreamEnd, fault, filter_message, headers as policy, reply as unary,
+};
 use gateway_config::Kind;
 use gateway_translate::Splice;
 use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, Usage, UsageQuality};
@@ -19,8 +21,8 @@ use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 use crate::demo;
+use crate::feed::{Feed, Source};
 use crate::runtime::{Provider, Reserved, UpstreamAuth, Worker, X_GATEWAY_HOP};
-use crate::translation::Translation;
 use crate::upbody::{Collected, UpBody, collect};
 
 /// Largest unary reply that is taken. The largest answers of today's models are below 1 MB.
@@ -66,61 +68,6 @@ pub(crate) struct Opened {
     pub(crate) losses: Losses,
     /// How often the request was written again before it was taken.
     pub(crate) rewrites: usize,
-}
-
-/// What makes the caller's bytes of the upstream's.
-#[derive(Debug)]
-pub(crate) enum Feed {
-    /// They are the same.
-    Relay(Box<Relay>),
-    /// They are read and written.
-    Translation(Box<Translation>),
-}
-
-impl Feed {
-    /// The bytes for the caller that a chunk makes.
-    pub(crate) fn push(&mut self, chunk: Bytes, ready: &mut impl Extend<Bytes>) {
-        match self {
-            Self::Relay(relay) => ready.extend(relay.push(chunk).into_parts()),
-            Self::Translation(translation) => {
-                ready.extend(Some(translation.push(&chunk)).filter(|bytes| !bytes.is_empty()));
-            }
-        }
-    }
-
-    /// The upstream's body is over.
-    pub(crate) fn finish(&mut self, end: StreamEnd, ready: &mut impl Extend<Bytes>) {
-        match self {
-            Self::Relay(relay) => ready.extend(relay.finish(end).into_parts()),
-            Self::Translation(translation) => {
-                ready.extend(Some(translation.finish(end)).filter(|bytes| !bytes.is_empty()));
-            }
-        }
-    }
-
-    /// How far the caller's stream has come.
-    pub(crate) fn phase(&self) -> Phase {
-        match self {
-            Self::Relay(relay) => relay.phase(),
-            Self::Translation(translation) => translation.phase(),
-        }
-    }
-
-    /// Whether a frame of the gateway's own may be put in.
-    pub(crate) fn at_boundary(&self) -> bool {
-        match self {
-            Self::Relay(relay) => relay.at_boundary(),
-            Self::Translation(_) => true,
-        }
-    }
-
-    /// The usage as far as it is known.
-    pub(crate) fn usage(&self) -> (Usage, UsageQuality) {
-        match self {
-            Self::Relay(relay) => relay.usage(),
-            Self::Translation(translation) => translation.usage(),
-        }
-    }
 }
 
 /// A unary reply that is all there.
@@ -254,7 +201,8 @@ async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refu
     policy::towards_caller(&mut headers, provider.credential());
     headers.remove(CONTENT_LENGTH);
     headers.remove(CONTENT_ENCODING);
-    let feed = Feed::Relay(Box::new(relay));
+    let mut feed = Feed::new(Source::Relay(Box::new(relay)), &provider.drop_events);
+    let first = feed.filtered(first);
     let losses = Losses::new();
     Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0 })
 }
@@ -310,6 +258,7 @@ async fn unary_unbounded(worker: &Worker, ask: Ask) -> Result<Whole, Refusal> {
     policy::towards_caller(&mut headers, provider.credential());
     headers.remove(CONTENT_LENGTH);
     headers.remove(CONTENT_ENCODING);
+    let body = without_events(provider, body);
     let losses = Losses::new();
     Ok(Whole { status: head.status, headers, body, usage, quality, losses, rewrites: 0 })
 }
@@ -334,6 +283,14 @@ pub(crate) async fn exchange_heads(
     let reply = send(worker, ask.provider, call).await?;
     drop(ask.reserved);
     decoded(provider, reply)
+}
+
+/// A whole message without what is not wanted of it.
+pub(crate) fn without_events(provider: &Provider, body: Splice) -> Splice {
+    if provider.drop_events.is_empty() {
+        return body;
+    }
+    Splice::none(filter_message(&body.concat(), &provider.drop_events))
 }
 
 /// Sends a call to a provider that has connections.

@@ -23,10 +23,9 @@ pub(crate) fn of(
     let api = match (provider.kind, provider.api) {
         (Kind::Anthropic | Kind::Demo, _) => return Ok(None),
         (Kind::OpenAiResponses, _) | (_, Wanted::Responses) => Api::Responses,
-        (_, Wanted::Chat) => Api::Chat,
-        // The models that want it are OpenAI's own.
+        // The models that want Responses are OpenAI's own.
         (_, Wanted::Auto) if provider.is_openai_host() => Api::Auto,
-        (_, Wanted::Auto) => Api::Chat,
+        (_, Wanted::Auto | Wanted::Chat) => Api::Chat,
     };
     let catalogue = known_models(catalogue, &provider.models)?;
     let mut quirks = Quirks::for_base(provider.api_base.as_deref().unwrap_or_default());
@@ -179,7 +178,9 @@ fn configure(quirks: &mut Quirks, compat: &Compat) {
     }
     match compat.documents {
         None | Some(Documents::Keep) => {}
-        Some(Documents::Text) => quirks.pdf = false,
-        Some(Documents::Refuse) => quirks.pdf = false,
+        Some(wish) => {
+            quirks.pdf = false;
+            quirks.refuse_documents = wish == Documents::Refuse;
+        }
     }
 }

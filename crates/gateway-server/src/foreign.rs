@@ -17,7 +17,8 @@ use http::header::{
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::attempt::{self, Ask, Feed, Opened, Refusal, Whole};
+use crate::attempt::{self, Ask, Opened, Refusal, Whole};
+use crate::feed::{Feed, Source};
 use crate::intake::Held;
 use crate::runtime::{Provider, UpstreamAuth, Worker, X_GATEWAY_HOP};
 use crate::translation::Translation;
@@ -274,7 +275,8 @@ async fn open_once(
             )));
         }
     };
-    let feed = Feed::Translation(Box::new(translation));
+    let mut feed = Feed::new(Source::Translation(Box::new(translation)), &provider.drop_events);
+    let first = feed.filtered(first);
     let (headers, losses) = (HeaderMap::new(), Losses::new());
     Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0 })
 }
@@ -355,7 +357,7 @@ async fn unary_once(
     Ok(Whole {
         status: StatusCode::OK,
         headers,
-        body: Splice::none(bytes),
+        body: attempt::without_events(provider, Splice::none(bytes)),
         usage,
         quality,
         losses: translation.losses().clone(),

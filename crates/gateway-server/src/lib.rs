@@ -27,6 +27,7 @@ mod egress;
 mod ending;
 mod endpoints;
 mod exchange;
+mod feed;
 mod foreign;
 mod gateway;
 mod intake;

@@ -110,6 +110,8 @@ pub(crate) struct Provider {
     pub(crate) egress: Option<Box<dyn Egress>>,
     /// What an Anthropic-shaped one can't take.
     pub(crate) policy: Policy,
+    /// Events and blocks that callers do not get.
+    pub(crate) drop_events: Arc<[String]>,
     /// What its refusals have taught.
     pub(crate) lessons: Lessons,
 }
@@ -371,6 +373,7 @@ fn compile_provider(
         egress: egress::of(provider, catalogue)
             .map_err(|fault| CompileError::Models { provider: name, fault })?,
         policy,
+        drop_events: provider.compat.drop_events.clone().into(),
         lessons: Lessons::default(),
     })
 }

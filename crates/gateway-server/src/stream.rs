@@ -12,9 +12,10 @@ use gateway_types::{ApiError, ErrorKind};
 use gateway_upstream::BoxError;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::attempt::{Feed, Opened, Refusal};
+use crate::attempt::{Opened, Refusal};
 use crate::ending::Aborted;
 use crate::exchange::Open;
+use crate::feed::{Feed, Source};
 use crate::record::Outcome;
 use crate::upbody::UpBody;
 
@@ -139,7 +140,7 @@ impl StreamBody {
                     Poll::Ready(Some(Ok(chunk))) => {
                         self.last_heard = Instant::now();
                         flow.feed.push(chunk, &mut self.ready);
-                        if let Feed::Translation(translation) = &mut flow.feed {
+                        if let Source::Translation(translation) = &mut flow.feed.source {
                             let fault = translation.take_fault();
                             let runs_on = translation.runs_on();
                             if let Some(fault) = fault {
@@ -216,7 +217,7 @@ impl StreamBody {
             let record = open.record();
             (record.usage, record.quality) = flow.feed.usage();
         }
-        if let Feed::Translation(translation) = &mut flow.feed {
+        if let Source::Translation(translation) = &mut flow.feed.source {
             if let Some(open) = &mut self.open {
                 open.record().losses.extend(translation.losses());
             }
