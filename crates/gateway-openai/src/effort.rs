@@ -52,7 +52,10 @@ pub(crate) fn plan(
             Ok(wanted) => {
                 plan.effort = wanted.nearest(levels);
                 if plan.effort.is_none() {
-                    losses.add(What::Dropped, "output_config.effort", NO_CONTROL);
+                    // Where nothing thinks, nothing is lost.
+                    let never = target.facts.reasoning == Reasoning::Never;
+                    let what = if never { What::Hint } else { What::Dropped };
+                    losses.add(what, "output_config.effort", NO_CONTROL);
                 } else if plan.effort != Some(wanted) {
                     let why = "the nearest effort that the model takes";
                     losses.add(What::Clamped, "output_config.effort", why);
@@ -212,7 +215,7 @@ mod tests {
             ("gpt-5", budget(31999), Some("low"), Some(Low), "hint thinking.budget_tokens"),
             ("gpt-5", None, None, None, ""),
             ("gpt-5", None, Some("ultra"), None, "dropped output_config.effort"),
-            ("gpt-4.1", Some(Adaptive), Some("low"), None, "dropped output_config.effort"),
+            ("gpt-4.1", Some(Adaptive), Some("low"), None, "hint output_config.effort"),
             ("gpt-4.1", Some(Adaptive), None, None, "hint thinking"),
             ("gpt-4.1", Some(Disabled), None, None, ""),
             ("gpt-4.1", budget(4096), None, None, "dropped thinking"),

@@ -169,12 +169,12 @@ fn reasoning(body: &mut Body<'_>, target: &Target<'_>, plan: Plan) {
             body.raw("reasoning", &value);
         }
         ReasoningIn::Thinking => {
-            if let Some(thinks) = plan.thinking {
-                let kind = if thinks { "enabled" } else { "disabled" };
-                body.raw("thinking", &format!("{{\"type\":\"{kind}\"}}"));
-            }
+            // An effort says that it thinks; some refuse to be told both.
             if let Some(effort) = effort {
                 body.string("reasoning_effort", effort);
+            } else if let Some(thinks) = plan.thinking {
+                let kind = if thinks { "enabled" } else { "disabled" };
+                body.raw("thinking", &format!("{{\"type\":\"{kind}\"}}"));
             }
         }
     }

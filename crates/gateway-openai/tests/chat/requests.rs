@@ -503,10 +503,9 @@ fn r19_effort_is_said_in_the_servers_words() {
     assert!(sent(gpt(), &high).get("reasoning_effort").is_none());
     let deepseek = || Upstream::new("https://api.deepseek.com", "deepseek-v4");
     let body = sent(deepseek(), &high);
-    assert_eq!(
-        (&body["thinking"], &body["reasoning_effort"]),
-        (&json!({"type": "enabled"}), &json!("high"))
-    );
+    assert_eq!((body.get("thinking"), &body["reasoning_effort"]), (None, &json!("high")));
+    let body = sent(deepseek(), &json!({"thinking": {"type": "adaptive"}}));
+    assert_eq!(body["thinking"], json!({"type": "enabled"}));
     let body = sent(deepseek(), &off);
     assert_eq!(
         (&body["thinking"], body.get("reasoning_effort")),

@@ -2,6 +2,7 @@
 
 use gateway_models::Catalogue;
 use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks};
+use gateway_testkit::openai::{Rules, chat_rules};
 use gateway_translate::{AttemptCx, BodyEnd, Egress as _, Encoded, Flow, Keyring, ReplyReader};
 use gateway_types::{
     BlockStart, Delta, Endpoint, Event, EventSink, Feature, Grammar, Illegal, Losses, StopReason,
@@ -17,6 +18,8 @@ pub struct Upstream {
     pub reply_id: String,
     pub without: Vec<Feature>,
     pub keys: Keyring,
+    /// What it refuses.
+    pub rules: Option<Rules>,
 }
 
 /// What a request became.
@@ -32,15 +35,21 @@ pub struct Sent {
 
 impl Upstream {
     pub fn new(base: &str, model: &str) -> Self {
-        Self::with(Quirks::for_base(base), model)
+        let vendors = [("groq", "groq"), ("deepseek", "deepseek"), ("moonshot", "kimi")];
+        let vendor = vendors.into_iter().find(|(part, _)| base.contains(part));
+        let rules = vendor.map(|(_, preset)| Rules::compatible(preset));
+        Self { rules, ..Self::with(Quirks::for_base(base), model) }
     }
 
     pub fn openai(model: &str) -> Self {
-        Self::new("https://api.openai.com/v1", model)
+        let up = Self::new("https://api.openai.com/v1", model);
+        Self { rules: Some(Rules::openai(model)), ..up }
     }
 
+    /// A server that is known by its address alone, with a chat template that is hard to please.
     pub fn compatible() -> Self {
-        Self::with(Quirks::compatible(), "some-model")
+        let up = Self::with(Quirks::compatible(), "some-model");
+        Self { rules: Some(Rules::compatible("vllm_strict_template")), ..up }
     }
 
     pub fn with(quirks: Quirks, model: &str) -> Self {
@@ -56,6 +65,7 @@ impl Upstream {
             reply_id: "msg_test".to_owned(),
             without: Vec::new(),
             keys: Keyring::new(["a secret of the tests"]),
+            rules: None,
         }
     }
 
@@ -85,7 +95,12 @@ impl Upstream {
         let Encoded { path, body, stream, reader, losses, prompt_estimate } =
             encoded.map_err(|e| format!("{} {}", e.status().as_u16(), e.message()))?;
         assert_eq!(path, "/chat/completions");
-        let value = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
+        let value: Value = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));
+        if let Some(rules) = &self.rules
+            && let Err(refusal) = chat_rules::check(&value, rules)
+        {
+            panic!("{refusal:?}\nfor {body}");
+        }
         Ok(Sent {
             body: value,
             text: body,
