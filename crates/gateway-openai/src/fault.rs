@@ -9,7 +9,7 @@ mod said;
 
 use std::time::Duration;
 
-use gateway_models::{Facts, overflow};
+use gateway_models::overflow;
 use gateway_translate::FaultCx;
 use gateway_types::{ApiError, ErrorKind, Fault, Feature, Remedy};
 use http::{HeaderMap, StatusCode};
@@ -36,12 +36,7 @@ pub(crate) fn read(
 
 /// What an error inside an answer means, whose status was that of a success: an `error` object or
 /// an event that holds one, as JSON.
-pub(crate) fn from_error_object(cx: &FaultCx<'_>, error: &str) -> Fault {
-    within(cx, Facts::of(cx.model).prompt_limit(), error)
-}
-
-/// As [`from_error_object`], where the model's longest prompt is known.
-pub(crate) fn within(cx: &FaultCx<'_>, limit: Option<u64>, error: &str) -> Fault {
+pub(crate) fn from_error_object(cx: &FaultCx<'_>, limit: Option<u64>, error: &str) -> Fault {
     let said = Said::read(error.as_bytes());
     // OpenRouter and others put the status they would have answered with into the object.
     let status = said.status.and_then(|status| StatusCode::from_u16(status).ok());
@@ -59,9 +54,13 @@ fn judge(
     let sort = sort(status, said);
     let provider = cx.provider;
     let words = &said.words;
-    let quoted = match (status, words.is_empty()) {
-        (Some(status), true) => format!("{provider} answered {status} with an empty body"),
-        (Some(status), false) => format!("{provider} answered {status}: {words}"),
+    let answered = status.map(|status| match status.canonical_reason() {
+        Some(reason) => format!("{provider} answered {} {reason}", status.as_u16()),
+        None => format!("{provider} answered {}", status.as_u16()),
+    });
+    let quoted = match (answered, words.is_empty()) {
+        (Some(answered), true) => format!("{answered} with an empty body"),
+        (Some(answered), false) => format!("{answered}: {words}"),
         (None, true) => format!("{provider} reported an error without a text"),
         (None, false) => format!("{provider} failed: {words}"),
     };
@@ -251,6 +250,7 @@ const MONEY: &[&str] = &[
     "spend_limit_exceeded",
     "usage_limit_reached",
     "arrearage",
+    "base_resp_1008",
 ];
 const MONEY_TEXT: &[&str] = &[
     "exceeded your current quota",
@@ -276,8 +276,13 @@ const POLICY: &[&str] = &[
     "moderation_blocked",
     "refusal",
 ];
-const KEY: &[&str] =
-    &["invalid_api_key", "authentication", "authentication_error", "invalid_authentication_error"];
+const KEY: &[&str] = &[
+    "invalid_api_key",
+    "authentication",
+    "authentication_error",
+    "invalid_authentication_error",
+    "base_resp_1004",
+];
 const KEY_TEXT: &[&str] = &["incorrect api key", "invalid api key", "api key not valid"];
 const NO_MODEL: &[&str] = &["model_not_found", "deploymentnotfound", "model_not_available"];
 const OVERLOADED: &[&str] = &[
@@ -299,6 +304,7 @@ const RATE: &[&str] = &[
     "rate_limit_reached_error",
     "ratelimitreached",
     "slow_down",
+    "base_resp_1002",
     "too_many_requests",
     "tokens",
     "requests",

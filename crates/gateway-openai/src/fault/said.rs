@@ -84,9 +84,12 @@ impl Said {
         if words.is_empty() {
             words.extend(message(value));
         }
-        for object in [value, error, &error["metadata"], &error["innererror"], &value["base_resp"]]
-        {
+        for object in [value, error, &error["metadata"], &error["innererror"]] {
             self.codes(object);
+        }
+        // MiniMax counts in its own way.
+        if let Some(code) = value["base_resp"]["status_code"].as_u64() {
+            self.codes.push(format!("base_resp_{code}"));
         }
         // OpenRouter hides the words of whom it asked.
         if let Some(raw) = error["metadata"]["raw"].as_str().filter(|raw| !raw.trim().is_empty()) {
@@ -127,7 +130,6 @@ impl Said {
 
     fn code(&mut self, word: &str) {
         match word.parse::<u16>() {
-            // A status; MiniMax counts its own way from 1000.
             Ok(status @ 400..=599) => self.status = self.status.or(Some(status)),
             _ => self.codes.push(word.to_ascii_lowercase()),
         }

@@ -271,7 +271,7 @@ impl Core {
     }
 
     fn error(&self, error: &str) -> Fault {
-        fault::within(&self.of.cx(), self.of.prompt_limit, error)
+        fault::from_error_object(&self.of.cx(), self.of.prompt_limit, error)
     }
 
     fn broken_off(&self) -> Fault {

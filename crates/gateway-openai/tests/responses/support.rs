@@ -1,5 +1,7 @@
 //! What the tests have in common: one upstream, one way to ask it, one way to look at its answer.
 
+use std::sync::LazyLock;
+
 use gateway_anthropic::Folder;
 use gateway_models::Catalogue;
 use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks};
@@ -22,24 +24,27 @@ const MODELS: &str = r#"
     {"id": "gpt-4.1", "context_window": 1047576, "max_output": 32768}
 "#;
 
+static CATALOGUE: LazyLock<Catalogue> =
+    LazyLock::new(|| Catalogue::empty().overlaid(MODELS).expect("a catalogue"));
+
 /// An upstream and how it is asked.
 #[derive(Clone)]
-pub struct Upstream {
-    pub egress: OpenAi,
-    pub model: &'static str,
-    pub provider: &'static str,
-    pub account: &'static str,
-    pub endpoint: Endpoint,
-    pub keys: Keyring,
-    pub without: &'static [Feature],
+pub(crate) struct Upstream {
+    pub(crate) egress: OpenAi,
+    pub(crate) model: &'static str,
+    pub(crate) provider: &'static str,
+    pub(crate) account: &'static str,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) keys: Keyring,
+    pub(crate) without: &'static [Feature],
 }
 
 impl Upstream {
-    pub fn of(model: &'static str) -> Self {
+    pub(crate) fn of(model: &'static str) -> Self {
         let egress = OpenAi {
             api: Api::Responses,
             quirks: Quirks::default(),
-            catalogue: Catalogue::empty().overlaid(MODELS).expect("a catalogue"),
+            catalogue: CATALOGUE.clone(),
             overrides: ModelOverrides::default(),
         };
         Self {
@@ -53,7 +58,7 @@ impl Upstream {
         }
     }
 
-    pub fn encode_bytes(&self, body: &[u8]) -> Result<Encoded, ApiError> {
+    pub(crate) fn encode_bytes(&self, body: &[u8]) -> Result<Encoded, ApiError> {
         let request = gateway_anthropic::decode(body).expect("a request");
         let cx = AttemptCx {
             endpoint: self.endpoint,
@@ -67,19 +72,19 @@ impl Upstream {
         self.egress.encode(&request, &cx)
     }
 
-    pub fn encode(&self, body: &Value) -> Result<Encoded, ApiError> {
+    pub(crate) fn encode(&self, body: &Value) -> Result<Encoded, ApiError> {
         self.encode_bytes(body.to_string().as_bytes())
     }
 
     /// The body that goes up, which the strict server takes.
-    pub fn body(&self, request: &Value) -> Value {
+    pub(crate) fn body(&self, request: &Value) -> Value {
         let encoded = self.encode(request).expect("can be said");
         let body = parse(&encoded);
         self.check(&body).unwrap_or_else(|refusal| panic!("{}\n{body:#}", refusal.message));
         body
     }
 
-    pub fn check(&self, body: &Value) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, body: &Value) -> Result<(), Refusal> {
         let rules = Rules::openai(self.model);
         match self.endpoint {
             Endpoint::Messages => responses_rules::check(body, &rules, &Issued::default()),
@@ -88,19 +93,19 @@ impl Upstream {
     }
 
     /// The losses of a request, hints included.
-    pub fn losses(&self, request: &Value) -> Vec<String> {
+    pub(crate) fn losses(&self, request: &Value) -> Vec<String> {
         losses(&self.encode(request).expect("can be said"))
     }
 
     /// The message that says why a request can't be served.
-    pub fn refusal(&self, request: &Value) -> String {
+    pub(crate) fn refusal(&self, request: &Value) -> String {
         let error = self.encode(request).expect_err("can't be said");
         assert_eq!(error.status(), 400);
         error.message().to_owned()
     }
 
     /// Asks, and gives back the message the caller gets.
-    pub fn ask(&self, request: &Value, turn: &Turn) -> Value {
+    pub(crate) fn ask(&self, request: &Value, turn: &Turn) -> Value {
         let mut encoded = self.encode(request).expect("can be said");
         let body = parse(&encoded);
         self.check(&body).unwrap_or_else(|refusal| panic!("{}\n{body:#}", refusal.message));
@@ -113,13 +118,13 @@ impl Upstream {
     }
 
     /// A reader for an answer to a request that asks for nothing in particular.
-    pub fn reader(&self, more: &Value) -> Box<dyn ReplyReader> {
+    pub(crate) fn reader(&self, more: &Value) -> Box<dyn ReplyReader> {
         self.encode(&hello(more)).expect("can be said").reader
     }
 }
 
 /// A request of one user text, with these fields besides.
-pub fn hello(more: &Value) -> Value {
+pub(crate) fn hello(more: &Value) -> Value {
     let mut request = json!({
         "model": "opus", "max_tokens": 4096,
         "messages": [{"role": "user", "content": "hello"}],
@@ -130,16 +135,16 @@ pub fn hello(more: &Value) -> Value {
     request
 }
 
-pub fn parse(encoded: &Encoded) -> Value {
+pub(crate) fn parse(encoded: &Encoded) -> Value {
     serde_json::from_str(&encoded.body).expect("JSON")
 }
 
-pub fn losses(encoded: &Encoded) -> Vec<String> {
+pub(crate) fn losses(encoded: &Encoded) -> Vec<String> {
     encoded.losses.iter().map(|loss| format!("{} {}", loss.what.as_str(), loss.path)).collect()
 }
 
 /// What the scripted server answers to `body`: a stream or a body.
-pub fn answer(body: &Value, turn: &Turn) -> String {
+pub(crate) fn answer(body: &Value, turn: &Turn) -> String {
     let asked = Asked { body, index: 0, account: "org-test" };
     if body["stream"] == true {
         responses_reply::frames(turn, asked).concat()
@@ -148,7 +153,7 @@ pub fn answer(body: &Value, turn: &Turn) -> String {
     }
 }
 
-pub fn read_stream(
+pub(crate) fn read_stream(
     reader: &mut dyn ReplyReader,
     chunks: &[&[u8]],
     sink: &mut dyn EventSink,
@@ -162,7 +167,9 @@ pub fn read_stream(
 }
 
 /// The message that the events make.
-pub fn fold(read: impl FnOnce(&mut dyn EventSink) -> Result<(), Fault>) -> Result<Value, Fault> {
+pub(crate) fn fold(
+    read: impl FnOnce(&mut dyn EventSink) -> Result<(), Fault>,
+) -> Result<Value, Fault> {
     let mut folder = Folder::new(&ReplyCx { id: "msg_1", model: "opus", stream: false });
     read(folder.sink())?;
     assert!(folder.is_done(), "the answer has no end");
@@ -171,9 +178,9 @@ pub fn fold(read: impl FnOnce(&mut dyn EventSink) -> Result<(), Fault>) -> Resul
 
 /// Events in a short form: pieces that follow each other are one.
 #[derive(Default)]
-pub struct Short {
-    pub grammar: Grammar,
-    pub out: String,
+pub(crate) struct Short {
+    pub(crate) grammar: Grammar,
+    pub(crate) out: String,
 }
 
 impl EventSink for Short {
@@ -222,7 +229,7 @@ impl EventSink for Short {
 }
 
 /// The short form of a stream, and the fault it ended with if it did.
-pub fn short(reader: &mut dyn ReplyReader, chunks: &[&[u8]]) -> (String, Option<Fault>) {
+pub(crate) fn short(reader: &mut dyn ReplyReader, chunks: &[&[u8]]) -> (String, Option<Fault>) {
     let mut sink = Short::default();
     let fault = read_stream(reader, chunks, &mut sink).err();
     assert_eq!(sink.grammar.is_done(), fault.is_none(), "{}", sink.out);
@@ -230,7 +237,7 @@ pub fn short(reader: &mut dyn ReplyReader, chunks: &[&[u8]]) -> (String, Option<
 }
 
 /// Events of a stream, from their JSON.
-pub fn stream(events: &[Value]) -> String {
+pub(crate) fn stream(events: &[Value]) -> String {
     let frame = |event: &Value| {
         format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap_or("x"))
     };
