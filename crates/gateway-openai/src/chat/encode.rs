@@ -274,6 +274,7 @@ fn reader(
     ChatReader::new(Setup {
         expect,
         model: target.cx.model.to_owned(),
+        prompt_limit: target.overrides.context_window.or_else(|| target.facts.prompt_limit()),
         sealer: Sealer {
             keys: target.cx.keys.clone(),
             provider: binding.provider.to_owned(),

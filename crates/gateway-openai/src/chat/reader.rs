@@ -25,6 +25,8 @@ pub(super) struct Setup {
     pub expect: Expect,
     /// The name the upstream got.
     pub model: String,
+    /// The longest prompt it takes, in tokens.
+    pub prompt_limit: Option<u64>,
     pub sealer: Sealer,
     /// The upstream wants its thinking back.
     pub replays: bool,
@@ -76,12 +78,13 @@ struct State {
     provider: String,
     model: String,
     prompt_estimate: u64,
+    prompt_limit: Option<u64>,
     done: bool,
 }
 
 impl ChatReader {
     pub(super) fn new(setup: Setup) -> Self {
-        let Setup { expect, model, sealer, replays, tags, searches } = setup;
+        let Setup { expect, model, prompt_limit, sealer, replays, tags, searches } = setup;
         let mut state = State {
             sealer,
             replays,
@@ -98,6 +101,7 @@ impl ChatReader {
             provider: expect.provider.clone(),
             model,
             prompt_estimate: expect.prompt_estimate,
+            prompt_limit,
             done: false,
             assembler: Assembler::new(expect),
         };
@@ -520,7 +524,7 @@ impl State {
             model: &self.model,
             prompt_estimate: self.prompt_estimate,
         };
-        fault::from_error_object(&cx, error)
+        fault::from_error_object(&cx, self.prompt_limit, error)
     }
 
     /// The answer broke off.

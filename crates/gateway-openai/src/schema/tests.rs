@@ -117,7 +117,7 @@ fn r21_every_nasty_schema_becomes_acceptable() {
         r#"{"type":"object","properties":{"a":{"const":null,"default":null,"enum":null}}}"#,
         r#"{"type":"object","properties":{"a":{"anyOf":[]},"b":{"anyOf":[true,{"type":"array"}]}}}"#,
         r#"{"type":"object","properties":{"a":{"type":"string","required":true}},"required":["a",1]}"#,
-        r##"{"type":"object","properties":[],"patternProperties":{"^x":{"type":"array"}}}"##,
+        r#"{"type":"object","properties":[],"patternProperties":{"^x":{"type":"array"}}}"#,
         r#"{"type":"object","properties":{},"additionalProperties":{"type":"array"}}"#,
         r#"{"type":"object","properties":{"type":{"type":"array"},"items":{"type":"string"},"enum":{}}}"#,
         r#"{"type":"object","properties":{"\u00e9\"":{"type":"array","description":"naïve 😀 \"q\""}}}"#,
