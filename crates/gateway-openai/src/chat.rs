@@ -2,10 +2,13 @@
 
 mod annotations;
 mod encode;
+mod ending;
 mod history;
 mod messages;
+mod parts;
 mod reader;
 mod reasoning;
+mod speech;
 mod think;
 mod tools;
 mod wire;

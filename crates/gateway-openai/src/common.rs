@@ -193,6 +193,14 @@ pub(crate) fn note_others(request: &Request<'_>, losses: &mut Losses) {
     }
 }
 
+/// Notes cache marks that this upstream does not take.
+pub(crate) fn note_cache_marks(request: &Request<'_>, losses: &mut Losses) {
+    let blocks = request.messages.iter().flat_map(|message| &message.content);
+    if request.system.iter().chain(blocks).any(|block| block.cache_control) {
+        losses.add(What::Hint, "cache_control", "the provider caches prompts by itself");
+    }
+}
+
 /// A tool that this upstream may be offered, by who runs it.
 #[derive(Debug)]
 pub(crate) enum Offer<'r, 'b> {

@@ -3,7 +3,6 @@
 use gateway_translate::{Assembler, Json, Kind, Malformed, Reader};
 use gateway_types::{EventSink, Fault, Raw, Text, escaped};
 
-use super::reader::object;
 use super::wire::sound;
 
 /// Sources beyond these are not listed.
@@ -100,4 +99,15 @@ impl Annotations {
         }
         Ok(())
     }
+}
+
+/// A JSON object of texts.
+fn object(members: &[(&str, Text<'_>)]) -> String {
+    let mut json = Json::new();
+    json.object(|json| {
+        for (key, value) in members {
+            json.key(key).text(*value);
+        }
+    });
+    json.into_string()
 }

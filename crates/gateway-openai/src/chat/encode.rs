@@ -9,7 +9,9 @@ use super::messages::Messages;
 use super::reader::{ChatReader, Setup};
 use super::reasoning::Sealer;
 use super::tools::Tools;
-use crate::common::{Target, cache_key, note_others, service_tier, tool_names, user_id};
+use crate::common::{
+    Target, cache_key, note_cache_marks, note_others, service_tier, tool_names, user_id,
+};
 use crate::effort::{self, Plan};
 use crate::{MaxTokensField, ReasoningIn, ReasoningOut, Replay, UserField, estimate, strict_ok};
 
@@ -96,6 +98,9 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     }
     body.json.close('}');
     note_others(request, &mut losses);
+    if !quirks.cache_marks {
+        note_cache_marks(request, &mut losses);
+    }
 
     let prompt_estimate = estimate::prompt(request, target.facts.family);
     let reader = reader(request, target, names, tools.searches, prompt_estimate);

@@ -9,6 +9,7 @@ use gateway_translate::{
 use gateway_types::{ApiError, Block, BlockKind, ErrorKind, Losses, Request, Role, Text, What};
 
 use super::history::{self, Thought};
+use super::parts::write_part;
 use crate::Replay;
 use crate::common::{Target, any_marked};
 use crate::content::{Content, ERROR_MARK, Part, server_call, server_result};
@@ -383,46 +384,4 @@ fn wire_id<'a>(target: &Target<'_>, id: Text<'a>) -> Cow<'a, str> {
         Cow::Borrowed(_) => id,
         Cow::Owned(short) => Cow::Owned(short),
     }
-}
-
-fn write_part(part: &Part<'_>, marks: bool, json: &mut Json) {
-    const DATA: Text<'static> = Text::from_escaped("data:");
-    const BASE64: Text<'static> = Text::from_escaped(";base64,");
-    let name = |title: &Option<Text<'_>>, json: &mut Json| {
-        let title = title.filter(|title| !title.is_empty());
-        json.key("filename").text(title.unwrap_or(Text::from_escaped("document.pdf")));
-    };
-    json.object(|json| match part {
-        Part::Text { text, marked } => {
-            json.key("type").string("text").key("text").text(Text::from_escaped(text));
-            if *marked && marks {
-                json.key("cache_control").object(|json| {
-                    json.key("type").string("ephemeral");
-                });
-            }
-        }
-        Part::Image { media_type, data } => {
-            json.key("type").string("image_url").key("image_url").object(|json| {
-                json.key("url").texts(&[DATA, *media_type, BASE64, *data]);
-            });
-        }
-        Part::ImageUrl(url) => {
-            json.key("type").string("image_url").key("image_url").object(|json| {
-                json.key("url").text(*url);
-            });
-        }
-        Part::Pdf { title, data } => {
-            json.key("type").string("file").key("file").object(|json| {
-                name(title, json);
-                let kind = Text::from_escaped("application/pdf");
-                json.key("file_data").texts(&[DATA, kind, BASE64, *data]);
-            });
-        }
-        Part::PdfUrl { title, url } => {
-            json.key("type").string("file").key("file").object(|json| {
-                name(title, json);
-                json.key("file_data").text(*url);
-            });
-        }
-    });
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use gateway_translate::{Kind, Malformed, Reader};
-use gateway_types::{Raw, ReplyUsage, StopReason, Text, Usage, UsageQuality, escape, escaped};
+use gateway_types::{Raw, Text, escape, escaped};
 
 /// A chunk of a stream, or a whole answer.
 #[derive(Debug, Default)]
@@ -318,100 +318,4 @@ pub(super) fn sound(text: Text<'_>) -> Cow<'_, str> {
         good &= byte >= 0x20;
     }
     if good { Cow::Borrowed(inner) } else { Cow::Owned(escaped(&text.decode()).into_owned()) }
-}
-
-/// Counts as Anthropic does: cached tokens are no part of the others (behaviour R33). `None` where
-/// nothing is counted.
-pub(super) fn usage(raw: Raw<'_>) -> Option<ReplyUsage> {
-    let mut n = Counts::default();
-    let mut r = Reader::new(raw.as_str());
-    r.object::<Malformed>(|r, key| n.member(r, key)).ok()?;
-    if n.prompt.unwrap_or(0) == 0 && n.completion.unwrap_or(0) == 0 {
-        return None;
-    }
-    let cache_read = n.cached.or(n.cache_hit).unwrap_or(0);
-    let cache_write = n.cache_write;
-    let prompt = n.prompt.unwrap_or(0);
-    let whole = n.prompt.is_some() && n.completion.is_some();
-    Some(ReplyUsage {
-        counts: Usage {
-            input: prompt.saturating_sub(cache_read).saturating_sub(cache_write),
-            output: n.completion.unwrap_or(0),
-            cache_read,
-            cache_write,
-        },
-        quality: if whole { UsageQuality::Reported } else { UsageQuality::Partial },
-        thinking: n.reasoning,
-        web_searches: n.searches,
-        priority: false,
-    })
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    prompt: Option<u64>,
-    completion: Option<u64>,
-    cached: Option<u64>,
-    cache_hit: Option<u64>,
-    cache_write: u64,
-    reasoning: u64,
-    searches: u64,
-}
-
-impl Counts {
-    fn member<'b>(&mut self, r: &mut Reader<'b>, key: Text<'b>) -> Result<(), Malformed> {
-        match key.escaped() {
-            "prompt_tokens" => self.prompt = r.maybe_u64()?,
-            "completion_tokens" => self.completion = r.maybe_u64()?,
-            "prompt_cache_hit_tokens" | "cached_tokens" => self.cache_hit = r.maybe_u64()?,
-            "prompt_tokens_details" | "completion_tokens_details" | "server_tool_use"
-                if r.kind()? == Kind::Object =>
-            {
-                r.object::<Malformed>(|r, key| {
-                    match key.escaped() {
-                        "cached_tokens" => self.cached = r.maybe_u64()?,
-                        "cache_write_tokens" => self.cache_write = r.maybe_u64()?.unwrap_or(0),
-                        "reasoning_tokens" => self.reasoning = r.maybe_u64()?.unwrap_or(0),
-                        "web_search_requests" => self.searches = r.maybe_u64()?.unwrap_or(0),
-                        _ => r.skip()?,
-                    }
-                    Ok(())
-                })?;
-            }
-            _ => r.skip()?,
-        }
-        Ok(())
-    }
-}
-
-/// How an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    Stop(StopReason),
-    /// The upstream failed on the way.
-    Failed,
-    /// An empty word, which some servers send all the time.
-    Blank,
-}
-
-/// What a `finish_reason` means (behaviour R7).
-pub(super) fn ending(word: Text<'_>) -> Ending {
-    use StopReason::{ContextWindow, EndTurn, MaxTokens, PauseTurn, Refusal, ToolUse};
-    let word = word.decode().to_ascii_lowercase();
-    Ending::Stop(match &*word {
-        "" | "null" => return Ending::Blank,
-        "error" | "network_error" | "insufficient_system_resource" | "aborted" => {
-            return Ending::Failed;
-        }
-        "length" | "max_tokens" | "max_output_tokens" => MaxTokens,
-        "tool_calls" | "tool_call" | "tool_use" | "function_call" => ToolUse,
-        "content_filter" | "content-filter" | "sensitive" | "refusal" | "safety" | "recitation"
-        | "prohibited_content" => Refusal,
-        "model_length" | "model_context_window_exceeded" | "context_length_exceeded" => {
-            ContextWindow
-        }
-        "max_tool_calls" | "pause_turn" => PauseTurn,
-        // `stop`, `eos`, `completed`, and whatever else a server calls a good end.
-        _ => EndTurn,
-    })
 }

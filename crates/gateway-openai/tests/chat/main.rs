@@ -1,5 +1,11 @@
 //! Chat Completions, there and back.
 
+#![expect(
+    clippy::needless_pass_by_value,
+    clippy::format_collect,
+    reason = "helpers take what `json!` makes, and speed is of no matter here"
+)]
+
 mod carried;
 mod fuzz;
 mod quirks;

@@ -41,13 +41,15 @@ fn flipped(change: impl FnOnce(&mut Quirks)) -> [(Value, String); 2] {
     })
 }
 
+/// What is looked at in a body.
+type Look = Box<dyn Fn(&Value) -> Value>;
+type Change = Box<dyn FnOnce(&mut Quirks)>;
+
 #[test]
 fn every_quirk_changes_what_it_says() {
     let field =
         |name: &'static str| move |body: &Value| body.get(name).cloned().unwrap_or_default();
     let text = |body: &Value| json!(body.to_string());
-    type Look = Box<dyn Fn(&Value) -> Value>;
-    type Change = Box<dyn FnOnce(&mut Quirks)>;
     let cases: Vec<(&str, Change, Look, Value)> = vec![
         (
             "max_tokens_field",

@@ -11,48 +11,48 @@ use serde_json::{Value, json};
 
 /// An upstream and what is asked of it.
 #[derive(Debug, Clone)]
-pub struct Upstream {
-    pub egress: OpenAi,
-    pub model: String,
-    pub provider: String,
-    pub reply_id: String,
-    pub without: Vec<Feature>,
-    pub keys: Keyring,
+pub(crate) struct Upstream {
+    pub(crate) egress: OpenAi,
+    pub(crate) model: String,
+    pub(crate) provider: String,
+    pub(crate) reply_id: String,
+    pub(crate) without: Vec<Feature>,
+    pub(crate) keys: Keyring,
     /// What it refuses.
-    pub rules: Option<Rules>,
+    pub(crate) rules: Option<Rules>,
 }
 
 /// What a request became.
 #[derive(Debug)]
-pub struct Sent {
-    pub body: Value,
-    pub text: String,
-    pub stream: bool,
-    pub losses: Vec<String>,
-    pub reader: Box<dyn ReplyReader>,
-    pub estimate: u64,
+pub(crate) struct Sent {
+    pub(crate) body: Value,
+    pub(crate) text: String,
+    pub(crate) stream: bool,
+    pub(crate) losses: Vec<String>,
+    pub(crate) reader: Box<dyn ReplyReader>,
+    pub(crate) estimate: u64,
 }
 
 impl Upstream {
-    pub fn new(base: &str, model: &str) -> Self {
+    pub(crate) fn new(base: &str, model: &str) -> Self {
         let vendors = [("groq", "groq"), ("deepseek", "deepseek"), ("moonshot", "kimi")];
         let vendor = vendors.into_iter().find(|(part, _)| base.contains(part));
         let rules = vendor.map(|(_, preset)| Rules::compatible(preset));
         Self { rules, ..Self::with(Quirks::for_base(base), model) }
     }
 
-    pub fn openai(model: &str) -> Self {
+    pub(crate) fn openai(model: &str) -> Self {
         let up = Self::new("https://api.openai.com/v1", model);
         Self { rules: Some(Rules::openai(model)), ..up }
     }
 
     /// A server that is known by its address alone, with a chat template that is hard to please.
-    pub fn compatible() -> Self {
+    pub(crate) fn compatible() -> Self {
         let up = Self::with(Quirks::compatible(), "some-model");
         Self { rules: Some(Rules::compatible("vllm_strict_template")), ..up }
     }
 
-    pub fn with(quirks: Quirks, model: &str) -> Self {
+    pub(crate) fn with(quirks: Quirks, model: &str) -> Self {
         Self {
             egress: OpenAi {
                 api: Api::Chat,
@@ -69,13 +69,13 @@ impl Upstream {
         }
     }
 
-    pub fn quirk(mut self, change: impl FnOnce(&mut Quirks)) -> Self {
+    pub(crate) fn quirk(mut self, change: impl FnOnce(&mut Quirks)) -> Self {
         change(&mut self.egress.quirks);
         self
     }
 
     /// The attempt.
-    pub fn cx(&self) -> AttemptCx<'_> {
+    pub(crate) fn cx(&self) -> AttemptCx<'_> {
         AttemptCx {
             endpoint: Endpoint::Messages,
             model: &self.model,
@@ -88,7 +88,7 @@ impl Upstream {
     }
 
     /// Sends a whole body.
-    pub fn send_text(&self, body: &str) -> Result<Sent, String> {
+    pub(crate) fn send_text(&self, body: &str) -> Result<Sent, String> {
         let request =
             gateway_anthropic::decode(body.as_bytes()).unwrap_or_else(|e| panic!("{e}: {body}"));
         let encoded = self.egress.encode(&request, &self.cx());
@@ -112,22 +112,22 @@ impl Upstream {
     }
 
     /// Sends a request with these fields besides model and limit; one message unless given.
-    pub fn send(&self, fields: Value) -> Result<Sent, String> {
+    pub(crate) fn send(&self, fields: Value) -> Result<Sent, String> {
         self.send_text(&request(fields))
     }
 
     /// As [`send`](Self::send), for one that is not refused.
-    pub fn sent(&self, fields: Value) -> Sent {
+    pub(crate) fn sent(&self, fields: Value) -> Sent {
         self.send(fields).expect("is not refused")
     }
 
     /// The messages that a conversation becomes.
-    pub fn messages(&self, messages: Value) -> Value {
+    pub(crate) fn messages(&self, messages: Value) -> Value {
         self.sent(json!({"messages": messages})).body["messages"].take()
     }
 }
 
-pub fn request(fields: Value) -> String {
+pub(crate) fn request(fields: Value) -> String {
     let mut body = json!({"model": "m", "max_tokens": 1000, "stream": true,
         "messages": [{"role": "user", "content": "hi"}]});
     let Value::Object(fields) = fields else { panic!("fields are an object") };
@@ -137,16 +137,16 @@ pub fn request(fields: Value) -> String {
     body.to_string()
 }
 
-pub fn losses_of(losses: &Losses) -> Vec<String> {
+pub(crate) fn losses_of(losses: &Losses) -> Vec<String> {
     losses.iter().map(|loss| format!("{} {}", loss.what.as_str(), loss.path)).collect()
 }
 
 /// The events of a reply, each as a line; deltas of one kind in a row are one.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Events {
-    pub lines: Vec<String>,
+pub(crate) struct Events {
+    pub(crate) lines: Vec<String>,
     grammar: GrammarBox,
-    pub stop: Option<String>,
+    pub(crate) stop: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -220,14 +220,14 @@ impl EventSink for Events {
 
 /// What came of a reply: its events, and the fault that ended it, if one did.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Outcome {
-    pub events: Vec<String>,
-    pub fault: Option<String>,
+pub(crate) struct Outcome {
+    pub(crate) events: Vec<String>,
+    pub(crate) fault: Option<String>,
 }
 
 impl Outcome {
     /// Events that matter, without signatures' text, as one line.
-    pub fn short(&self) -> String {
+    pub(crate) fn short(&self) -> String {
         let mut words: Vec<String> = self
             .events
             .iter()
@@ -241,12 +241,12 @@ impl Outcome {
     }
 }
 
-pub fn fault_text(fault: &gateway_types::Fault) -> String {
+pub(crate) fn fault_text(fault: &gateway_types::Fault) -> String {
     format!("{} {:?}: {}", fault.error.status().as_u16(), fault.remedy, fault.error.message())
 }
 
 /// Pushes `stream` in the given pieces.
-pub fn stream_in(reader: &mut dyn ReplyReader, pieces: &[&[u8]], end: BodyEnd) -> Outcome {
+pub(crate) fn stream_in(reader: &mut dyn ReplyReader, pieces: &[&[u8]], end: BodyEnd) -> Outcome {
     let mut events = Events::default();
     let mut fault = None;
     let mut done = false;
@@ -271,39 +271,39 @@ pub fn stream_in(reader: &mut dyn ReplyReader, pieces: &[&[u8]], end: BodyEnd) -
     Outcome { events: events.lines, fault: fault.as_ref().map(fault_text) }
 }
 
-pub fn whole(reader: &mut dyn ReplyReader, body: &str) -> Outcome {
+pub(crate) fn whole(reader: &mut dyn ReplyReader, body: &str) -> Outcome {
     let mut events = Events::default();
     let fault = reader.whole(body.as_bytes(), &mut events).err();
     Outcome { events: events.lines, fault: fault.as_ref().map(fault_text) }
 }
 
 /// A stream of chunks, one frame each, without the end.
-pub fn frames(chunks: &[Value]) -> String {
+pub(crate) fn frames(chunks: &[Value]) -> String {
     chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect()
 }
 
-pub fn delta(delta: Value) -> Value {
+pub(crate) fn delta(delta: Value) -> Value {
     json!({"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "x",
         "choices": [{"index": 0, "delta": delta, "finish_reason": null}]})
 }
 
-pub fn finish(reason: &str) -> Value {
+pub(crate) fn finish(reason: &str) -> Value {
     json!({"id": "c", "choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
 }
 
-pub fn usage(prompt: u64, completion: u64) -> Value {
+pub(crate) fn usage(prompt: u64, completion: u64) -> Value {
     json!({"id": "c", "choices": [],
         "usage": {"prompt_tokens": prompt, "completion_tokens": completion}})
 }
 
 /// A whole stream with its end.
-pub fn done(chunks: &[Value]) -> String {
+pub(crate) fn done(chunks: &[Value]) -> String {
     frames(chunks) + "data: [DONE]\n\n"
 }
 
 /// Reads `stream` cut at every place, at every pair of some places, and byte by byte; all must give
 /// the same, which is returned.
-pub fn read_every_way(up: &Upstream, fields: &Value, stream: &str, end: BodyEnd) -> Outcome {
+pub(crate) fn read_every_way(up: &Upstream, fields: &Value, stream: &str, end: BodyEnd) -> Outcome {
     let body = request(fields.clone());
     let request = gateway_anthropic::decode(body.as_bytes()).expect("a request");
     let fresh = || up.egress.encode(&request, &up.cx()).expect("is not refused").reader;
