@@ -23,6 +23,8 @@ pub(super) struct Setup {
     pub expect: Expect,
     /// The name the upstream got.
     pub model: String,
+    /// The longest prompt, in tokens, as far as it is known.
+    pub prompt_limit: Option<u64>,
     pub sealer: Sealer,
     /// The upstream wants its thinking back.
     pub replays: bool,
@@ -53,7 +55,7 @@ enum Mode {
 
 impl ChatReader {
     pub(super) fn new(setup: Setup) -> Self {
-        let Setup { expect, model, sealer, replays, tags, searches } = setup;
+        let Setup { expect, model, prompt_limit, sealer, replays, tags, searches } = setup;
         let mut state = State {
             sealer,
             replays,
@@ -69,6 +71,7 @@ impl ChatReader {
             priority: false,
             provider: expect.provider.clone(),
             model,
+            prompt_limit,
             prompt_estimate: expect.prompt_estimate,
             done: false,
             assembler: Assembler::new(expect),
@@ -276,7 +279,7 @@ impl State {
             model: &self.model,
             prompt_estimate: self.prompt_estimate,
         };
-        fault::from_error_object(&cx, error)
+        fault::from_error_object(&cx, self.prompt_limit, error)
     }
 
     /// The answer broke off.

@@ -33,6 +33,7 @@ pub(super) struct State {
     pub(super) provider: String,
     pub(super) model: String,
     pub(super) prompt_estimate: u64,
+    pub(super) prompt_limit: Option<u64>,
     pub(super) done: bool,
 }
 

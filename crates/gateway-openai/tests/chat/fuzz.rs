@@ -96,7 +96,7 @@ fn broken_replies_end_or_fail_and_never_break_the_grammar() {
     let request = gateway_anthropic::decode(body.as_bytes()).expect("a request");
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let streams = streams();
-    for round in 0..6000 {
+    for round in 0..3000 {
         let mut bytes = streams[round % streams.len()].clone().into_bytes();
         mutate(&mut bytes, &mut dice);
         let mut reader = up.egress.encode(&request, &up.cx()).expect("is taken").reader;
@@ -135,7 +135,7 @@ fn broken_requests_are_refused_or_become_json() {
     ];
     let mut dice = Dice(7);
     let mut encoded = 0;
-    for round in 0..9000 {
+    for round in 0..4000 {
         let mut bytes = full.clone().into_bytes();
         mutate(&mut bytes, &mut dice);
         // Keep some of them well-formed: swap values for others.
@@ -156,7 +156,7 @@ fn broken_requests_are_refused_or_become_json() {
             encoded += 1;
         }
     }
-    assert!(encoded > 1000, "only {encoded} were encoded");
+    assert!(encoded > 500, "only {encoded} were encoded");
 }
 
 /// `text` with one of its values another.

@@ -46,7 +46,7 @@ fn r34_the_system_prompt_is_one_message_without_the_billing_line() {
         sent.body["messages"],
         json!([{"role": "system", "content": "You are \"x\".\n\nDo\ny."}, {"role": "user", "content": "hi"}])
     );
-    assert_eq!(sent.losses, ["hint system[0]"]);
+    assert_eq!(sent.losses, ["hint system[0]", "hint cache_control"]);
     for system in [json!([]), json!(""), json!([{"type": "text", "text": billing}])] {
         let sent = gpt().sent(json!({"system": system}));
         assert_eq!(sent.body["messages"][0]["role"], "user");
