@@ -35,7 +35,7 @@ pub(crate) fn read(
 }
 
 /// What an error inside an answer means, whose status was that of a success: an `error` object or
-/// an event that holds one, as JSON.
+/// an event that holds one, as JSON. `limit`: the model's longest prompt, in tokens.
 pub(crate) fn from_error_object(cx: &FaultCx<'_>, limit: Option<u64>, error: &str) -> Fault {
     let said = Said::read(error.as_bytes());
     // OpenRouter and others put the status they would have answered with into the object.
@@ -79,10 +79,9 @@ fn judge(
             let text = format!("{} ({quoted})", no_room.render());
             (ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Final)
         }
-        Sort::ReasoningState => (
-            plain(ErrorKind::InvalidRequest).with_should_retry(false),
-            Remedy::Without(Feature::ReasoningState),
-        ),
+        Sort::Unwanted(feature) => {
+            (plain(ErrorKind::InvalidRequest).with_should_retry(false), Remedy::Without(feature))
+        }
         Sort::Key => {
             let text = format!(
                 "{provider} refused the key that the gateway has for it; check the key configured \
@@ -161,7 +160,8 @@ fn too_long(cx: &FaultCx<'_>, limit: Option<u64>, said: &Said) -> String {
 enum Sort {
     TooLong,
     NoRoom(overflow::NoRoom),
-    ReasoningState,
+    /// Something the request can do without.
+    Unwanted(Feature),
     Key,
     Money,
     Policy,
@@ -190,7 +190,10 @@ fn sort(status: Option<StatusCode>, said: &Said) -> Sort {
         }
     }
     if said.is(REASONING) || said.mentions(REASONING_TEXT) {
-        return Sort::ReasoningState;
+        // A model that has none must not be asked for it; any other refuses what we sent.
+        let none = said.mentions(&["encrypted content is not supported"]);
+        let feature = if none { Feature::Field("include") } else { Feature::ReasoningState };
+        return Sort::Unwanted(feature);
     }
     if said.is(MONEY) || (said.mentions(MONEY_TEXT) && !said.is(&["resource_exhausted"])) {
         return Sort::Money;

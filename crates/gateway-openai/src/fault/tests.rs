@@ -15,7 +15,8 @@ fn short(fault: &Fault) -> String {
     let remedy = match fault.remedy {
         Remedy::Same => "same".to_owned(),
         Remedy::After(after) => format!("after {}ms", after.as_millis()),
-        Remedy::Without(feature) => format!("without {}", feature.as_str()),
+        Remedy::Without(Feature::ReasoningState) => "without reasoning".to_owned(),
+        Remedy::Without(feature) => format!("without {feature:?}"),
         Remedy::NextKey => "next key".to_owned(),
         Remedy::NextProvider => "next provider".to_owned(),
         Remedy::Final => "final".to_owned(),
@@ -34,7 +35,7 @@ const TOO_LONG: &str = "400 invalid_request_error, final";
 const KEY: &str = "401 authentication_error, next key stop";
 const SPENT: &str = "429 billing_error, next key stop";
 const BILLING: &str = "402 billing_error, next key stop";
-const STATE: &str = "400 invalid_request_error, without reasoning state stop";
+const STATE: &str = "400 invalid_request_error, without reasoning stop";
 const LIMITED: &str = "429 rate_limit_error, same";
 const OVERLOADED: &str = "529 overloaded_error, same";
 const TIMEOUT: &str = "504 timeout_error, same";
@@ -88,6 +89,12 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
     ),
     (
         400,
+        r#"{"error":{"message":"Encrypted content is not supported with this model.","type":"invalid_request_error","param":"include","code":null}}"#,
+        "400 invalid_request_error, without Field(\"include\") stop",
+        "Encrypted content",
+    ),
+    (
+        400,
         r#"{"error":{"message":"Item 'rs_1' of type 'reasoning' was provided without its required following item.","type":"invalid_request_error","param":"input","code":null}}"#,
         STATE,
         "rs_1",
@@ -95,7 +102,7 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
     (
         404,
         r#"{"error":{"message":"Item with id 'rs_1' not found. Items are not persisted when `store` is set to false.","type":"invalid_request_error","param":"input","code":null}}"#,
-        "404 invalid_request_error, without reasoning state stop",
+        "404 invalid_request_error, without reasoning stop",
         "rs_1",
     ),
     (
