@@ -29,7 +29,7 @@ pub struct Filter {
     framer: Framer,
     /// The beginning of a frame whose end has not come.
     held: BytesMut,
-    /// The upstream's numbers of the blocks that were left out.
+    /// The upstream's numbers of the blocks that were left out, ascending.
     dropped: Vec<u64>,
     /// The last frame was left out, and the LF of the CRLF that ended it may still come.
     eat_lf: bool,
@@ -130,13 +130,15 @@ impl Filter {
                 let Some(index) = number(&data, &["index"]) else { return Verdict::Keep };
                 let kind = string(&data, &["content_block", "type"]);
                 if kind.is_some_and(|kind| self.names.contains(&kind)) {
-                    self.dropped.push(index);
+                    if let Err(place) = self.dropped.binary_search(&index) {
+                        self.dropped.insert(place, index);
+                    }
                     return Verdict::Drop;
                 }
                 self.renumbered(index)
             }
             Some("content_block_delta" | "content_block_stop") => match number(&data, &["index"]) {
-                Some(index) if self.dropped.contains(&index) => Verdict::Drop,
+                Some(index) if self.dropped.binary_search(&index).is_ok() => Verdict::Drop,
                 Some(index) => self.renumbered(index),
                 None => Verdict::Keep,
             },
@@ -146,7 +148,7 @@ impl Filter {
     }
 
     fn renumbered(&self, index: u64) -> Verdict {
-        match self.dropped.iter().filter(|dropped| **dropped < index).count() {
+        match self.dropped.partition_point(|dropped| *dropped < index) {
             0 => Verdict::Keep,
             before => Verdict::Renumber(index - before as u64),
         }

@@ -68,7 +68,11 @@ const fn pair(fields: &'static [&'static str], betas: &'static [&'static str]) -
 /// Which field needs which beta.
 const FEATURES: &[Feature] = &[
     pair(&["context_management"], &["context-management-2025-06-27"]),
-    pair(&["output_config.effort"], &["effort-2025-11-24"]),
+    Feature {
+        fields: &["output_config.effort"],
+        along: &["messages.output_config"],
+        betas: &["effort-2025-11-24"],
+    },
     Feature {
         fields: &["output_config.format", "output_format"],
         along: &["tools.strict"],

@@ -1,6 +1,7 @@
 //! The conversation: what another provider made goes, and what is left is still one.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use gateway_types::What;
 
@@ -19,7 +20,7 @@ pub(super) struct Told {
     /// The open turn lost the thinking that it would have to begin with.
     pub(super) disable_thinking: bool,
     /// Names of tools that a tool search found.
-    pub(super) found_tools: Vec<String>,
+    pub(super) found_tools: HashSet<String>,
 }
 
 /// One message on its way.
@@ -290,8 +291,8 @@ fn content_edits(message: &mut Message<'_>) -> Vec<Edit> {
 }
 
 /// The tools that searches have found, by what the conversation refers to.
-fn found_tools(messages: &[Message<'_>]) -> Done<Vec<String>> {
-    let mut found = Vec::new();
+fn found_tools(messages: &[Message<'_>]) -> Done<HashSet<String>> {
+    let mut found = HashSet::new();
     for block in messages.iter().flat_map(|message| &message.blocks) {
         if !block.kind().ends_with("tool_result") {
             continue;

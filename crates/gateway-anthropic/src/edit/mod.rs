@@ -27,6 +27,8 @@ mod system;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use gateway_translate::Malformed;
 use gateway_types::{ApiError, ErrorKind, Losses, Span, Text, What};
@@ -267,7 +269,7 @@ fn without_clearing(value: Node<'_>, losses: &mut Losses) -> Done<Fate> {
 
 /// The tools without what the upstream does not know. Without tool search a deferred tool is offered
 /// like any other once something has found it, and not at all before.
-fn tools(value: Node<'_>, found: &[String], cx: &mut Cx<'_>) -> Done<Fate> {
+fn tools(value: Node<'_>, found: &HashSet<String>, cx: &mut Cx<'_>) -> Done<Fate> {
     let tools = value.elements()?;
     let mut fates = Vec::with_capacity(tools.len());
     let no_search = cx.dropped.has(DEFER_LOADING);
@@ -280,7 +282,7 @@ fn tools(value: Node<'_>, found: &[String], cx: &mut Cx<'_>) -> Done<Fate> {
             let deferred =
                 |m: &Member<'_>| m.key.is("defer_loading") && m.value.raw().as_str() == "true";
             let name = text("name").unwrap_or_default();
-            if members.iter().any(deferred) && !found.iter().any(|tool| *tool == *name) {
+            if members.iter().any(deferred) && !found.contains(&*name) {
                 cx.losses.add(What::Hint, format!("tools[{at}]"), "nothing has found it yet");
                 fates.push(Fate::Remove);
                 continue;

@@ -14,8 +14,22 @@ const CLOSE: Text<'static> = Text::from_escaped("\\n</system-reminder>");
 /// Moves every system message into the message of the user next to it: the one before, else the one
 /// after (behind the results that it begins with), else one of its own.
 pub(super) fn inline(messages: &mut [Message<'_>], cx: &mut Cx<'_>) -> Done<()> {
+    // Who comes next, nobody but system messages in between: found once, a body may hold a million.
+    let mut following = vec![None; messages.len()];
+    let mut next = None;
+    for (at, message) in messages.iter().enumerate().rev() {
+        following[at] = next;
+        if !message.gone && message.role != "system" {
+            next = Some(at);
+        }
+    }
+    let mut last = None;
     for at in 0..messages.len() {
+        if messages[at].gone {
+            continue;
+        }
         if !messages[at].is("system") {
+            last = Some(at);
             continue;
         }
         let blocks = reminders(&messages[at], cx)?;
@@ -26,32 +40,23 @@ pub(super) fn inline(messages: &mut [Message<'_>], cx: &mut Cx<'_>) -> Done<()> 
             continue;
         }
         cx.losses.add(What::Replaced, path, "this upstream takes no system messages in between");
-        let (earlier, rest) = messages.split_at_mut(at);
-        let before = earlier.iter_mut().rev().find(|message| !message.gone);
-        let before = before.and_then(|message| match &mut message.as_user {
-            Some(said) => Some(said),
-            None => (message.role == "user").then_some(&mut message.after),
-        });
-        if let Some(said) = before {
-            said.extend(blocks);
-        } else if let Some(user) = next_user(&mut rest[1..]) {
-            user.before.extend(blocks);
+        let is_users = |at: &usize| messages[*at].role == "user" || messages[*at].as_user.is_some();
+        if let Some(user) = last.filter(is_users) {
+            let user = &mut messages[user];
+            user.as_user.as_mut().unwrap_or(&mut user.after).extend(blocks);
+        } else if let Some(user) = following[at].filter(is_users) {
+            messages[user].before.extend(blocks);
         } else {
-            rest[0].as_user = Some(blocks);
+            messages[at].as_user = Some(blocks);
+            last = Some(at);
             continue;
         }
-        rest[0].gone = true;
-        if rest[0].members.iter().any(|member| member.key.is("output_config")) {
+        messages[at].gone = true;
+        if messages[at].members.iter().any(|member| member.key.is("output_config")) {
             note("messages.output_config", &mut cx.losses);
         }
     }
     Ok(())
-}
-
-/// The message of the user that comes next, with nothing but system messages before it.
-fn next_user<'m, 'b>(rest: &'m mut [Message<'b>]) -> Option<&'m mut Message<'b>> {
-    let next = rest.iter_mut().find(|message| !message.gone && message.role != "system")?;
-    (next.role == "user").then_some(next)
 }
 
 fn reminders(message: &Message<'_>, cx: &mut Cx<'_>) -> Done<Vec<String>> {

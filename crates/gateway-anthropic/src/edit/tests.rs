@@ -495,7 +495,11 @@ fn r20_r30_c08_fields_and_betas_go_in_pairs() {
             &["thinking-display-updates-2026-08-18"],
         ),
         (globs(&["dangerous-*"]), &["safeguards"], &["dangerous-tool-use-2026-09-03"]),
-        (globs(&["effort-*"]), &["output_config/effort"], &["effort-2025-11-24"]),
+        (
+            globs(&["effort-*"]),
+            &["output_config/effort", "messages/*/output_config"],
+            &["effort-2025-11-24", "per-turn-control-2026-07-01"],
+        ),
         (
             globs(&["structured-outputs-*"]),
             &["output_config/format", "tools/*/strict"],

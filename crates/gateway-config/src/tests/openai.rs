@@ -478,13 +478,13 @@ fn the_examples_of_the_reference_are_valid() {
     let examples: Vec<&str> =
         section.split("```yaml\n").skip(1).filter_map(|e| e.split("```").next()).collect();
     let ways = examples.iter().map(|yaml| {
-        let loaded = good(yaml, &[("GROQ_API_KEY", "k")]);
+        let loaded = good(yaml, &[("GROQ_API_KEY", "k"), ("RELAY_API_KEY", "k")]);
         let table = loaded.config.routing().expect("a table");
         let provider = loaded.config.providers[0].name.as_str();
         let query = gateway_router::Query { model: "claude-haiku-4-5", pick: Some(provider) };
         table.explain(&query).expect("a way").upstream_model
     });
-    assert_eq!(ways.collect::<Vec<_>>(), ["qwen3-coder", "openai/gpt-oss-20b"]);
+    assert_eq!(ways.collect::<Vec<_>>(), ["qwen3-coder", "openai/gpt-oss-20b", "claude-haiku-4-5"]);
 }
 
 #[test]
