@@ -549,3 +549,17 @@ fn a_link_to_the_settings_stays_a_link() {
     home.run(&["disconnect", "claude"]).ok();
     assert_eq!(home.read("dotfiles/settings.json"), "{}");
 }
+
+/// A client that does not know the routed model's window compacts by the one the gateway knows.
+#[test]
+fn run_sets_the_compaction_window_of_a_foreign_model() {
+    let home = Home::with(
+        "default_provider: own\nproviders:\n  own:\n    kind: openai\n    api_base: http://127.0.0.1:9/v1\n    \
+         default_model: local-7b\n    models: {local-7b: {context_window: 32768}}\n",
+    );
+    let shown =
+        ["-q", "run", "--", "sh", "-c", "echo \"[$CLAUDE_CODE_AUTO_COMPACT_WINDOW]\"", "claude"];
+    assert_eq!(home.run(&shown).out.trim(), "[32768]");
+    let other = [&shown[..], &["--model", "nobody-knows"]].concat();
+    assert_eq!(home.run(&other).out.trim(), "[]");
+}

@@ -201,25 +201,31 @@ fn via(provider: &str, model: &str) -> String {
 /// A model of Anthropic's with the limits of the one that answers in its place: the client compacts
 /// by them.
 fn asked_for(runtime: &Runtime, known: &Model) -> Listed {
-    let decision = runtime.table.decide(&Query { model: &known.id, pick: None });
-    if let Ok(decision) = decision
-        && runtime.providers[decision.provider].egress.is_some()
-    {
-        let serves = runtime.catalogue.find(&decision.upstream_model);
-        let configured = &runtime.config.providers[decision.provider].models;
-        let configured = configured.iter().find(|m| *m.name == *decision.upstream_model);
-        return Listed {
+    match foreign_limits(runtime, &known.id) {
+        None => Listed::known(&known.id, known),
+        Some((max_input_tokens, max_tokens)) => Listed {
             id: known.id.clone(),
             display_name: known.display_name.clone(),
-            max_input_tokens: configured
-                .and_then(|m| m.context_window)
-                .or(serves.and_then(Model::prompt_limit)),
-            max_tokens: configured
-                .and_then(|m| m.max_tokens)
-                .or(serves.and_then(|serves| serves.max_output)),
-        };
+            max_input_tokens,
+            max_tokens,
+        },
     }
-    Listed::known(&known.id, known)
+}
+
+/// The longest prompt and answer, in tokens and as far as known, of the model that answers to a name,
+/// if that is not one of Anthropic's.
+pub(crate) fn foreign_limits(runtime: &Runtime, asked: &str) -> Option<(Option<u64>, Option<u64>)> {
+    let decision = runtime.table.decide(&Query { model: asked, pick: None }).ok()?;
+    runtime.providers[decision.provider].egress.as_ref()?;
+    let serves = runtime.catalogue.find(&decision.upstream_model);
+    let configured = &runtime.config.providers[decision.provider].models;
+    let configured = configured.iter().find(|m| *m.name == *decision.upstream_model);
+    let window = configured.and_then(|m| m.context_window);
+    let most = configured.and_then(|m| m.max_tokens);
+    Some((
+        window.or(serves.and_then(Model::prompt_limit)),
+        most.or(serves.and_then(|serves| serves.max_output)),
+    ))
 }
 
 /// `GET /v1/models`, with `limit`, `after_id` and `before_id`.

@@ -121,6 +121,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
+    /// The longest prompt, in tokens, of the model that answers to a name, where that is known and the
+    /// model is not one of Anthropic's, whose windows clients know by themselves.
+    pub fn prompt_limit(&self, asked: &str) -> Option<u64> {
+        crate::endpoints::foreign_limits(&self.runtime, asked)?.0
+    }
+
     /// Binds the address and starts serving. Returns once connections are accepted.
     ///
     /// # Errors

@@ -27,6 +27,12 @@ const PROVIDER_KEYS: &[&str] = &[
     "GATEWAY_API_KEY",
 ];
 
+/// By which Claude Code compacts its conversation ahead of time.
+const COMPACT_WINDOW: &str = "CLAUDE_CODE_AUTO_COMPACT_WINDOW";
+
+/// The window, in tokens, that Claude Code takes a model to have that it does not know.
+const ASSUMED: u64 = 1_000_000;
+
 pub(crate) fn run(args: &RunArgs, globals: &Globals) -> Result<ExitCode> {
     let mut loaded = super::load(globals, |overrides| {
         args.serve.apply(overrides);
@@ -74,6 +80,13 @@ pub(crate) fn run(args: &RunArgs, globals: &Globals) -> Result<ExitCode> {
     if !own_login {
         command.env("ANTHROPIC_AUTH_TOKEN", token);
     }
+    if std::env::var_os(COMPACT_WINDOW).is_none() {
+        let chosen = std::env::var("ANTHROPIC_MODEL").ok();
+        let asked = model_of(&args.command, chosen.as_deref());
+        if let Some(tokens) = gateway.prompt_limit(&asked).filter(|tokens| *tokens < ASSUMED) {
+            command.env(COMPACT_WINDOW, tokens.to_string());
+        }
+    }
     let status = supervise(command, &args.command[0])?;
     if !globals.quiet {
         output::complain(&summary(&gateway));
@@ -93,6 +106,22 @@ fn past_proxies(no_proxy: &str) -> String {
         }
     }
     hosts.join(",")
+}
+
+/// The model that Claude Code will ask for: its `--model`, else the variable's, else its default.
+fn model_of(command: &[OsString], chosen: Option<&str>) -> String {
+    let words: Vec<_> = command.iter().map(|word| word.to_string_lossy()).collect();
+    let option =
+        words.iter().enumerate().find_map(|(at, word)| match word.strip_prefix("--model") {
+            Some("") => words.get(at + 1).map(|next| &**next),
+            Some(rest) => rest.strip_prefix('='),
+            None => None,
+        });
+    match option.or(chosen).unwrap_or("opus").trim_end_matches("[1m]") {
+        "default" | "opus" | "best" => "claude-opus-5-5".to_owned(),
+        alias @ ("sonnet" | "haiku") => format!("claude-{alias}-5-5"),
+        name => name.to_owned(),
+    }
 }
 
 /// Whether the command's own login is what reaches the provider: then it must keep it, and no token
@@ -171,7 +200,23 @@ fn summary(gateway: &Gateway) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::past_proxies;
+    use std::ffi::OsString;
+
+    use super::{model_of, past_proxies};
+
+    #[test]
+    fn the_model_is_the_one_the_client_will_ask_for() {
+        for (command, chosen, wanted) in [
+            (&["claude"][..], None, "claude-opus-5-5"),
+            (&["claude"], Some("gpt-4.1"), "gpt-4.1"),
+            (&["claude", "--model", "sonnet[1m]"], Some("x"), "claude-sonnet-5-5"),
+            (&["claude", "-p", "--model=qwen3"], None, "qwen3"),
+            (&["claude", "--model"], None, "claude-opus-5-5"),
+        ] {
+            let command: Vec<OsString> = command.iter().map(OsString::from).collect();
+            assert_eq!(model_of(&command, chosen), wanted);
+        }
+    }
 
     #[test]
     fn the_way_to_the_gateway_leads_past_proxies() {
