@@ -26,6 +26,9 @@ impl Quirks {
             service_tier: false,
             // Templates drop a tool message without content, or fail on it.
             empty_tool_output: "(no output)".to_owned(),
+            // Some servers and templates take nothing but a string for a content (DeepSeek's says
+            // `invalid type: sequence, expected a string`).
+            text_parts: false,
             web_search: WebSearch::None,
             ..Self::default()
         }
@@ -160,6 +163,7 @@ impl Quirks {
             top_k: true,
             prompt_cache_key: true,
             prefill: true,
+            text_parts: true,
             cache_marks: true,
             web_search: WebSearch::OpenRouter,
             ..Self::compatible()

@@ -76,6 +76,8 @@ pub struct Quirks {
     pub reasoning_required: bool,
     /// Goes on with a last message that is the assistant's; else it is asked to in words.
     pub prefill: bool,
+    /// Takes several texts in one message as parts; else they are joined by a blank line.
+    pub text_parts: bool,
     /// Takes `cache_control` on text parts.
     pub cache_marks: bool,
     /// How it searches the web.
@@ -214,6 +216,7 @@ impl Default for Quirks {
             extra_fields: Vec::new(),
             reasoning_required: false,
             prefill: false,
+            text_parts: true,
             cache_marks: false,
             web_search: WebSearch::Responses,
         }

@@ -2,6 +2,7 @@
 //! each call's result right behind, and only text in those.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use gateway_translate::{
     CallResult, Json, NameMap, Placed, Round, call_id, is_billing_line, native_id, rounds,
@@ -96,27 +97,19 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
             if as_parts {
                 json.array(|json| parts.iter().for_each(|part| write_part(part, true, json)));
             } else {
-                json.string_with(|out| {
-                    for (at, part) in parts.iter().enumerate() {
-                        if at > 0 {
-                            out.text(Text::from_escaped("\\n\\n"));
-                        }
-                        if let Part::Text { text, .. } = part {
-                            out.text(Text::from_escaped(text));
-                        }
-                    }
-                });
+                joined(parts, json);
             }
         });
     }
 
     fn round(&mut self, round: &Round<'b, 'b>) -> Result<(), ApiError> {
+        let ids = wire_ids(self.target, round);
         if !round.assistant.is_empty() {
-            self.assistant(round);
+            self.assistant(round, &ids);
         }
         let mut attached = Vec::new();
-        for result in &round.results {
-            self.result(result, &mut attached)?;
+        for (result, id) in round.results.iter().zip(&ids) {
+            self.result(result, id, &mut attached)?;
         }
         self.pending.append(&mut attached);
         for said in &round.said {
@@ -170,7 +163,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
     }
 
     /// An assistant's turn as one message: its text, then its calls.
-    fn assistant(&mut self, round: &Round<'b, 'b>) {
+    fn assistant(&mut self, round: &Round<'b, 'b>, ids: &[String]) {
         let mut content = String::new();
         let mut calls = Vec::new();
         let mut thoughts = Vec::new();
@@ -187,8 +180,8 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
             };
             match &placed.block.kind {
                 BlockKind::Text { text: piece, .. } => text(piece.escaped(), &mut border),
-                BlockKind::ToolUse { id, name, input } => {
-                    calls.push((*id, *name, *input));
+                BlockKind::ToolUse { name, input, .. } => {
+                    calls.push((*name, *input));
                     border = "\\n\\n";
                 }
                 BlockKind::Thinking { thinking, signature } => {
@@ -237,9 +230,9 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
                 return;
             }
             json.key("tool_calls").array(|json| {
-                for (id, name, input) in &calls {
+                for ((name, input), id) in calls.iter().zip(ids) {
                     json.object(|json| {
-                        json.key("id").string(&wire_id(target, *id));
+                        json.key("id").string(id);
                         json.key("type").string("function");
                         json.key("function").object(|json| {
                             json.key("name").string(&names.there(&name.decode()));
@@ -267,19 +260,19 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
     fn result(
         &mut self,
         result: &CallResult<'b, 'b>,
+        id: &str,
         attached: &mut Vec<Part<'b>>,
     ) -> Result<(), ApiError> {
         self.flush();
-        let (id, text) = match result {
-            CallResult::Missing { id } => {
+        let text = match result {
+            CallResult::Missing { .. } => {
                 self.losses.add(What::Replaced, "messages", "a call without a result gets one");
-                (id, "[no result: interrupted]".to_owned())
+                "[no result: interrupted]".to_owned()
             }
-            CallResult::Given { id, result } => (id, self.result_text(*id, result, attached)?),
+            CallResult::Given { result, .. } => self.result_text(id, result, attached)?,
         };
-        let id = wire_id(self.target, *id);
         self.json.object(|json| {
-            json.key("role").string("tool").key("tool_call_id").string(&id);
+            json.key("role").string("tool").key("tool_call_id").string(id);
             json.key("content").text(Text::from_escaped(&text));
         });
         Ok(())
@@ -288,7 +281,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
     /// The text of a result, escaped.
     fn result_text(
         &mut self,
-        id: Text<'b>,
+        id: &str,
         result: &Placed<'b, 'b>,
         attached: &mut Vec<Part<'b>>,
     ) -> Result<String, ApiError> {
@@ -300,8 +293,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         for (at, block) in content.iter().enumerate() {
             self.content(block, &format!("{}.content[{at}]", result.path()), &mut parts)?;
         }
-        let id = wire_id(self.target, id).into_owned();
-        let id = gateway_types::escaped(&id);
+        let id = gateway_types::escaped(id);
         let mut files = 0;
         for (at, part) in parts.into_iter().enumerate() {
             if at > 0 {
@@ -351,6 +343,14 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         path: &str,
         out: &mut Vec<Part<'b>>,
     ) -> Result<(), ApiError> {
+        if let BlockKind::ToolReference { tool_name } = block.kind {
+            // By the name that the model can call.
+            let name = tool_name.decode();
+            let text = format!("The tool `{}` is available now.", self.names.there(&name));
+            let text = gateway_types::escaped(&text).into_owned();
+            out.push(Part::Text { text: text.into(), marked: false });
+            return Ok(());
+        }
         let urls = self.target.quirks.web_search == crate::WebSearch::OpenRouter;
         Content::new(self.target, urls, self.losses).parts(block, path, out)
     }
@@ -361,19 +361,52 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
             return;
         }
         let parts = std::mem::take(&mut self.pending);
-        let marks = self.target.quirks.cache_marks;
+        let quirks = self.target.quirks;
+        let is_text = |part: &Part<'_>| matches!(part, Part::Text { .. });
+        let is_marked = |part: &Part<'_>| matches!(part, Part::Text { marked: true, .. });
+        let one = parts.len() == 1 || !quirks.text_parts;
+        let marked = quirks.cache_marks && parts.iter().any(is_marked);
         self.json.object(|json| {
             json.key("role").string("user").key("content");
-            match &parts[..] {
-                [Part::Text { text, marked }] if !(marks && *marked) => {
-                    json.text(Text::from_escaped(text));
-                }
-                parts => {
-                    json.array(|json| parts.iter().for_each(|part| write_part(part, marks, json)));
-                }
+            if one && !marked && parts.iter().all(is_text) {
+                joined(&parts, json);
+            } else {
+                let marks = quirks.cache_marks;
+                json.array(|json| parts.iter().for_each(|part| write_part(part, marks, json)));
             }
         });
     }
+}
+
+/// Texts as one string, with a blank line between them.
+fn joined(parts: &[Part<'_>], json: &mut Json) {
+    json.string_with(|out| {
+        let mut first = true;
+        for part in parts {
+            let Part::Text { text, .. } = part else { continue };
+            if !std::mem::take(&mut first) {
+                out.text(Text::from_escaped("\\n\\n"));
+            }
+            out.text(Text::from_escaped(text));
+        }
+    });
+}
+
+/// The ids of a turn's calls on the wire, each one once.
+fn wire_ids(target: &Target<'_>, round: &Round<'_, '_>) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::with_capacity(round.results.len());
+    let mut taken = HashSet::new();
+    for placed in &round.assistant {
+        let BlockKind::ToolUse { id, .. } = placed.block.kind else { continue };
+        let mut wire = wire_id(target, id).into_owned();
+        if !taken.insert(wire.clone()) {
+            let other = format!("{}.{}\u{0}", id.decode(), ids.len());
+            wire = call_id(&other, target.quirks.call_id_max).into_owned();
+            taken.insert(wire.clone());
+        }
+        ids.push(wire);
+    }
+    ids
 }
 
 /// The id of a call on the wire.

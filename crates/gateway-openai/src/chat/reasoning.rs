@@ -58,6 +58,8 @@ pub(super) struct Log {
     /// Escaped; only where the caller is not shown it.
     text: String,
     details: Vec<Detail>,
+    /// Of the details, all members together.
+    bytes: usize,
     too_long: bool,
 }
 
@@ -138,31 +140,30 @@ impl Log {
         let same = |old: &&mut Detail| {
             old.index == new.index && (old.kind == new.kind || new.kind.is_empty())
         };
-        let Some(old) = self.details.iter_mut().rev().find(same) else {
-            for text in [&new.text, &new.summary] {
-                if !text.is_empty() {
-                    on_text(text.clone());
+        let full = self.details.len() >= MAX_DETAILS;
+        let old = self.details.iter_mut().rev().find(same);
+        if let Some(old) = &old {
+            // Some servers send all there is each time.
+            for (so_far, piece) in [(&old.text, &mut new.text), (&old.summary, &mut new.summary)] {
+                if so_far.len() >= SNAPSHOT_BYTES && piece.starts_with(&**so_far) {
+                    piece.drain(..so_far.len());
                 }
             }
-            self.details.push(new);
-            return;
-        };
-        for (so_far, piece) in
-            [(&mut old.text, &mut new.text), (&mut old.summary, &mut new.summary)]
-        {
-            // Some servers send all there is each time.
-            if so_far.len() >= SNAPSHOT_BYTES && piece.starts_with(&**so_far) {
-                piece.drain(..so_far.len());
-            }
-            if !piece.is_empty() {
-                on_text(piece.clone());
+        }
+        for text in [&new.text, &new.summary] {
+            if !text.is_empty() {
+                on_text(text.clone());
             }
         }
-        let bytes = old.text.len() + old.data.len() + new.text.len() + new.data.len();
-        if bytes > MAX_CARRIED_BYTES {
+        self.bytes += new.bytes();
+        if self.bytes > MAX_CARRIED_BYTES || (full && old.is_none()) {
             self.too_long = true;
             return;
         }
+        let Some(old) = old else {
+            self.details.push(new);
+            return;
+        };
         old.text.push_str(&new.text);
         old.summary.push_str(&new.summary);
         old.data.push_str(&new.data);
@@ -200,7 +201,15 @@ impl Log {
 /// A snapshot shorter than this can't be told from a repetition.
 const SNAPSHOT_BYTES: usize = 8;
 
+/// No model thinks in more pieces of different kinds than these.
+const MAX_DETAILS: usize = 256;
+
 impl Detail {
+    fn bytes(&self) -> usize {
+        let others: usize = self.others.iter().map(|(key, value)| key.len() + value.len()).sum();
+        self.text.len() + self.summary.len() + self.data.len() + self.kind.len() + others
+    }
+
     fn write(&self, json: &mut Json) {
         json.object(|json| {
             let texts = [

@@ -76,41 +76,38 @@ impl<'r, 'b> Tools<'r, 'b> {
         target: &Target<'_>,
         losses: &mut Losses,
     ) -> Result<(), ApiError> {
-        let mut left_out = None;
+        let mut left_out = Vec::new();
         for tool in offered(request, losses) {
             match offer(tool) {
                 Offer::WebSearch(tool) if target.quirks.web_search == WebSearch::OpenRouter => {
                     self.searches = true;
                     self.offers.push(Offer::WebSearch(tool));
                 }
-                Offer::WebSearch(tool) => left_out = left_out.or(Some(tool)),
                 Offer::Foreign { kind } if kind.decode().starts_with("tool_search_tool_") => {}
-                Offer::Foreign { .. } => left_out = left_out.or(Some(tool)),
+                Offer::WebSearch(_) | Offer::Foreign { .. } => left_out.push(tool),
                 function => self.offers.push(function),
             }
-            if let Some(tool) = left_out.take_if(|_| request.tools.len() > 1) {
-                let path = format!("tools.{}", tool.name.decode());
-                losses.add(What::Dropped, path, "this upstream does not run it");
-            }
         }
-        match left_out {
-            Some(tool) if self.offers.is_empty() => {
-                let what = match tool.kind {
-                    ToolKind::Versioned { kind } if kind.decode().starts_with("web_search_") => {
-                        "web search".to_owned()
-                    }
-                    ToolKind::Versioned { kind } => format!("tool `{}`", kind.decode()),
-                    ToolKind::Custom { .. } => "such tool".to_owned(),
-                };
-                let text = format!(
-                    "tools: {} has no {what} of its own; route such requests to a provider that \
-                     has one",
-                    target.cx.provider
-                );
-                Err(ApiError::new(ErrorKind::InvalidRequest, text))
-            }
-            _ => Ok(()),
+        if let (Some(tool), true) = (left_out.first(), self.offers.is_empty()) {
+            // Without its only tool the request would be answered as if nothing had been asked.
+            let what = match tool.kind {
+                ToolKind::Versioned { kind } if kind.decode().starts_with("web_search_") => {
+                    "web search".to_owned()
+                }
+                ToolKind::Versioned { kind } => format!("tool `{}`", kind.decode()),
+                ToolKind::Custom { .. } => "such tool".to_owned(),
+            };
+            let text = format!(
+                "tools: {} has no {what} of its own; route such requests to a provider that has one",
+                target.cx.provider
+            );
+            return Err(ApiError::new(ErrorKind::InvalidRequest, text));
         }
+        for tool in left_out {
+            let path = format!("tools.{}", tool.name.decode());
+            losses.add(What::Dropped, path, "this upstream does not run it");
+        }
+        Ok(())
     }
 
     fn decide(

@@ -13,6 +13,25 @@ enum Node<'b> {
     Leaf(&'b str),
 }
 
+impl Node<'_> {
+    /// How many values there are in it, itself included.
+    fn size(&self) -> usize {
+        1 + match self {
+            Self::Object(members) => members.iter().map(|(_, node)| node.size()).sum(),
+            Self::Array(elements) => elements.iter().map(Self::size).sum(),
+            Self::Leaf(_) => 0,
+        }
+    }
+}
+
+/// References at the root are followed until this many values have been copied: alternatives of
+/// alternatives can name each other without end.
+const MAX_FLATTENED: usize = 4000;
+
+/// The alternatives of a larger schema are left out: nobody has written it, and making one of them
+/// takes the square of their number.
+const MAX_ROOT: usize = 8000;
+
 /// Keys are escaped, as they were written.
 type Members<'b> = Vec<(&'b str, Node<'b>)>;
 
@@ -75,7 +94,12 @@ fn root(node: Node<'_>) -> Node<'_> {
         _ => Vec::new(),
     };
     let definitions = members.clone();
-    flatten(&mut members, &definitions, 0);
+    let size: usize = members.iter().map(|(_, node)| node.size()).sum();
+    if size <= MAX_ROOT {
+        flatten(&mut members, &definitions, 0, &mut { MAX_FLATTENED });
+    } else {
+        members.retain(|(key, _)| !NOT_AT_ROOT.contains(key));
+    }
     members.retain(|(key, _)| *key != "type");
     let Node::Object(mut members) = schema(Node::Object(members), 0) else {
         return Node::Leaf("{}");
@@ -89,7 +113,12 @@ fn root(node: Node<'_>) -> Node<'_> {
 
 /// Takes references and alternatives off the root: the properties of all alternatives are possible,
 /// those that all of them require are required.
-fn flatten<'b>(members: &mut Members<'b>, definitions: &Members<'b>, depth: usize) {
+fn flatten<'b>(
+    members: &mut Members<'b>,
+    definitions: &Members<'b>,
+    depth: usize,
+    budget: &mut usize,
+) {
     let mut shapes: Vec<(bool, Vec<Members<'b>>)> = Vec::new();
     members.retain_mut(|(key, value)| {
         let either = matches!(*key, "anyOf" | "oneOf");
@@ -105,7 +134,7 @@ fn flatten<'b>(members: &mut Members<'b>, definitions: &Members<'b>, depth: usiz
                 false
             }
             "$ref" => {
-                if let Some(Node::Object(target)) = resolve(value, definitions) {
+                if let Some(Node::Object(target)) = resolve(value, definitions, budget) {
                     shapes.push((false, vec![target]));
                 }
                 false
@@ -118,7 +147,7 @@ fn flatten<'b>(members: &mut Members<'b>, definitions: &Members<'b>, depth: usiz
         for branch in &mut branches {
             // References may lead in a circle.
             if depth < 8 {
-                flatten(branch, definitions, depth + 1);
+                flatten(branch, definitions, depth + 1, budget);
             }
         }
         let required = branches.iter().map(names).reduce(|all, next| {
@@ -205,7 +234,11 @@ fn union<'b>(mut all: Vec<&'b str>, more: Vec<&'b str>) -> Vec<&'b str> {
 }
 
 /// What a reference into the same schema leads to.
-fn resolve<'b>(reference: &Node<'b>, definitions: &Members<'b>) -> Option<Node<'b>> {
+fn resolve<'b>(
+    reference: &Node<'b>,
+    definitions: &Members<'b>,
+    budget: &mut usize,
+) -> Option<Node<'b>> {
     let Node::Leaf(raw) = reference else { return None };
     let pointer = Raw::from_json(raw).as_text().map(Text::decode)?;
     let mut steps = pointer.strip_prefix("#/")?.split('/');
@@ -217,6 +250,7 @@ fn resolve<'b>(reference: &Node<'b>, definitions: &Members<'b>) -> Option<Node<'
         let Node::Object(members) = node else { return None };
         node = &members.iter().find(|(key, _)| Text::from_escaped(key).is(&step))?.1;
     }
+    *budget = budget.checked_sub(node.size())?;
     Some(node.clone())
 }
 

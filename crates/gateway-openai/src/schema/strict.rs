@@ -1,5 +1,7 @@
 //! Whether a schema may be sent with `strict`.
 
+use std::collections::HashSet;
+
 use gateway_translate::{Kind, Malformed, Reader};
 use gateway_types::Raw;
 
@@ -58,7 +60,7 @@ fn check(r: &mut Reader<'_>, depth: usize, counts: &mut Counts) -> Result<bool, 
         return Ok(false);
     }
     let (mut ok, mut object, mut closed) = (true, false, false);
-    let (mut properties, mut required) = (Vec::new(), Vec::new());
+    let (mut properties, mut required) = (Vec::new(), HashSet::new());
     r.object::<Malformed>(|r, key| {
         let key = key.escaped();
         ok &= KEYWORDS.contains(&key) && !(depth == 0 && matches!(key, "anyOf" | "enum" | "$ref"));

@@ -172,6 +172,19 @@ fn r21_alternatives_at_the_root_become_one_object_and_lose_no_property() {
 }
 
 #[test]
+fn alternatives_that_name_each_other_end() {
+    let refs = vec![r##"{"$ref":"#/$defs/a"}"##; 40].join(",");
+    let bomb = format!(r#"{{"anyOf":[{refs}],"$defs":{{"a":{{"anyOf":[{refs}]}}}}}}"#);
+    let after = fixed(&bomb);
+    assert_eq!(objection(&after), None);
+    let wide: Vec<_> = (0..1000)
+        .map(|i| format!(r#"{{"properties":{{"p{i}":{{}}}},"required":["p{i}"]}}"#))
+        .collect();
+    let after = fixed(&format!(r#"{{"allOf":[{}]}}"#, wide.join(",")));
+    assert_eq!(after["required"].as_array().map(Vec::len), Some(1000));
+}
+
+#[test]
 fn only_schemas_that_can_be_enforced_are_strict() {
     let ok = r#"{"type":"object","properties":{"a":{"type":["string","null"],"pattern":"x"},"b":{"type":"object","properties":{},"additionalProperties":false}},"required":["a","b"],"additionalProperties":false}"#;
     assert!(strict_ok(Raw::from_json(ok)));

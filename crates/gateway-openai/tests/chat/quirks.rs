@@ -28,6 +28,7 @@ fn everything() -> Value {
             {"role": "assistant", "content": [{"type": "tool_use", "id": "toolu_gw1_0123456789_ZnVuY3Rpb25zLkE6MA", "name": "A", "input": {}}]},
             {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "toolu_gw1_0123456789_ZnVuY3Rpb25zLkE6MA", "content": []}]},
             {"role": "system", "content": "later"},
+            {"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "text", "text": "y"}]},
             {"role": "assistant", "content": "so far"}]})
 }
 
@@ -72,7 +73,7 @@ fn every_quirk_changes_what_it_says() {
         (
             "system_anywhere",
             Box::new(|q| q.system_anywhere = false),
-            Box::new(|b| b["messages"][4]["content"].clone()),
+            Box::new(|b| b["messages"][4]["content"][0]["text"].clone()),
             json!("<system-reminder>\nlater\n</system-reminder>"),
         ),
         (
@@ -227,6 +228,12 @@ fn every_quirk_changes_what_it_says() {
                     .map_or(Value::Null, |m| m["role"].clone())
             }),
             json!("assistant"),
+        ),
+        (
+            "text_parts",
+            Box::new(|q| q.text_parts = false),
+            Box::new(|b| b["messages"][5]["content"].clone()),
+            json!("x\n\ny"),
         ),
         (
             "cache_marks",

@@ -70,8 +70,7 @@ fn r24_system_messages_in_the_middle_stay_or_become_reminders() {
     let sent = Upstream::compatible().sent(json!({"messages": messages}));
     assert_eq!(
         sent.body["messages"],
-        json!([{"role": "user", "content": [{"type": "text", "text": "a"},
-                {"type": "text", "text": "<system-reminder>\ns\n</system-reminder>"}, {"type": "text", "text": "b"}]},
+        json!([{"role": "user", "content": "a\n\n<system-reminder>\ns\n</system-reminder>\n\nb"},
             {"role": "assistant", "content": "c"},
             {"role": "user", "content": "<system-reminder>\nt\n</system-reminder>"}])
     );
@@ -394,6 +393,42 @@ fn call_ids_fit_and_agree() {
 }
 
 #[test]
+fn r11_a_found_tool_is_told_by_the_name_that_can_be_called() {
+    let long = "n".repeat(80);
+    let tools = json!([{"name": long, "input_schema": {"type": "object", "properties": {}}, "defer_loading": true}]);
+    let found = result(json!([{"type": "tool_reference", "tool_name": long}]));
+    let sent = gpt().sent(json!({"tools": tools, "messages": called(json!([found]))}));
+    let name = sent.body["tools"][0]["function"]["name"].as_str().expect("a name");
+    assert_eq!(sent.body["messages"][2]["content"], format!("The tool `{name}` is available now."));
+}
+
+#[test]
+fn ids_that_repeat_within_a_turn_are_parted() {
+    let call = json!({"type": "tool_use", "id": "t1", "name": "A", "input": {}});
+    let sent = gpt().messages(json!([{"role": "user", "content": "x"},
+        {"role": "assistant", "content": [call, call]},
+        {"role": "user", "content": [result(json!("one")), result(json!("two"))]}]));
+    let id = |at: usize| sent[1]["tool_calls"][at]["id"].as_str().expect("an id").to_owned();
+    assert_ne!(id(0), id(1));
+    assert_eq!(
+        (&sent[2]["tool_call_id"], &sent[3]["tool_call_id"]),
+        (&json!(id(0)), &json!(id(1)))
+    );
+    assert_eq!((&sent[2]["content"], &sent[3]["content"]), (&json!("one"), &json!("two")));
+}
+
+#[test]
+fn texts_are_one_string_where_only_strings_are_taken() {
+    let messages = user(json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b\n"}]));
+    let deepseek = Upstream::new("https://api.deepseek.com", "deepseek-v4");
+    assert_eq!(deepseek.messages(messages.clone())[0]["content"], "a\n\nb\n");
+    assert!(gpt().messages(messages)[0]["content"].is_array());
+    let with_image =
+        Upstream::compatible().messages(user(json!([{"type": "text", "text": "a"}, png()])));
+    assert_eq!(with_image[0]["content"][1]["type"], "image_url");
+}
+
+#[test]
 fn tool_choice_is_said_as_well_as_the_server_can() {
     let tools = json!([{"name": "A", "input_schema": {"type": "object", "properties": {}}},
         {"name": "B", "input_schema": {"type": "object", "properties": {}}}]);
@@ -447,6 +482,8 @@ fn r39_a_search_that_nobody_runs_is_refused_or_told() {
         sent.body["tools"],
         json!([{"type": "openrouter:web_search", "parameters": {"allowed_domains": ["a.example"]}}])
     );
+    let both = json!([search, {"type": "web_fetch_20250910", "name": "web_fetch"}]);
+    assert!(gpt().send(json!({"tools": both})).is_err(), "nothing is left of what was asked for");
     let fetch = json!({"type": "code_execution_20250825", "name": "code_execution"});
     let refused = gpt().send(json!({"tools": [fetch]})).expect_err("nobody runs it");
     assert!(refused.contains("code_execution_20250825"), "{refused}");
