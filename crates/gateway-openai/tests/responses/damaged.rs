@@ -71,7 +71,7 @@ fn damaged(text: &str, damages: &[Damage]) -> Vec<u8> {
                 let count = frames.len().max(1);
                 match *damage {
                     Damage::SwapFrames(a, b) if frames.len() > 1 => {
-                        frames.swap(a % count, b % count)
+                        frames.swap(a % count, b % count);
                     }
                     Damage::DropFrame(at) if !frames.is_empty() => drop(frames.remove(at % count)),
                     _ => {}

@@ -141,13 +141,31 @@ fn r02_how_a_stream_is_cut_does_not_show() {
 
 #[test]
 fn r02_every_single_cut_of_a_stream_gives_the_same() {
-    let turn = Turn::reasoning(&["a"]).and_text("é😀").and_call("Bash", &json!({"x": "\"\\"}));
-    let (mut reader, text) = reader_and_answer(true, &turn);
-    let bytes = text.as_bytes();
-    let wanted = short(&mut *reader, &[bytes]).0;
-    for at in 0..=bytes.len() {
-        let mut reader = another();
-        assert_eq!(short(&mut *reader, &[&bytes[..at], &bytes[at..]]).0, wanted, "cut at {at}");
+    let item = json!({"type": "reasoning", "id": "rs_1", "encrypted_content": "gAAA",
+        "summary": [{"type": "summary_text", "text": "a"}]});
+    let events = [
+        json!({"type": "response.reasoning_summary_text.delta", "output_index": 0, "delta": "a"}),
+        ended(0, item),
+        words(1, 0, "é😀"),
+        ended(1, message(&["é😀\r\n"])),
+        added(2, call("c1", "")),
+        args(2, "{\"x\":\"\\"),
+        args(2, "u00e9\"}"),
+        ended(2, call("c1", "{\"x\":\"\\u00e9\"}")),
+        done(json!([])),
+    ];
+    for text in [
+        stream(&events),
+        stream(&events).replace('\n', "\r\n"),
+        format!("\u{feff}{}", stream(&events)),
+    ] {
+        let bytes = text.as_bytes();
+        let (wanted, fault) = short(&mut *another(), &[bytes]);
+        assert!(fault.is_none() && wanted.starts_with("H:a~/T:é😀"), "{wanted}");
+        for at in 0..=bytes.len() {
+            let got = short(&mut *another(), &[&bytes[..at], &bytes[at..]]).0;
+            assert_eq!(got, wanted, "cut at {at}");
+        }
     }
 }
 
@@ -222,8 +240,8 @@ fn r39_searches_are_told_as_the_messages_api_does() {
 #[test]
 fn searches_that_fail_and_pages_that_are_opened() {
     let item = |id: &str, status: &str, action: Value| {
-        json!({"type": "response.output_item.done", "output_index": id.len(), "item":
-            {"type": "web_search_call", "id": id, "status": status, "action": action}})
+        let item = json!({"type": "web_search_call", "id": id, "status": status, "action": action});
+        ended(id.len() as u64, item)
     };
     let events = [
         item("ws_1", "failed", json!({"type": "search", "queries": ["q"]})),
@@ -248,16 +266,21 @@ fn usage() -> Value {
 }
 
 fn done(output: Value) -> Value {
-    json!({"type": "response.completed", "response":
-        {"status": "completed", "output": output, "usage": usage()}})
+    let mut response = json!({"status": "completed", "usage": usage()});
+    response["output"] = output;
+    json!({"type": "response.completed", "response": response})
 }
 
 fn added(index: u64, item: Value) -> Value {
-    json!({"type": "response.output_item.added", "output_index": index, "item": item})
+    let mut event = json!({"type": "response.output_item.added", "output_index": index});
+    event["item"] = item;
+    event
 }
 
 fn ended(index: u64, item: Value) -> Value {
-    json!({"type": "response.output_item.done", "output_index": index, "item": item})
+    let mut event = json!({"type": "response.output_item.done", "output_index": index});
+    event["item"] = item;
+    event
 }
 
 fn args(index: u64, delta: &str) -> Value {

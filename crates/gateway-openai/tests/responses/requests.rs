@@ -57,7 +57,9 @@ fn says(model: &'static str, request: &Value, wanted: &[(&str, Value)]) {
 }
 
 fn conversation(messages: Value) -> Value {
-    hello(&json!({ "messages": messages }))
+    let mut request = hello(&json!({}));
+    request["messages"] = messages;
+    request
 }
 
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";

@@ -110,9 +110,12 @@ impl Upstream {
         let body = parse(&encoded);
         self.check(&body).unwrap_or_else(|refusal| panic!("{}\n{body:#}", refusal.message));
         let answer = answer(&body, turn);
-        fold(|sink| match encoded.stream {
-            true => read_stream(&mut *encoded.reader, &[answer.as_bytes()], sink),
-            false => encoded.reader.whole(answer.as_bytes(), sink),
+        fold(|sink| {
+            if encoded.stream {
+                read_stream(&mut *encoded.reader, &[answer.as_bytes()], sink)
+            } else {
+                encoded.reader.whole(answer.as_bytes(), sink)
+            }
         })
         .expect("a whole answer")
     }
