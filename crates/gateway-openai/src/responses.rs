@@ -6,6 +6,7 @@ mod output;
 mod reader;
 mod reasoning;
 mod search;
+mod step;
 mod tools;
 mod wire;
 

@@ -6,8 +6,9 @@ use gateway_types::{
     ApiError, ErrorKind, EventSink, Fault, Losses, Raw, Remedy, ReplyUsage, StopReason, Text,
 };
 
-use super::output::{NOT_JSON, Output, Step};
+use super::output::{NOT_JSON, Output};
 use super::reasoning::Carrier;
+use super::step::Step;
 use super::wire::{Bad, Event, Item, Response};
 use crate::fault;
 
@@ -42,6 +43,8 @@ struct Core {
     of: Of,
     /// Any event at all has come.
     heard: bool,
+    /// Anything but blanks has come.
+    bytes: bool,
     over: bool,
 }
 
@@ -67,7 +70,8 @@ impl Of {
 
 impl ResponsesReader {
     pub(super) fn new(asm: Assembler, carrier: Carrier, of: Of) -> Self {
-        let core = Core { asm, output: Output::new(carrier), of, heard: false, over: false };
+        let core =
+            Core { asm, output: Output::new(carrier), of, heard: false, bytes: false, over: false };
         Self { framer: Framer::new(MAX_EVENT_BYTES), form: Form::Unknown, core }
     }
 
@@ -91,6 +95,7 @@ impl ReplyReader for ResponsesReader {
         if matches!(self.form, Form::Unknown)
             && let Some(first) = chunk.iter().find(|byte| !is_blank(**byte))
         {
+            self.core.bytes = true;
             self.form = if *first == b'{' { Form::Json(Vec::new()) } else { Form::Events };
         }
         if let Form::Json(body) = &mut self.form {
@@ -276,10 +281,10 @@ impl Core {
 
     fn broken_off(&self) -> Fault {
         let provider = &self.of.provider;
-        let text = if self.heard {
-            format!("the answer of {provider} broke off before its end")
-        } else {
-            format!("{provider} sent an empty answer")
+        let text = match (self.heard, self.bytes) {
+            (true, _) => format!("the answer of {provider} broke off before its end"),
+            (false, true) => format!("{provider} sent an answer that is neither events nor JSON"),
+            (false, false) => format!("{provider} sent an empty answer"),
         };
         Fault::new(ApiError::new(ErrorKind::BadGateway, text), Remedy::Same)
     }
