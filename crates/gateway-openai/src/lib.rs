@@ -167,6 +167,10 @@ impl OpenAi {
                 Feature::Field("max_completion_tokens") => {
                     quirks.max_tokens_field = MaxTokensField::MaxTokens;
                 }
+                Feature::Field(refused::MESSAGE_REASONING | "reasoning_details") => {
+                    quirks.replay_reasoning = Replay::Never;
+                    quirks.reasoning_required = false;
+                }
                 Feature::Field(name) => quirks.drop_fields.push(name.to_owned()),
             }
         }

@@ -23,7 +23,13 @@ const OPTIONAL: &[(&str, What)] = &[
     ("store", What::Hint),
     ("include", What::Hint),
     ("metadata", What::Hint),
+    (MESSAGE_REASONING, What::Dropped),
+    ("reasoning_details", What::Dropped),
 ];
+
+/// Stands for whichever field of a message holds its reasoning. Some servers show reasoning and refuse it in
+/// the next request's history.
+pub(crate) const MESSAGE_REASONING: &str = "reasoning_content";
 
 /// What becomes of a request that is sent without `field`; `None` for a field that it needs.
 pub(crate) fn fate(field: &str) -> Option<What> {
@@ -75,7 +81,10 @@ fn field(body: &[u8]) -> Option<&'static str> {
         text.match_indices(name).map(|(at, _)| at).find(|at| is_word(&text, *at, name.len()))
     };
     let found = OPTIONAL.iter().filter_map(|(name, _)| named(name).map(|at| (at, *name)));
-    found.min_by_key(|(at, name)| (*at, usize::MAX - name.len())).map(|(_, name)| name)
+    let (at, name) = found.min_by_key(|(at, name)| (*at, usize::MAX - name.len()))?;
+    let of_message =
+        text[..at].trim_end_matches(|c: char| !c.is_alphabetic()).ends_with("messages");
+    Some(if of_message && name.starts_with("reasoning") { MESSAGE_REASONING } else { name })
 }
 
 /// As much of an error body as is looked at, in bytes.
@@ -113,6 +122,18 @@ mod tests {
             (
                 r#"{"error":{"message":"Unknown parameter: 'store'.","param":"store","code":"unknown_parameter"}}"#,
                 Some("store"),
+            ),
+            (
+                r#"{"error":{"message":"Unknown parameter: 'messages[2].reasoning_content'.","param":"messages[2].reasoning_content"}}"#,
+                Some("reasoning_content"),
+            ),
+            (
+                r#"{"error":{"message":"'messages.2' : for 'role:assistant' the following must be satisfied[('messages.2.reasoning' : property 'reasoning' is unsupported)]"}}"#,
+                Some("reasoning_content"),
+            ),
+            (
+                r#"{"detail":[{"type":"extra_forbidden","loc":["body","messages",2,"reasoning"],"msg":"Extra inputs are not permitted"}]}"#,
+                Some("reasoning_content"),
             ),
             (
                 r#"{"error":{"message":"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."}}"#,
