@@ -1,4 +1,5 @@
-// The smallest server of tools there is: one tool, `add`, spoken to line by line over stdio.
+// A small server of tools, spoken to line by line over stdio: `add`, one that takes nothing, and one whose full name
+// (`mcp__demo__…`) is longer than the 64 characters that OpenAI takes.
 import { createInterface } from "node:readline";
 
 const tools = [{
@@ -9,7 +10,25 @@ const tools = [{
     properties: { a: { type: "number" }, b: { type: "number" } },
     required: ["a", "b"],
   },
+}, {
+  name: "ping",
+  description: "Takes nothing.",
+  inputSchema: { type: "object", properties: {} },
+}, {
+  name: "look_up_the_opening_hours_of_every_public_library_within_the_district",
+  description: "Opening hours.",
+  inputSchema: {
+    type: "object",
+    properties: { district: { type: "string" } },
+    required: ["district"],
+  },
 }];
+
+function call({ name, arguments: given }) {
+  if (name === "add") return `sum is ${given.a + given.b}`;
+  if (name === "ping") return `pong with ${JSON.stringify(given)}`;
+  return `open in ${given.district}`;
+}
 
 function answer({ method, params }) {
   switch (method) {
@@ -22,7 +41,7 @@ function answer({ method, params }) {
     case "tools/list":
       return { tools };
     case "tools/call":
-      return { content: [{ type: "text", text: `sum is ${params.arguments.a + params.arguments.b}` }] };
+      return { content: [{ type: "text", text: call(params) }] };
     default:
       return {};
   }

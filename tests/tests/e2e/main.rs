@@ -1,5 +1,5 @@
 //! The real clients through the real binary: Claude Code (headless) and the official SDKs talk to
-//! `claude-code-model-gateway`, behind which a scripted upstream plays Anthropic.
+//! `claude-code-model-gateway`, behind which scripted upstreams play Anthropic and OpenAI.
 //!
 //! Needs the binary and the clients; `cargo xtask test` builds and installs both. Without them the
 //! tests fail: an end-to-end test that is skipped proves nothing.
@@ -11,6 +11,7 @@ mod model;
 mod bytes;
 mod cli;
 mod failures;
+mod openai;
 mod openai_sdk;
 mod sdks;
 mod side_queries;

@@ -1,6 +1,6 @@
 //! A day's work: answers, tools, subagents, documents, servers of tools.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::claude::Claude;
 use crate::harness::{CLIENT_KEY, Gateway, PROVIDER_KEY, scripts};
@@ -276,20 +276,25 @@ fn c08_an_answer_in_the_shape_of_a_schema() {
 
 /// The client's working directory as it tells the model.
 fn working_dir(ask: &Ask) -> String {
-    let text = ask.body.to_string();
+    directory_in(&ask.body)
+}
+
+/// The same for a request in any dialect.
+pub(crate) fn directory_in(body: &Value) -> String {
+    let text = body.to_string();
     let mark = "orking directory: ";
     let at = text.find(mark).expect("the client says where it is") + mark.len();
     let end = text[at..].find(['\\', '"']).expect("the line ends");
     text[at..at + end].to_owned()
 }
 
-fn mcp_config() -> String {
+pub(crate) fn mcp_config() -> String {
     let server = scripts().join("mcp-server.mjs");
     json!({"mcpServers": {"demo": {"command": "node", "args": [server]}}}).to_string()
 }
 
 /// One red dot.
-fn png() -> Vec<u8> {
+pub(crate) fn png() -> Vec<u8> {
     vec![
         0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0,
         0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0, 0x90, 0x77, 0x53, 0xde, 0, 0, 0, 0x0c, b'I', b'D',
@@ -299,7 +304,7 @@ fn png() -> Vec<u8> {
 }
 
 /// One page that says `Seite 1`.
-fn pdf() -> Vec<u8> {
+pub(crate) fn pdf() -> Vec<u8> {
     let objects = [
         "<</Type/Catalog/Pages 2 0 R>>",
         "<</Type/Pages/Kids[3 0 R]/Count 1>>",
