@@ -3,7 +3,9 @@
 
 mod day;
 mod failures;
+mod moving;
 mod side_queries;
+mod strict;
 mod tools;
 mod zero;
 
