@@ -31,7 +31,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     let mut told: Vec<String> = tools.told.iter().cloned().collect();
     let format = format(request, target, &mut told, &mut losses);
 
-    let mut body = Body { json: Json::with_capacity(4096), drop: &quirks.drop_fields };
+    let mut body = Body { json: Json::with_capacity(room(request)), drop: &quirks.drop_fields };
     body.json.open('{');
     body.json.key("model").string(target.cx.model);
     body.json.key("messages").open('[');
@@ -112,6 +112,14 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         losses,
         prompt_estimate,
     })
+}
+
+/// Bytes that the body will hardly exceed: growing it would copy it again and again.
+fn room(request: &Request<'_>) -> usize {
+    let said = request.messages.iter().flat_map(|message| &message.content);
+    let said: usize = request.system.iter().chain(said).map(|block| block.raw.as_str().len()).sum();
+    let tools: usize = request.tools.iter().map(|tool| tool.raw.as_str().len() + 32).sum();
+    said + said / 16 + tools + 2048
 }
 
 /// The body, without the fields that the server is not to get.
