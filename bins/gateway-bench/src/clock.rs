@@ -16,3 +16,10 @@ pub(crate) fn nanos() -> u64 {
     let epoch = *EPOCH.get_or_init(now);
     u64::try_from(now().duration_since(epoch).as_nanos()).expect("a run is shorter than 500 years")
 }
+
+/// Nanoseconds that this thread has been on a core.
+pub(crate) fn thread_nanos() -> usize {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    let nanos = time.tv_sec * 1_000_000_000 + time.tv_nsec;
+    usize::try_from(nanos).expect("time on a core is positive")
+}

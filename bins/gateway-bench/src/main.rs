@@ -6,6 +6,7 @@ mod clock;
 mod floor;
 mod load;
 mod machine;
+mod micro;
 mod page;
 mod run;
 mod script;
@@ -36,6 +37,8 @@ struct Cli {
 enum Verb {
     /// Run the measurement.
     Run(RunArgs),
+    /// Measure the parts of a translation by themselves.
+    Micro,
     /// Be a minimal proxy: a part of `run`.
     #[command(hide = true)]
     Floor {
@@ -78,6 +81,10 @@ struct RunArgs {
 fn main() -> Result<()> {
     match Cli::parse().verb {
         Verb::Run(args) => measure(&args),
+        Verb::Micro => {
+            say(&micro::run()?);
+            Ok(())
+        }
         Verb::Floor { listen, upstream, rename, chat } => {
             let work = match (&rename[..], chat) {
                 ([from, to], None) => {

@@ -187,12 +187,7 @@ impl Body {
                     ("anthropic-version", "2023-06-01"),
                     ("x-api-key", CLIENT_KEY),
                 ];
-                let text = "word ".repeat(if *stream { 172 } else { 176 });
-                let stream = if *stream { r#","stream":true"# } else { "" };
-                let body = format!(
-                    r#"{{"model":"claude-sonnet-5","max_tokens":1024,"messages":[{{"role":"user","content":"{text}"}}],"temperature":1.0{stream}}}"#
-                );
-                Ok((own(&headers), body.into()))
+                Ok((own(&headers), small_body(*stream)))
             }
             Self::Captured { stream } => {
                 let fixture = fixtures::request("all-tools-no-search");
@@ -210,6 +205,21 @@ impl Body {
             }
         }
     }
+}
+
+/// What the small workloads ask.
+pub(crate) fn small_body(stream: bool) -> Bytes {
+    let text = "word ".repeat(if stream { 172 } else { 176 });
+    let stream = if stream { r#","stream":true"# } else { "" };
+    format!(
+        r#"{{"model":"claude-sonnet-5","max_tokens":1024,"messages":[{{"role":"user","content":"{text}"}}],"temperature":1.0{stream}}}"#
+    )
+    .into()
+}
+
+/// What the large unary workloads ask.
+pub(crate) fn captured_body() -> Result<Bytes> {
+    Ok(Body::Captured { stream: false }.request()?.1)
 }
 
 fn quoted(text: &str) -> String {

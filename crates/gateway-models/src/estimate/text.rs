@@ -26,10 +26,14 @@ impl Scan {
                 self.parts += u64::from(pairs.sum::<u32>());
                 self.before = CLASSES[usize::from(block[BLOCK - 1])];
             } else {
-                block.iter().for_each(|&byte| self.one(byte));
+                for &byte in block {
+                    self.one(byte);
+                }
             }
         }
-        rest.iter().for_each(|&byte| self.one(byte));
+        for &byte in rest {
+            self.one(byte);
+        }
     }
 
     fn one(&mut self, byte: u8) {
@@ -168,7 +172,9 @@ mod tests {
             let bytes = &text.as_bytes()[start..];
             let (mut blocks, mut single) = (Scan::default(), Scan::default());
             blocks.bytes(bytes);
-            bytes.iter().for_each(|&byte| single.one(byte));
+            for &byte in bytes {
+                single.one(byte);
+            }
             assert_eq!(blocks.parts(), single.parts(), "from {start}");
         }
         assert!(text.as_bytes().as_chunks::<BLOCK>().0.iter().any(|block| block.is_ascii()));
