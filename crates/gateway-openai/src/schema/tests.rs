@@ -45,9 +45,8 @@ fn inner_objection(schema: &Value) -> Option<String> {
                 Some(list) if !list.is_empty() => list.iter().collect(),
                 _ => return Some(format!("{key} is no list")),
             },
-            "items" => vec![value],
             "additionalProperties" if value.is_boolean() => Vec::new(),
-            "additionalProperties" => vec![value],
+            "items" | "additionalProperties" => vec![value],
             "required" => {
                 let names = value.as_array().is_some_and(|l| l.iter().all(Value::is_string));
                 if !names {
@@ -55,7 +54,7 @@ fn inner_objection(schema: &Value) -> Option<String> {
                 }
                 Vec::new()
             }
-            "enum" if !value.as_array().is_some_and(|l| !l.is_empty()) => {
+            "enum" if value.as_array().is_none_or(Vec::is_empty) => {
                 return Some("enum is empty".to_owned());
             }
             "const" | "default" | "examples" => Vec::new(),
