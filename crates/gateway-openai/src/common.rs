@@ -46,9 +46,11 @@ impl<'a> Target<'a> {
 
     /// Whether the model sees images.
     pub(crate) fn sees(&self) -> bool {
-        let known = self.overrides.vision.or(self.quirks.vision);
-        self.quirks.images != crate::Images::None
-            && known.or(self.facts.capabilities.vision).unwrap_or(true)
+        // What configuration says of the model counts before what is known of the server.
+        self.overrides.vision.unwrap_or_else(|| {
+            let known = self.quirks.vision.or(self.facts.capabilities.vision);
+            self.quirks.images != crate::Images::None && known.unwrap_or(true)
+        })
     }
 
     /// Whether it reads PDF files.

@@ -109,6 +109,10 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         }
         let mut attached = Vec::new();
         for (result, id) in round.results.iter().zip(&ids) {
+            if let (CallResult::Missing { .. }, Some(turn)) = (result, round.assistant.last()) {
+                let path = format!("messages[{}]", turn.message);
+                self.losses.add(What::Replaced, path, "a call without a result gets one");
+            }
             self.result(result, id, &mut attached)?;
         }
         self.pending.append(&mut attached);
@@ -265,10 +269,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
     ) -> Result<(), ApiError> {
         self.flush();
         let text = match result {
-            CallResult::Missing { .. } => {
-                self.losses.add(What::Replaced, "messages", "a call without a result gets one");
-                "[no result: interrupted]".to_owned()
-            }
+            CallResult::Missing { .. } => "[no result: interrupted]".to_owned(),
             CallResult::Given { result, .. } => self.result_text(id, result, attached)?,
         };
         self.json.object(|json| {

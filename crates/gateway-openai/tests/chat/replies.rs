@@ -476,7 +476,7 @@ fn r32_r33_usage_is_found_wherever_it_is_and_split_as_anthropic_does() {
             json!({"prompt_tokens": 3, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 7}}),
             "0+7+0>2 Reported",
         ),
-        (json!({"prompt_tokens": 9}), "9+0+0>0 Partial"),
+        (json!({"prompt_tokens": 9}), "9+0+0>1 Partial"),
     ] {
         let stream = done(&[text("a"), finish("stop"), json!({"choices": [], "usage": counts})]);
         assert_eq!(read(&stream), format!("[text text: a ] finish end_turn {wanted}"), "{counts}");

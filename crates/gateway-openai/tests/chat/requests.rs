@@ -200,7 +200,7 @@ fn r12_results_come_right_behind_their_calls() {
             && orphan.contains("lost"),
         "{orphan}"
     );
-    assert_eq!(got.losses, ["replaced messages", "replaced messages[3].content[0]"]);
+    assert_eq!(got.losses, ["replaced messages[1]", "replaced messages[3].content[0]"]);
 
     // The last turn called and nothing came.
     let got = gpt().messages(json!([{"role": "user", "content": "go"},
