@@ -10,6 +10,9 @@ const OPTIONAL: &[(&str, What)] = &[
     ("stream_options", What::Hint),
     ("parallel_tool_calls", What::Dropped),
     ("reasoning_effort", What::Dropped),
+    // Both only for organisations that have been verified, at OpenAI.
+    ("reasoning.summary", What::Dropped),
+    ("stream", What::Hint),
     ("reasoning", What::Dropped),
     ("thinking", What::Dropped),
     ("temperature", What::Dropped),
@@ -140,6 +143,14 @@ mod tests {
                 Some("max_tokens"),
             ),
             (r#"{"error":{"message":"property 'user' is unsupported"}}"#, Some("user")),
+            (
+                r#"{"error":{"message":"Your organization must be verified to generate reasoning summaries.","type":"invalid_request_error","param":"reasoning.summary","code":"unsupported_value"}}"#,
+                Some("reasoning.summary"),
+            ),
+            (
+                r#"{"error":{"message":"Your organization must be verified to stream this model.","type":"invalid_request_error","param":"stream","code":"unsupported_value"}}"#,
+                Some("stream"),
+            ),
             (
                 r#"{"detail":[{"type":"extra_forbidden","loc":["body","parallel_tool_calls"],"msg":"Extra inputs are not permitted"}]}"#,
                 Some("parallel_tool_calls"),

@@ -30,10 +30,10 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     let mut losses = Losses::new();
     let tools = tools::select(request, target, &mut losses)?;
     let plan = effort::plan(request, target, false, &mut losses);
-    // Only a stream can be ended where a stop sequence is met.
-    let stream = !counting && (request.stream || !request.stop_sequences.is_empty());
-
     let mut body = Body { json: Json::with_capacity(size(request)), target };
+    // Only a stream can be ended where a stop sequence is met. Some accounts must not stream.
+    let wanted = request.stream || !request.stop_sequences.is_empty();
+    let stream = wanted && !counting && body.may("stream");
     body.json.open('{');
     body.json.key("model").string(target.cx.model);
     body.instructions(request, &mut losses);
@@ -50,7 +50,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         body.limits(request, plan, &tools, &mut losses);
         body.sampling(request, plan, &mut losses);
         body.caller(request, &mut losses);
-        if stream && body.may("stream") {
+        if stream {
             body.json.key("stream").bool(true);
         }
         for (name, value) in &target.quirks.extra_fields {
@@ -173,7 +173,7 @@ impl Body<'_> {
         let shown = request.wants_thinking()
             && request.thinking.is_some_and(|t| t.display == ThinkingDisplay::Shown)
             && plan.effort != Some(Effort::None);
-        let summary = shown && self.reasons();
+        let summary = shown && self.reasons() && self.may("reasoning.summary");
         if (plan.effort.is_none() && !summary) || !self.may("reasoning") {
             return;
         }

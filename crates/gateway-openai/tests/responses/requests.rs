@@ -2,7 +2,8 @@
 
 use gateway_openai::Quirks;
 use gateway_testkit::fixtures;
-use gateway_types::Endpoint;
+use gateway_testkit::openai::Turn;
+use gateway_types::{Endpoint, Feature};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -44,7 +45,8 @@ fn recorded_requests_are_taken_and_say_the_same_for_ever() {
         }
     }
     let known = include_str!("requests.snapshot");
-    assert!(known == snapshot, "the snapshot is now:\n{snapshot}");
+    let differs = snapshot.lines().zip(known.lines()).find(|(now, then)| now != then);
+    assert!(known == snapshot, "{differs:?} differs first; the snapshot is now:\n{snapshot}");
 }
 
 /// A request and what of its body matters: pointers and values; `null` where nothing may stand.
@@ -417,6 +419,21 @@ fn r19_thinking_and_effort_become_reasoning() {
             if model == "gpt-4.1" { Value::Null } else { json!(["reasoning.encrypted_content"]) };
         says(model, &hello(&more), &[("/include", include)]);
     }
+}
+
+/// Accounts that OpenAI has not verified get neither summaries nor streams of some models.
+#[test]
+fn r20_what_an_account_is_refused_is_left_out() {
+    let request = hello(&json!({"stream": true, "thinking": {"type": "adaptive"},
+        "output_config": {"effort": "low"}}));
+    let mut upstream = Upstream::of("o3");
+    upstream.without = &[Feature::Field("reasoning.summary"), Feature::Field("stream")];
+    let body = upstream.body(&request);
+    assert_eq!(body["reasoning"], json!({"effort": "low"}));
+    assert!(body["stream"].is_null() && !upstream.encode(&request).expect("can be said").stream);
+    assert_eq!(upstream.losses(&request), ["dropped reasoning.summary", "hint stream"]);
+    let message = upstream.ask(&request, &Turn::reasoning(&[]).and_text("whole"));
+    assert_eq!(message["content"][1]["text"], "whole");
 }
 
 #[test]

@@ -14,6 +14,7 @@ use gateway_translate::{
 use gateway_types::{
     ApiError, BlockStart, Delta, Endpoint, Event, EventSink, Fault, Feature, Grammar, Illegal,
 };
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 /// The limits of the scripted server's models.
@@ -204,10 +205,12 @@ impl EventSink for Short {
             Event::BlockStart(BlockStart::ServerToolResult { tool_use_id, content, .. }) => {
                 out.push_str(&format!("W:{}:{}", tool_use_id.escaped(), content.as_str()));
             }
-            Event::Delta(Delta::Text(piece) | Delta::Thinking(piece)) => {
+            Event::Delta(Delta::Text(piece) | Delta::Thinking(piece) | Delta::Json(piece)) => {
+                // It stands between quotes in what the caller gets.
+                let quoted = format!("\"{}\"", piece.escaped());
+                serde_json::from_str::<IgnoredAny>(&quoted).expect("the inside of a string");
                 out.push_str(piece.escaped());
             }
-            Event::Delta(Delta::Json(piece)) => out.push_str(piece.escaped()),
             Event::Delta(Delta::Signature(_)) => out.push('~'),
             Event::Delta(Delta::Citation(citation)) => out.push_str(citation.as_str()),
             Event::BlockStop => out.push('/'),
