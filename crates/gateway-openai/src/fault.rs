@@ -6,6 +6,7 @@
 
 mod date;
 mod said;
+mod words;
 
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ use gateway_types::{ApiError, ErrorKind, Fault, Feature, Remedy};
 use http::{HeaderMap, StatusCode};
 
 use said::Said;
+use words::{
+    INVALID, KEY, KEY_TEXT, MONEY, MONEY_TEXT, NO_MODEL, OVERLOADED, OVERLOADED_TEXT, PERMISSION,
+    POLICY, RATE, REASONING, REASONING_TEXT, TIMEOUT,
+};
 
 /// What an answer without success means. `limit` is the model's longest prompt, if it is known.
 pub(crate) fn read(
@@ -77,6 +82,14 @@ fn judge(
         }
         Sort::NoRoom(no_room) => {
             let text = format!("{} ({quoted})", no_room.render());
+            (ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Final)
+        }
+        Sort::AnswerTooLong { asked, most } => {
+            let model = cx.model;
+            let text = format!(
+                "max_tokens: {asked} > {most}, which is the maximum allowed number of output tokens \
+                 for {model} ({quoted})"
+            );
             (ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Final)
         }
         Sort::Unwanted(feature) => {
@@ -160,6 +173,11 @@ fn too_long(cx: &FaultCx<'_>, limit: Option<u64>, said: &Said) -> String {
 enum Sort {
     TooLong,
     NoRoom(overflow::NoRoom),
+    /// More output was asked for than the model gives; upon our text Claude Code asks for less.
+    AnswerTooLong {
+        asked: u64,
+        most: u64,
+    },
     /// Something the request can do without.
     Unwanted(Feature),
     Key,
@@ -188,6 +206,11 @@ fn sort(status: Option<StatusCode>, said: &Said) -> Sort {
         if overflow::parse(&said.all).is_some() {
             return Sort::TooLong;
         }
+    }
+    if let Some((asked, most)) =
+        answer_limit(said).filter(|_| matches!(code, None | Some(400 | 422)))
+    {
+        return Sort::AnswerTooLong { asked, most };
     }
     if said.is(REASONING) || said.mentions(REASONING_TEXT) {
         // A model that has none must not be asked for it; any other refuses what we sent.
@@ -231,103 +254,22 @@ fn sort(status: Option<StatusCode>, said: &Said) -> Sort {
     }
 }
 
-// Words of `code`, `type`, `status` and their like, in lower case.
-
-const REASONING: &[&str] = &["invalid_encrypted_content", "previous_response_not_found"];
-const REASONING_TEXT: &[&str] = &[
-    "encrypted content",
-    "provided without its required following item",
-    "without its required 'reasoning' item",
-    "items are not persisted when",
-];
-const MONEY: &[&str] = &[
-    "insufficient_quota",
-    "credit_balance_exhausted",
-    "billing_error",
-    "billing_not_active",
-    "billing_hard_limit_reached",
-    "exceeded_current_quota_error",
-    "insufficient_balance",
-    "insufficient_credits",
-    "payment_required",
-    "spend_limit_exceeded",
-    "usage_limit_reached",
-    "arrearage",
-    "base_resp_1008",
-];
-const MONEY_TEXT: &[&str] = &[
-    "exceeded your current quota",
-    "insufficient balance",
-    "insufficient credits",
-    "insufficient quota",
-    "credit balance is too low",
-    "requires more credits",
-    "spend limit",
-    "spending limit",
-    "billing hard limit",
-];
-const POLICY: &[&str] = &[
-    "content_filter",
-    "content_policy_violation",
-    "responsibleaipolicyviolation",
-    "invalid_prompt",
-    "bio_policy",
-    "cyber_policy",
-    "cyber_policy_violation",
-    "misalignment_policy_violation",
-    "policy_violation",
-    "moderation_blocked",
-    "refusal",
-];
-const KEY: &[&str] = &[
-    "invalid_api_key",
-    "authentication",
-    "authentication_error",
-    "invalid_authentication_error",
-    "base_resp_1004",
-];
-const KEY_TEXT: &[&str] = &["incorrect api key", "invalid api key", "api key not valid"];
-const NO_MODEL: &[&str] = &["model_not_found", "deploymentnotfound", "model_not_available"];
-const OVERLOADED: &[&str] = &[
-    "server_is_overloaded",
-    "overloaded_error",
-    "overloaded",
-    "service_unavailable_error",
-    "service_unavailable",
-    "unavailable_error",
-    "engine_overloaded_error",
-    "provider_overloaded",
-    "insufficient_system_resource",
-];
-const OVERLOADED_TEXT: &[&str] =
-    &["overloaded", "at capacity", "no capacity", "loading model", "server busy", "is busy"];
-const RATE: &[&str] = &[
-    "rate_limit_exceeded",
-    "rate_limit_error",
-    "rate_limit_reached_error",
-    "ratelimitreached",
-    "slow_down",
-    "base_resp_1002",
-    "too_many_requests",
-    "tokens",
-    "requests",
-];
-const PERMISSION: &[&str] =
-    &["permission_denied", "permission_error", "unsupported_country_region_territory"];
-const TIMEOUT: &[&str] = &["timeout", "timeout_error", "request_timeout"];
-const INVALID: &[&str] = &[
-    "invalid_request_error",
-    "invalid_request",
-    "invalid_value",
-    "badrequesterror",
-    "invalid_image",
-    "invalid_image_format",
-    "invalid_image_url",
-    "image_parse_error",
-    "image_too_large",
-    "unsupported_parameter",
-    "unknown_parameter",
-];
+/// The output asked for and the most there is, where that is what the text is about.
+fn answer_limit(said: &Said) -> Option<(u64, u64)> {
+    const FIELDS: &[&str] = &["max_tokens", "max_output_tokens", "max_completion_tokens"];
+    if !said.mentions(FIELDS) {
+        return None;
+    }
+    let after = |markers: &[&str]| markers.iter().find_map(|marker| said.number_after(marker));
+    let most = after(&[
+        "supports at most ",
+        "expected a value <= ",
+        "valid range of max_tokens is [1, ",
+        "must be less than or equal to ",
+    ])?;
+    let asked = after(&["is too large: ", "but got ", "you provided "]).unwrap_or(0);
+    (most > 0).then(|| (asked.max(most.saturating_add(1)), most))
+}
 
 #[cfg(test)]
 mod tests;

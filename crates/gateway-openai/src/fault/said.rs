@@ -57,6 +57,14 @@ impl Said {
         phrases.iter().any(|phrase| self.lower.contains(phrase))
     }
 
+    /// The whole number right behind `marker` (in lower case), quoted or not.
+    pub(super) fn number_after(&self, marker: &str) -> Option<u64> {
+        let (_, rest) = self.lower.split_once(marker)?;
+        let rest = rest.trim_start_matches(['`', '\'', '"']);
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..end].parse().ok()
+    }
+
     fn value(&mut self, value: &Value, body: &[u8]) {
         // Google's face of this dialect answers with a list.
         let value = match value {

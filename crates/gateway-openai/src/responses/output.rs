@@ -135,14 +135,22 @@ impl Output {
             Some(Cow::Owned(item.id.decode().into_owned()))
         });
         let id = id.unwrap_or_default();
+        let by_id = || self.items.iter().position(|slot| !id.is_empty() && slot.id == id);
         let found = match event.output_index {
-            Some(index) => self.items.iter().position(|slot| slot.index == Some(index)),
+            // An id counts only for an item whose index never came.
+            Some(index) => self
+                .items
+                .iter()
+                .position(|slot| slot.index == Some(index))
+                .or_else(|| by_id().filter(|at| self.items[*at].index.is_none())),
             None if id.is_empty() => {
                 self.items.len().checked_sub(1).filter(|at| !self.items[*at].over)
             }
-            None => self.items.iter().position(|slot| slot.id == id),
+            None => by_id(),
         };
         if let Some(at) = found {
+            let slot = &mut self.items[at];
+            slot.index = slot.index.or(event.output_index);
             return Ok(at);
         }
         if self.items.len() == MAX_ITEMS {

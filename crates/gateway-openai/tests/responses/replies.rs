@@ -413,6 +413,25 @@ fn r03_streams_of_all_kinds_are_put_in_order() {
             format!("T:a/T:b/{end}"),
         ),
         (
+            "an index only at the end",
+            vec![
+                json!({"type": "response.output_text.delta", "item_id": "msg_1", "delta": "a"}),
+                ended(0, message(&["ab"])),
+                done(json!([])),
+            ],
+            format!("T:ab/{end}"),
+        ),
+        (
+            "another id each time",
+            vec![
+                json!({"type": "response.output_text.delta", "item_id": "x", "output_index": 0, "delta": "a"}),
+                json!({"type": "response.output_text.delta", "item_id": "y", "output_index": 0, "delta": "b"}),
+                ended(0, message(&["ab"])),
+                done(json!([])),
+            ],
+            format!("T:ab/{end}"),
+        ),
+        (
             "arguments that are an object",
             vec![
                 ended(
