@@ -2,6 +2,8 @@
 
 mod carried;
 mod damaged;
+mod events;
 mod replies;
 mod requests;
+mod streams;
 mod support;
