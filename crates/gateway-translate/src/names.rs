@@ -109,8 +109,14 @@ pub fn call_id(id: &str, max: usize) -> Cow<'_, str> {
     if !id.is_empty() && id.len() <= max && !id.contains(char::is_control) {
         return Cow::Borrowed(id);
     }
-    let digest = Sha256::digest(id.as_bytes());
-    Cow::Owned(format!("call_{}", hex(&digest[..12])))
+    let digits = hex(&Sha256::digest(id.as_bytes()));
+    // Some servers take nine characters and no more.
+    let derived = if max < 29 {
+        digits[..max.clamp(1, 28)].to_owned()
+    } else {
+        format!("call_{}", &digits[..24])
+    };
+    Cow::Owned(derived)
 }
 
 const WRAPPED: &str = "toolu_gw1_";
@@ -214,6 +220,8 @@ mod tests {
         let id = "toolu_".to_owned() + &"a".repeat(60);
         assert_eq!(call_id("call_abc", 40), "call_abc");
         assert_eq!(call_id(&id, 40), call_id(&id, 40));
-        assert!(call_id(&id, 40).len() <= 40);
+        for max in [9, 28, 29, 40] {
+            assert!(call_id(&id, max).len() <= max, "{max}");
+        }
     }
 }
