@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use gateway_testkit::openai::{Fault, Finish, Refusal, Turn};
+use gateway_testkit::Gate;
+use gateway_testkit::openai::{Fault, Finish, Refusal, Rules, Turn, agent};
 use serde_json::json;
 
-use super::{Dialect, Setup, both};
+use super::{CHAT, Dialect, RESPONSES, Setup, both};
 use crate::claude::Run;
+use crate::harness::block_on;
 
 /// A server whose first answer is this and whose others are `after`.
 fn first(dialect: Dialect, turn: &Turn, after: &str) -> Setup {
@@ -92,6 +94,8 @@ fn r04_r05_no_half_call_runs_after_a_break_in_mid_stream() {
                 let (code, message) = error();
                 Fault::Failed { code, message }
             },
+            // Nothing at all.
+            Fault::EndAt(0),
             // In the arguments of the call, with the framing broken or as if all were well.
             Fault::CutAt(whole),
             Fault::EndAt(whole),
@@ -118,7 +122,7 @@ fn stream_length(dialect: Dialect) -> usize {
     use gateway_testkit::openai::{Asked, chat_reply, responses_reply};
     let body = json!({"model": dialect.model, "stream": true});
     let asked = Asked { body: &body, index: 0, account: "org-test" };
-    let frames = if dialect == super::CHAT {
+    let frames = if dialect == CHAT {
         chat_reply::frames(&touch(), asked)
     } else {
         responses_reply::frames(&touch(), asked)
@@ -160,4 +164,75 @@ fn r05_r07_a_refusal_is_told() {
         assert_eq!(run.count("system", "model_refusal_no_fallback"), 1, "{run:?}");
         assert!(format!("{run:?}").contains("making of gunpowder"), "{run:?}");
     });
+}
+
+/// A server that stays open and says nothing more is given up, and asked again.
+#[test]
+fn r09_a_server_that_is_dead_but_open_is_given_up_in_mid_stream() {
+    both(|dialect| {
+        let asked = AtomicUsize::new(0);
+        let rules = Rules::openai(dialect.model);
+        let setup = Setup::with(dialect, rules, "timeouts: {idle: 1}", move |_| {
+            if asked.fetch_add(1, Ordering::Relaxed) == 0 {
+                // Of the head and the first chunks.
+                return touch().pausing_after(5, &Gate::new(), &Gate::new());
+            }
+            Turn::text("from a living one")
+        });
+        let claude = setup.claude();
+        let run = claude.ask("go", &[]);
+        assert!(told(&run).ends_with("from a living one"), "{run:?}");
+        assert_eq!(claude.file("half.txt"), None, "half a call was run: {run:?}");
+        setup.check(&run);
+        block_on(setup.server.upstream().left(0));
+    });
+}
+
+#[test]
+fn a_client_that_is_killed_frees_the_server() {
+    both(|dialect| {
+        let reached = Gate::new();
+        let here = reached.clone();
+        let setup = Setup::new(dialect, move |_| {
+            Turn::text("never whole").pausing_after(4, &here, &Gate::new())
+        });
+        let claude = setup.claude();
+        let mut running = claude.start("hi");
+        block_on(reached.passed());
+        running.kill().expect("it runs");
+        block_on(setup.server.upstream().left(0));
+        running.wait().expect("a child can be waited for");
+    });
+}
+
+/// A caller that wants all or nothing is told what it can't have. Responses has all that the client wants.
+#[test]
+fn x_gateway_strict_refuses_what_would_be_lost() {
+    both(|dialect| {
+        let setup = Setup::new(dialect, |_| Turn::text("nothing lost"));
+        let mut claude = setup.claude();
+        claude.set("ANTHROPIC_CUSTOM_HEADERS", "x-gateway-strict: 1");
+        let run = claude.ask("hi", &[]);
+        if dialect == RESPONSES {
+            run.said("nothing lost");
+            return setup.check(&run);
+        }
+        assert!(told(&run).contains("x-gateway-strict: max_tokens would be clamped"), "{run:?}");
+        assert_eq!(setup.server.seen().len(), 0, "{run:?}");
+    });
+}
+
+/// An unknown model gives shorter answers than were asked for: the client hears it in words it knows, and
+/// keeps to it.
+#[test]
+fn r19_a_limit_of_the_answer_is_learnt_by_the_client() {
+    let call = Turn::call("Bash", &json!({"command": "echo x", "description": "echo"}));
+    let model = agent([call.clone(), call], Turn::text("short enough"));
+    let rules = Rules { max_output: 16_000, ..Rules::compatible("vllm_strict_template") };
+    let setup = Setup::with(CHAT, rules, "", move |seen| model(seen));
+    let run = setup.claude().ask("hi", &["--model", "house-model"]);
+    run.said("short enough");
+    let refused: Vec<_> = setup.server.refusals().into_iter().map(|r| r.message).collect();
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(refused[0].contains("max_tokens is too large"), "{refused:?}");
 }

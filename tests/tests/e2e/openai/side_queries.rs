@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use gateway_testkit::openai::{Refusal, Seen, Turn};
+use gateway_testkit::openai::{Refusal, Rules, Seen, Turn, count_tokens};
 use gateway_testkit::{RawClient, fixtures};
 use serde_json::{Value, json};
 
@@ -37,6 +37,40 @@ fn r30_r31_c09_an_overflow_leads_to_a_compaction() {
         let asked = |seen: &Seen| seen.last_user_text().contains("<summary>");
         let compactions = setup.server.turns().iter().filter(|seen| asked(seen)).count();
         assert_eq!(compactions, 1, "{run:?}");
+    });
+}
+
+/// The window itself is too small, for the request to compact as well: the client leaves out the oldest rounds
+/// of it, by the numbers that it is told, until it fits.
+#[test]
+fn r30_r31_a_window_that_is_too_small_for_the_compaction_too() {
+    both(|dialect| {
+        let setup = Setup::new(dialect, |seen| {
+            if seen.last_user_text().contains("<summary>") {
+                return Turn::text("<analysis>short</analysis>\n<summary>SUMMARY-OF-IT</summary>");
+            }
+            if seen.mentions("SUMMARY-OF-IT") {
+                return Turn::text("went on with the summary");
+            }
+            match seen.results().len() {
+                3 => Turn::text("worked"),
+                n => {
+                    let command = format!("seq {n}1000 {n}4500");
+                    Turn::call("Bash", &json!({"command": command, "description": "work"}))
+                }
+            }
+        });
+        let claude = setup.claude();
+        claude.ask("work", &[]).said("worked");
+        let last = setup.server.turns().pop().expect("asked");
+        setup.server.change(|rules| rules.window = count_tokens(&last.body) + 100);
+        let run = claude.ask(&"and now more. ".repeat(100), &["--continue"]);
+        run.said("went on with the summary");
+        setup.check_wire(&run);
+        let refused = setup.server.refusals();
+        let overflow = Some("context_length_exceeded");
+        assert!(!refused.is_empty() && refused.iter().all(|r| r.code.as_deref() == overflow));
+        assert!(refused.len() <= 3, "each try is a bill: {refused:?}");
     });
 }
 
@@ -127,5 +161,40 @@ fn r31_tokens_are_counted() {
         assert_eq!(setup.server.turns().len(), 0, "counting is not asking");
         let asked = setup.server.seen().len();
         assert_eq!(asked, if dialect == RESPONSES { 2 } else { 0 });
+    });
+}
+
+/// The client's list of models has OpenAI's, under names that it takes; one of them is asked.
+#[test]
+fn c10_r40_the_client_discovers_openais_models() {
+    both(|dialect| {
+        let rules = Rules::openai(dialect.model);
+        let models = format!("models: [{}]", dialect.model);
+        let setup = Setup::with(dialect, rules, &models, |_| Turn::text("discovered"));
+        let mut claude = setup.claude();
+        claude.set("CLAUDE_CODE_ENABLE_GATEWAY_MODEL_DISCOVERY", "1");
+        let name = format!("claude-via-up--{}", dialect.model);
+        let run = claude.ask("hi", &["--model", &name]);
+        run.said("discovered");
+        setup.check(&run);
+        let cache = claude.home().join(".claude/cache/gateway-models.json");
+        let found =
+            std::fs::read_to_string(&cache).unwrap_or_else(|e| panic!("{}: {e}", cache.display()));
+        assert!(found.contains(&name), "{found}");
+    });
+}
+
+/// What stands behind a stop sequence is not told, and the sequence is named.
+#[test]
+fn r16_a_stop_sequence_is_met() {
+    both(|dialect| {
+        let setup = Setup::new(dialect, |_| Turn::text("<block>no</block> and more"));
+        let (status, text) = replay(&setup, "auto-mode-classifier");
+        assert_eq!((status, setup.server.refusals()), (200, vec![]), "{text}");
+        let message: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(message["content"], json!([{"type": "text", "text": "<block>no"}]), "{text}");
+        let stop = (&message["stop_reason"], &message["stop_sequence"]);
+        assert_eq!(stop, (&json!("stop_sequence"), &json!("</block>")), "{text}");
+        clean(&setup.server, &text);
     });
 }

@@ -32,15 +32,19 @@ fn worker(style: Style) -> impl Fn(&Seen) -> Turn + Send + Sync + 'static {
 
 #[test]
 fn c05_run_needs_a_key_and_a_base_url_and_nothing_else() {
-    let rules = Rules::openai("gpt-4.1").with_key(PROVIDER_KEY);
+    // It serves under any name: nothing says what stands for Claude's.
+    let rules = Rules { model: None, ..Rules::openai("gpt-4.1").with_key(PROVIDER_KEY) };
     let server = Arc::new(Server::start(rules, worker(Style::default())));
     let claude = Claude::bare("http://127.0.0.1:9");
     let url = server.url();
-    let variables =
-        [("OPENAI_API_KEY", PROVIDER_KEY), ("OPENAI_BASE_URL", &url), ("BIG_MODEL", "gpt-4.1")];
+    let variables = [("OPENAI_API_KEY", PROVIDER_KEY), ("OPENAI_BASE_URL", url.as_str())];
     let run = run_with(&claude, &variables, &[]);
     run.said("made");
-    assert_eq!(server.refusals(), [], "{run:?}");
+    // Nothing said what the model can do either: the server did, and the client kept to it.
+    let refused: Vec<_> = server.refusals().into_iter().map(|r| r.message).collect();
+    let (lengths, fields): (Vec<_>, Vec<_>) = refused.iter().partition(|m| m.contains("too large"));
+    assert_eq!(lengths.len(), 1, "{refused:?}");
+    assert!(fields.iter().all(|m| m.contains("reasoning_effort")), "{refused:?}");
     clean(&server, &format!("{run:?}"));
     assert_eq!(claude.file("made.txt").as_deref(), Some("hello\n"));
     let environment = server.turns().pop().expect("asked").results().pop().expect("a result").1;
@@ -67,13 +71,14 @@ fn r20_an_unknown_server_works_from_its_base_url() {
 }
 
 #[test]
-fn r17_big_and_small_models_have_their_names() {
+fn r17_r23_big_and_small_models_have_their_names() {
     let server = Arc::new(Server::start(Rules::compatible("vllm_strict_template"), |seen| {
         Turn::text(format!("I am {}", seen.body["model"]))
     }));
     std::thread::scope(|scope| {
         for (asked, wanted) in [
             ("claude-opus-4-8", "house/big"),
+            ("claude-opus-5-5[1m]", "house/big"),
             ("claude-sonnet-5", "house/big"),
             ("claude-haiku-4-5-20251001", "house/small"),
             ("house/third", "house/third"),
