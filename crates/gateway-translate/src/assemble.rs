@@ -11,6 +11,10 @@ use gateway_types::{
     ReplyUsage, StopReason, Text, UsageQuality, What, escaped,
 };
 
+mod call;
+
+use call::{Call, CallState, fresh_part, trim_escaped};
+
 use crate::names::caller_id;
 use crate::{Flow, NameMap, Stops, is_json};
 
@@ -85,27 +89,6 @@ enum Open {
     Thinking,
     /// Index into `calls`.
     Call(usize),
-}
-
-#[derive(Debug)]
-struct Call {
-    index: Option<u64>,
-    id: String,
-    name: String,
-    /// Arguments so far, escaped.
-    arguments: String,
-    /// How much of them has been handed on.
-    sent: usize,
-    state: CallState,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum CallState {
-    /// Not begun towards the caller.
-    Waiting,
-    /// The open block.
-    Open,
-    Closed,
 }
 
 impl Assembler {
@@ -502,43 +485,13 @@ impl Assembler {
         id: Option<&str>,
         name: Option<&str>,
     ) -> Result<usize, Fault> {
-        let by_id = id.and_then(|id| self.calls.iter().rposition(|call| call.id == id));
-        let by_index =
-            which.index.and_then(|i| self.calls.iter().rposition(|call| call.index == Some(i)));
-        let found = match (by_id, by_index) {
-            (Some(at), _) => Some(at),
-            // The same index with another id: a server that numbers all its calls 0.
-            (None, Some(at)) => {
-                let other =
-                    id.is_some_and(|id| !self.calls[at].id.is_empty() && self.calls[at].id != id);
-                (!(other && name.is_some())).then_some(at)
-            }
-            (None, None) if which.index.is_some() => None,
-            // Nothing tells the calls apart: a new id, or a name behind arguments that are whole,
-            // begins one.
-            (None, None) => self.calls.len().checked_sub(1).filter(|last| {
-                let last = &self.calls[*last];
-                let new_id = id.is_some() && !last.id.is_empty();
-                let new_name = name.is_some()
-                    && (is_complete(&last.arguments)
-                        || (last.name.is_empty() && last.state == CallState::Closed));
-                !(new_id || new_name)
-            }),
-        };
-        if let Some(at) = found {
+        if let Some(at) = call::find(&self.calls, which.index, id, name) {
             return Ok(at);
         }
         if self.calls.len() == MAX_CALLS {
             return Err(self.nonsense("more tool calls than any reply has"));
         }
-        self.calls.push(Call {
-            index: which.index,
-            id: String::new(),
-            name: String::new(),
-            arguments: String::new(),
-            sent: 0,
-            state: CallState::Waiting,
-        });
+        self.calls.push(Call::new(which.index));
         Ok(self.calls.len() - 1)
     }
 
@@ -635,34 +588,6 @@ fn broken(illegal: Illegal) -> Fault {
     let text = "the gateway could not put the answer in order";
     let error = ApiError::new(ErrorKind::Internal, text).with_source(illegal);
     Fault::new(error, Remedy::NextProvider)
-}
-
-/// The part of `piece` that is new. Some servers send all arguments so far each time: a piece that
-/// begins with all there is can be nothing else, unless a value may begin there and the server has
-/// not been seen to do so.
-fn fresh_part<'a>(so_far: &str, piece: &'a str, snapshots: bool) -> &'a str {
-    let value_may_follow = matches!(so_far.trim_end().as_bytes().last(), Some(b':' | b'[' | b','));
-    if so_far.starts_with('{') && (snapshots || !value_may_follow) {
-        return piece.strip_prefix(so_far).unwrap_or(piece);
-    }
-    piece
-}
-
-fn is_complete(arguments: &str) -> bool {
-    let text = Text::from_escaped(arguments).decode();
-    is_json(text.trim())
-}
-
-/// Without leading blanks, also those that are escaped.
-fn trim_escaped(mut text: &str) -> &str {
-    loop {
-        let trimmed = text.trim_start();
-        let next = ["\\n", "\\t", "\\r"].into_iter().find_map(|blank| trimmed.strip_prefix(blank));
-        match next {
-            Some(rest) => text = rest,
-            None => return trimmed,
-        }
-    }
 }
 
 #[cfg(test)]
