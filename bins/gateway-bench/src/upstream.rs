@@ -75,19 +75,20 @@ async fn accept(
         let (io, _) = listener.accept().await?;
         let (shared, pace) = (shared.clone(), pace.clone());
         tokio::spawn(async move {
-            if let Err(fault) = serve(io, &shared, &pace).await {
+            // Closed only once the fault is noted: whoever asked looks for it then.
+            let mut io = Arc::new(io);
+            if let Err(fault) = serve(&mut io, &shared, &pace).await {
                 lock(&shared.faults).push(format!("{fault:#}"));
             }
         });
     }
 }
 
-async fn serve(io: TcpStream, shared: &Shared, pace: &mpsc::Sender<Paced>) -> Result<()> {
+async fn serve(io: &mut Arc<TcpStream>, shared: &Shared, pace: &mpsc::Sender<Paced>) -> Result<()> {
     io.set_nodelay(true)?;
-    let mut io = Arc::new(io);
     let mut buffer = vec![0; 256 << 10];
     loop {
-        let stream = Arc::get_mut(&mut io).context("the pacer keeps a connection")?;
+        let stream = Arc::get_mut(io).context("the pacer keeps a connection")?;
         if !request(stream, &mut buffer, shared).await? {
             return Ok(());
         }
