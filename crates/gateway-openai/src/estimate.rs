@@ -1,11 +1,15 @@
 //! How many tokens a request is, roughly.
 
 use gateway_models::{Estimate, Family};
-use gateway_types::{Block, BlockKind, Request, Source};
+use gateway_types::{Block, BlockKind, Endpoint, Request, Source};
 
-/// The prompt's length in tokens, estimated from the request as the caller wrote it.
-pub(crate) fn prompt(request: &Request<'_>, family: Family) -> u64 {
-    let mut sum = Estimate::new(family);
+/// The prompt's length in tokens, estimated from the request as the caller wrote it: with care where
+/// that is what was asked for, else by samples, since the upstream's count will take its place.
+pub(crate) fn prompt(request: &Request<'_>, family: Family, endpoint: Endpoint) -> u64 {
+    let mut sum = match endpoint {
+        Endpoint::CountTokens => Estimate::new(family),
+        Endpoint::Messages => Estimate::sampling(family),
+    };
     blocks(&mut sum, &request.system);
     for message in &request.messages {
         sum.message();

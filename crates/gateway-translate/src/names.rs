@@ -26,15 +26,14 @@ impl NameMap {
     /// `names` are all the names of the request: those offered and those in its history.
     pub fn new<'a>(names: impl IntoIterator<Item = Cow<'a, str>>, max: usize) -> Self {
         let max = max.max(16);
-        let mut odd = Vec::new();
-        let mut taken = HashSet::new();
-        for name in names {
-            if is_acceptable(&name, max) {
-                taken.insert(name.into_owned());
-            } else {
-                odd.push(name.into_owned());
-            }
+        let names: Vec<Cow<'a, str>> = names.into_iter().collect();
+        if names.iter().all(|name| is_acceptable(name, max)) {
+            return Self { max, ..Self::default() };
         }
+        let (fine, odd): (Vec<_>, Vec<_>) =
+            names.into_iter().partition(|name| is_acceptable(name, max));
+        let mut taken: HashSet<String> = fine.into_iter().map(Cow::into_owned).collect();
+        let mut odd: Vec<String> = odd.into_iter().map(Cow::into_owned).collect();
         // Which of two names gets the digits of another round must not depend on their order.
         odd.sort_unstable();
         odd.dedup();

@@ -102,7 +102,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         note_cache_marks(request, &mut losses);
     }
 
-    let prompt_estimate = estimate::prompt(request, target.facts.family);
+    let prompt_estimate = estimate::prompt(request, target.facts.family, target.cx.endpoint);
     let reader = reader(request, target, names, tools.searches, prompt_estimate);
     Ok(Encoded {
         path: "/chat/completions".to_owned(),

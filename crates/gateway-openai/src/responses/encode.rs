@@ -60,7 +60,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     body.json.close('}');
     note_hints(request, &mut losses);
 
-    let prompt_estimate = estimate::prompt(request, target.facts.family);
+    let prompt_estimate = estimate::prompt(request, target.facts.family, target.cx.endpoint);
     let of = Of {
         provider: target.cx.provider.to_owned(),
         model: target.cx.model.to_owned(),
