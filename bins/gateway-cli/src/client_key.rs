@@ -49,7 +49,8 @@ pub(crate) fn keep(path: &Path, key: &str) -> io::Result<()> {
     }
     let mut options = fs::OpenOptions::new();
     let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    out.write_all(format!("{key}\n").as_bytes())
+    out.write_all(format!("{key}\n").as_bytes())?;
+    out.sync_all()
 }
 
 /// A new key: 256 random bits.

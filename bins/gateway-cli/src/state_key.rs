@@ -29,10 +29,13 @@ pub(crate) fn find(config: &Config) -> (Option<Vec<u8>>, Option<String>) {
     }
 }
 
+/// A key of fewer characters is none.
+const LEAST: usize = 16;
+
 fn read_or_make(state_dir: &Path) -> anyhow::Result<Vec<u8>> {
     let path = state_dir.join("state-key");
     if let Ok(text) = fs::read_to_string(&path)
-        && text.trim().len() >= 16
+        && text.trim().len() >= LEAST
     {
         return Ok(text.trim().as_bytes().to_vec());
     }
@@ -48,6 +51,9 @@ fn read_or_make(state_dir: &Path) -> anyhow::Result<Vec<u8>> {
         return Err(fault.into());
     }
     let kept = fs::read_to_string(&path)?;
+    if kept.trim().len() < LEAST {
+        anyhow::bail!("{} holds no key: remove it, and a new one is made", path.display());
+    }
     Ok(kept.trim().as_bytes().to_vec())
 }
 
@@ -73,5 +79,9 @@ mod tests {
         let blocked = dir.path().join("file");
         fs::write(&blocked, "").expect("written");
         assert!(read_or_make(&blocked.join("x")).is_err());
+        // A file that was cut short must not be taken for a key.
+        fs::write(dir.path().join("state-key"), "short").expect("written");
+        let fault = read_or_make(dir.path()).expect_err("no key").to_string();
+        assert!(fault.contains("state-key"), "{fault}");
     }
 }

@@ -69,7 +69,7 @@ fn top_level<'b>(
     request: &mut Request<'b>,
     messages: &mut bool,
 ) -> Result<()> {
-    match key.escaped() {
+    match &*key.decode() {
         "model" => request.model = string(r, "model")?,
         "stream" => request.stream = r.maybe_bool()?.unwrap_or(false),
         "max_tokens" => request.max_tokens = r.maybe_u64()?,
@@ -150,7 +150,7 @@ fn message<'b>(r: &mut Reader<'b>, at: usize) -> Result<Message<'b>> {
     let mut role = None;
     let mut blocks = None;
     r.object(|r, key| {
-        match key.escaped() {
+        match &*key.decode() {
             "role" => role = r.maybe_string()?,
             "content" => blocks = Some(content(r, &|| format!("{}.content", path()))?),
             // `output_config`, `clear_at`: hints for one turn, which no other API has.
@@ -180,7 +180,7 @@ fn tool<'b>(r: &mut Reader<'b>, at: usize) -> Result<Tool<'b>> {
     let (mut strict, mut deferred) = (false, false);
     let start = r.position();
     r.object(|r, key| {
-        match key.escaped() {
+        match &*key.decode() {
             "name" => name = r.maybe_string()?,
             "type" => kind = r.maybe_string()?,
             "description" => description = r.maybe_string()?,
@@ -212,7 +212,7 @@ fn tool_choice<'b>(r: &mut Reader<'b>, request: &mut Request<'b>) -> Result<()> 
     }
     let (mut kind, mut name) = (None, None);
     r.object(|r, key| {
-        match key.escaped() {
+        match &*key.decode() {
             "type" => kind = r.maybe_string()?,
             "name" => name = r.maybe_string()?,
             "disable_parallel_tool_use" => {
@@ -246,7 +246,7 @@ fn thinking(r: &mut Reader<'_>) -> Result<Option<Thinking>> {
     }
     let (mut kind, mut budget, mut display) = (None, None, ThinkingDisplay::Shown);
     r.object(|r, key| {
-        match key.escaped() {
+        match &*key.decode() {
             "type" => kind = r.maybe_string()?,
             "budget_tokens" => budget = r.maybe_u64()?,
             "display" => {
@@ -280,7 +280,7 @@ fn output_config<'b>(r: &mut Reader<'b>, request: &mut Request<'b>) -> Result<()
         return Ok(());
     }
     r.object(|r, key| {
-        match key.escaped() {
+        match &*key.decode() {
             "effort" => request.effort = r.maybe_string()?,
             "format" => format(r, request)?,
             _ => r.skip()?,

@@ -111,7 +111,7 @@ fn judge(
             (error.with_should_retry(false), Remedy::NextKey)
         }
         Sort::Policy => {
-            let error = ApiError::new(ErrorKind::InvalidRequest, quoted.clone());
+            let error = ApiError::new(ErrorKind::PolicyBlocked, quoted.clone());
             (error.with_should_retry(false), Remedy::Final)
         }
         Sort::Permission => (plain(ErrorKind::Permission), Remedy::NextKey),
@@ -131,8 +131,8 @@ fn judge(
             (ApiError::new(ErrorKind::BadGateway, text), Remedy::NextProvider)
         }
         Sort::Invalid => {
-            // Claude Code would ask five times more, each time with one beta less, which an
-            // upstream of another dialect does not even see.
+            // Asking again is vain: what is left out then, an upstream of another dialect does not
+            // even see. The SDKs heed it; Claude Code asks five times more all the same.
             (plain(ErrorKind::InvalidRequest).with_should_retry(false), Remedy::Final)
         }
     };

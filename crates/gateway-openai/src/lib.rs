@@ -52,7 +52,7 @@ mod schema;
 
 use gateway_models::{Catalogue, Reasoning};
 use gateway_translate::{AttemptCx, Egress, Encoded, FaultCx};
-use gateway_types::{ApiError, Endpoint, Fault, Feature, Remedy, Request};
+use gateway_types::{ApiError, Endpoint, Fault, Feature, Remedy, Request, What};
 use http::{HeaderMap, StatusCode};
 
 pub use quirks::{
@@ -101,18 +101,23 @@ pub struct OpenAi {
 
 impl Egress for OpenAi {
     fn encode(&self, request: &Request<'_>, cx: &AttemptCx<'_>) -> Result<Encoded, ApiError> {
-        if let Some(lesser) = self.without(cx.without) {
-            let mut encoded = lesser.write(request, cx)?;
-            for feature in cx.without {
-                if let Feature::Field(name) = *feature
-                    && let Some(what) = refused::fate(name)
-                {
+        let Some(lesser) = self.without(cx.without) else { return self.write(request, cx) };
+        let mut encoded = lesser.write(request, cx)?;
+        let fields = cx.without.iter().filter_map(|feature| match *feature {
+            Feature::Field(name) | Feature::Value(name) => Some((name, refused::fate(name)?)),
+            _ => None,
+        });
+        let fields: Vec<_> = fields.collect();
+        if fields.iter().any(|(_, what)| *what != What::Hint) {
+            // Lost is only what would have been there.
+            let whole = self.write(request, cx)?.body;
+            for (name, what) in fields {
+                if refused::is_in(&whole, name) {
                     encoded.losses.add(what, name, "this upstream refuses it");
                 }
             }
-            return Ok(encoded);
         }
-        self.write(request, cx)
+        Ok(encoded)
     }
 
     fn counts(&self) -> bool {
@@ -146,7 +151,7 @@ impl OpenAi {
     fn without(&self, features: &[Feature]) -> Option<Self> {
         let mut lesser = None;
         for feature in features {
-            if !feature.is_lasting() {
+            if *feature == Feature::ReasoningState {
                 continue;
             }
             let quirks = &mut lesser.get_or_insert_with(|| self.clone()).quirks;
@@ -171,7 +176,9 @@ impl OpenAi {
                     quirks.replay_reasoning = Replay::Never;
                     quirks.reasoning_required = false;
                 }
-                Feature::Field(name) => quirks.drop_fields.push(name.to_owned()),
+                Feature::Field(name) | Feature::Value(name) => {
+                    quirks.drop_fields.push(name.to_owned());
+                }
             }
         }
         lesser

@@ -47,7 +47,21 @@ pub(crate) fn feature(body: &[u8]) -> Option<Feature> {
     if wanted && text.contains("reasoning_content") {
         return Some(Feature::BareToolTurns);
     }
-    field(body).map(Feature::Field)
+    let name = field(body)?;
+    // Another value of the same field may be fine: what one caller asked for is no lesson for all.
+    let text = text.to_lowercase();
+    let value = ["unsupported value", "unsupported_value", "invalid value", "invalid_value"];
+    let value = value.iter().any(|words| text.contains(words));
+    Some(if value { Feature::Value(name) } else { Feature::Field(name) })
+}
+
+/// Whether a body that was written here has a field, as far as the table names it.
+pub(crate) fn is_in(body: &str, name: &str) -> bool {
+    if name == MESSAGE_REASONING || name == "reasoning_details" {
+        return body.contains("\"reasoning");
+    }
+    let path: Vec<&str> = name.split('.').collect();
+    gateway_translate::find(body.as_bytes(), &path).is_some()
 }
 
 /// The optional field that an error text says is unknown or unsupported, if it says so of one.

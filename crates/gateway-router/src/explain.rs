@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::name::strip_long_context;
 use crate::pattern::matcher;
-use crate::table::{NoRoute, Query, Rule, Table, VIA};
+use crate::table::{NoRoute, Query, Rule, Table, VIA, is_via};
 
 /// What decided where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -121,6 +121,9 @@ impl Table {
     pub fn explain_nowhere(&self, model: &str) -> Vec<Rejected> {
         let mut out = self.rejected(false, strip_long_context(model), Winner::DefaultProvider);
         let why = match self.default_name() {
+            _ if is_via(strip_long_context(model)) => {
+                "the name names another provider, and may mean a private one".to_owned()
+            }
             Some(name) => format!("`{name}` is disabled"),
             None => "is not set".to_owned(),
         };
@@ -129,7 +132,7 @@ impl Table {
     }
 
     fn rejected(&self, picked: bool, name: &str, winner: Winner) -> Vec<Rejected> {
-        let via = self.via(name).is_some();
+        let via = is_via(name);
         let mut out = Vec::new();
         let mut decided = picked;
         for rule in &self.rules {

@@ -299,7 +299,7 @@ impl Table {
                 let rule = &self.rules[*at];
                 rule.spec.enabled
                     && self.providers[rule.provider].spec.enabled
-                    && (via.is_none() || rule.spec.pattern.starts_with(VIA))
+                    && (!is_via(name) || rule.spec.pattern.starts_with(VIA))
             });
             if let Some(at) = hit {
                 let rule = &self.rules[at];
@@ -313,6 +313,11 @@ impl Table {
         if let Some((provider, model)) = via {
             let upstream_model = Cow::Borrowed(model);
             return Ok(Decision { provider, upstream_model, winner: Winner::ViaName });
+        }
+        if is_via(name) {
+            // The provider it names is switched off or misspelt. Whoever named one means no other:
+            // it may be private.
+            return Err(NoRoute::NotFound { model: query.model.to_owned() });
         }
         let (provider, winner) = match (self.lists(name), self.default) {
             (Some(provider), _) => (provider, Winner::ListedModel),
@@ -447,6 +452,11 @@ fn is_foreign(family: Option<Family>, name: &str) -> bool {
 
 fn label(spec: &RuleSpec) -> &str {
     spec.name.as_deref().unwrap_or(&spec.pattern)
+}
+
+/// Whether a name has the form `claude-via-<provider>--<model>`, whatever provider it names.
+pub(crate) fn is_via(name: &str) -> bool {
+    name.strip_prefix(VIA).is_some_and(|rest| rest.contains("--"))
 }
 
 /// How foreign models are named to a client which only lists names that begin with `claude`.

@@ -191,9 +191,13 @@ fn a_via_name_goes_to_its_provider_before_broad_rules() {
     assert_eq!(way(&t, "claude-via-b--qwen/qwen3--x"), pair("b", "qwen/qwen3--x"));
     assert_eq!(way(&t, "claude-via-my--own--m"), pair("my--own", "m"));
     assert_eq!(way(&t, "claude-via-b--special"), pair("a", "s"));
-    // No such provider, or a disabled one: a name like any other.
-    assert_eq!(way(&t, "claude-via-nosuch--m"), pair("a", "claude-via-nosuch--m"));
-    assert_eq!(way(&t, "claude-via-off--m"), pair("a", "claude-via-off--m"));
+    // No such provider, or a disabled one: it may be private, so nobody else is asked.
+    for name in ["claude-via-nosuch--m", "claude-via-off--m"] {
+        let nowhere = NoRoute::NotFound { model: name.to_owned() };
+        assert_eq!(t.decide(&Query::model(name)).map(|_| ()), Err(nowhere));
+    }
+    // Without the two dashes it is a name like any other.
+    assert_eq!(way(&t, "claude-via-nosuch"), pair("a", "claude-via-nosuch"));
 }
 
 #[test]

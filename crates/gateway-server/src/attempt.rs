@@ -67,7 +67,7 @@ pub(crate) struct Opened {
     /// What of the request could not be carried over.
     pub(crate) losses: Losses,
     /// How often the request was written again before it was taken.
-    pub(crate) rewrites: usize,
+    pub(crate) rewrites: u32,
 }
 
 /// A unary reply that is all there.
@@ -81,14 +81,14 @@ pub(crate) struct Whole {
     /// What of the reply could not be carried over.
     pub(crate) losses: Losses,
     /// How often the request was written again before it was taken.
-    pub(crate) rewrites: usize,
+    pub(crate) rewrites: u32,
 }
 
 /// Why an attempt brought no answer.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The gateway says so.
-    Gateway(ApiError),
+    /// The gateway says so, after it wrote the request again so many times.
+    Gateway(ApiError, u32),
     /// The upstream says so, in Anthropic's shape or wrapped into it.
     Upstream(Box<Refused>),
 }
@@ -103,8 +103,18 @@ pub(crate) struct Refused {
 
 impl From<ApiError> for Refusal {
     fn from(err: ApiError) -> Self {
-        Self::Gateway(err)
+        Self::Gateway(err, 0)
     }
+}
+
+/// The gateways that the request has come through, this one last. What no gateway wrote is left out.
+pub(crate) fn hops(worker: &Worker, headers: &HeaderMap) -> Vec<HeaderValue> {
+    const MOST: usize = 16;
+    let is_one = |hop: &&HeaderValue| {
+        hop.len() == 16 && hop.as_bytes().iter().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let before = headers.get_all(X_GATEWAY_HOP).iter().filter(is_one).take(MOST).cloned();
+    before.chain([worker.runtime.instance.clone()]).collect()
 }
 
 /// The headers of an attempt, made from the caller's in place: its own credentials only where the
@@ -121,10 +131,10 @@ pub(crate) fn outgoing_headers(worker: &Worker, provider: &Provider, headers: &m
             .collect(),
         _ => Vec::new(),
     };
-    let hops: Vec<_> = headers.get_all(X_GATEWAY_HOP).iter().cloned().collect();
+    let hops = hops(worker, headers);
     policy::towards_upstream(headers);
     if provider.may_loop {
-        for hop in hops.into_iter().chain([worker.runtime.instance.clone()]) {
+        for hop in hops {
             headers.append(X_GATEWAY_HOP, hop);
         }
     }

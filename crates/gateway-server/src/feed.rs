@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use gateway_anthropic::{Filter, Phase, Relay, StreamEnd};
-use gateway_types::{Usage, UsageQuality};
+use gateway_types::Fault;
 
+use crate::record::Exchange;
 use crate::translation::Translation;
 
 /// An upstream's stream on its way to the caller.
 #[derive(Debug)]
 pub(crate) struct Feed {
-    pub(crate) source: Source,
+    source: Source,
     /// Leaves out what the configuration does not want (`compat.drop_events`).
     filter: Option<Filter>,
 }
@@ -78,12 +79,31 @@ impl Feed {
         clean && self.filter.as_ref().is_none_or(Filter::at_boundary)
     }
 
-    /// The usage as far as it is known.
-    pub(crate) fn usage(&self) -> (Usage, UsageQuality) {
-        match &self.source {
-            Source::Relay(relay) => relay.usage(),
-            Source::Translation(translation) => translation.usage(),
+    /// What went wrong in the translation, if something did.
+    pub(crate) fn take_fault(&mut self) -> Option<Fault> {
+        match &mut self.source {
+            Source::Relay(_) => None,
+            Source::Translation(translation) => translation.take_fault(),
         }
+    }
+
+    /// Whether nothing more is wanted of the upstream, though it goes on.
+    pub(crate) fn runs_on(&self) -> bool {
+        match &self.source {
+            Source::Relay(_) => false,
+            Source::Translation(translation) => translation.runs_on(),
+        }
+    }
+
+    /// Writes down what is known of the reply.
+    pub(crate) fn settle(&self, record: &mut Exchange) {
+        (record.usage, record.quality) = match &self.source {
+            Source::Relay(relay) => relay.usage(),
+            Source::Translation(translation) => {
+                record.losses.extend(translation.losses());
+                translation.usage()
+            }
+        };
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::attempt::{self, Ask, Opened, Refusal, Whole};
 use crate::feed::{Feed, Source};
 use crate::intake::Held;
+use crate::record::Exchange;
 use crate::runtime::{Provider, UpstreamAuth, Worker, X_GATEWAY_HOP};
 use crate::translation::Translation;
 use crate::upbody::{Collected, UpBody, collect};
@@ -84,6 +85,7 @@ impl Job {
                 ApiError::new(ErrorKind::Internal, text).with_source(err)
             },
         )?;
+        let body_len = body.len() as u64;
         Ok(Ask {
             provider: self.provider,
             endpoint: self.endpoint,
@@ -92,7 +94,7 @@ impl Job {
             path,
             headers: upstream_headers(worker, provider, &self.headers, encoded.stream),
             body: Splice::none(body),
-            reserved: Vec::new(),
+            reserved: vec![crate::intake::reserve(&worker.runtime, body_len)?],
             rename: None,
             id: self.id.clone(),
             started: self.started,
@@ -133,10 +135,9 @@ fn upstream_headers(
     let agent = concat!("claude-code-model-gateway/", env!("CARGO_PKG_VERSION"));
     headers.insert(USER_AGENT, HeaderValue::from_static(agent));
     if provider.may_loop {
-        for hop in caller.get_all(X_GATEWAY_HOP) {
-            headers.append(X_GATEWAY_HOP, hop.clone());
+        for hop in attempt::hops(worker, caller) {
+            headers.append(X_GATEWAY_HOP, hop);
         }
-        headers.append(X_GATEWAY_HOP, worker.runtime.instance.clone());
     }
     match &provider.auth {
         UpstreamAuth::Own(name, value) => {
@@ -172,7 +173,7 @@ pub(crate) async fn open(
         match open_once(&worker, &job, encoded, sent.clone()).await {
             Ok(opened) => {
                 rewrites.remember();
-                return Ok(Opened { rewrites: rewrites.count(), losses, ..opened });
+                return Ok(Opened { rewrites: rewrites.told(), losses, ..opened });
             }
             Err(fault) => encoded = rewrites.again(fault, &sent)?,
         }
@@ -198,27 +199,37 @@ impl<'a> Rewrites<'a> {
         self.without.len() - self.known
     }
 
+    /// For the record.
+    fn told(&self) -> u32 {
+        u32::try_from(self.count()).unwrap_or(u32::MAX)
+    }
+
     /// The request written again without what the upstream refused, if that is what may help.
     fn again(&mut self, fault: Fault, sent: &[u8]) -> Result<Encoded, Refusal> {
         if let Remedy::Without(feature) = fault.remedy
             && self.count() < MAX_REWRITES
             && !self.without.contains(&feature)
         {
+            let before = self.told();
             self.without.push(feature);
-            let encoded = self.job.encode(self.worker, &self.without)?;
+            let encoded = self.job.encode(self.worker, &self.without);
+            let encoded = encoded.map_err(|err| Refusal::Gateway(err, before))?;
             // Where it changes nothing it was not what the upstream meant.
             if encoded.body.as_bytes() != sent {
                 return Ok(encoded);
             }
+            self.without.pop();
         }
-        Err(fault.error.into())
+        Err(Refusal::Gateway(fault.error, self.told()))
     }
 
     /// It was taken: what was left out is left out of the next ones, too (R20).
     fn remember(&self) {
         let provider = &self.worker.runtime.providers[self.job.provider];
         for feature in self.without[self.known..].iter().filter(|feature| feature.is_lasting()) {
-            provider.lessons.learn(&self.job.model, *feature);
+            if !provider.lessons.learn(&self.job.model, *feature) {
+                continue;
+            }
             let (name, model, what) = (&provider.name, &self.job.model, feature.as_str());
             let text = format!("{name} refuses `{what}` for {model}: it gets none for a while");
             self.worker.runtime.note(LogLevel::Warn, text);
@@ -235,24 +246,25 @@ async fn open_once(
     let provider = &worker.runtime.providers[job.provider];
     let ask = job.ask(worker, &encoded, sent).map_err(told)?;
     let limit = provider.timeouts.first_byte;
-    let deadline = Instant::now() + limit;
-    let late = || {
+    let deadline = job.started + limit;
+    let late = |limit: Duration| {
         let text = format!("{} sent no event within {} s", provider.name, limit.as_secs());
         Fault::new(ApiError::new(ErrorKind::Timeout, text), Remedy::NextProvider)
     };
     let (head, mut body) = timeout_at(deadline, heads(worker, job, encoded.prompt_estimate, ask))
         .await
-        .unwrap_or_else(|_| Err(late()))?;
+        .unwrap_or_else(|_| Err(late(limit)))?;
     let mut translation = job.translation(encoded);
     let mut first = Vec::new();
     let mut heard = false;
     let ended = loop {
         // Comments say that the upstream lives, not that it has begun.
-        let wait = if heard { Instant::now() + provider.timeouts.idle } else { deadline };
-        let next = timeout_at(wait, body.next()).await.map_err(|_| late())?;
+        let idle = provider.timeouts.idle;
+        let (wait, limit) = if heard { (Instant::now() + idle, idle) } else { (deadline, limit) };
+        let next = timeout_at(wait, body.next()).await.map_err(|_| late(limit))?;
         let (bytes, ended) = match next {
             Some(Ok(chunk)) => {
-                heard |= !chunk.trim_ascii_start().starts_with(b":");
+                heard = heard || holds_data(&chunk);
                 (translation.push(&chunk), None)
             }
             None => (translation.finish(BodyEnd::Clean), Some(Ok(()))),
@@ -279,6 +291,12 @@ async fn open_once(
     let first = feed.filtered(first);
     let (headers, losses) = (HeaderMap::new(), Losses::new());
     Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0 })
+}
+
+/// Whether a chunk begins an event: comments and blank lines do not.
+fn holds_data(chunk: &[u8]) -> bool {
+    let mut lines = chunk.split(|byte| matches!(byte, b'\n' | b'\r'));
+    lines.any(|line| line.starts_with(b"data") || line.starts_with(b"{"))
 }
 
 /// Adds to a fault what the head of the reply says of it.
@@ -313,12 +331,15 @@ pub(crate) async fn unary(
             Ok(mut whole) => {
                 rewrites.remember();
                 whole.losses.extend(&losses);
-                return Ok(Whole { rewrites: rewrites.count(), ..whole });
+                return Ok(Whole { rewrites: rewrites.told(), ..whole });
             }
             Err(fault) => encoded = rewrites.again(fault, &sent)?,
         }
     }
 }
+
+/// How long the end of a body is waited for whose answer is whole.
+const END_GRACE: Duration = Duration::from_millis(20);
 
 async fn unary_once(
     worker: &Worker,
@@ -332,10 +353,16 @@ async fn unary_once(
     let (head, mut body) = heads(worker, job, encoded.prompt_estimate, ask).await?;
     let mut translation = job.translation(encoded);
     let bytes = if stream || attempt::is_event_stream(&head.headers) {
-        let mut bytes = Bytes::new();
+        let (mut bytes, mut read) = (Bytes::new(), 0);
         while !translation.is_done() {
             bytes = match body.next().await {
-                Some(Ok(chunk)) => translation.push(&chunk),
+                Some(Ok(chunk)) => {
+                    read += chunk.len();
+                    if read > attempt::MAX_UNARY_BYTES {
+                        return Err(told(too_large(provider)));
+                    }
+                    translation.push(&chunk)
+                }
                 None => translation.finish(BodyEnd::Clean),
                 Some(Err(_)) => translation.finish(BodyEnd::Cut),
             };
@@ -343,6 +370,9 @@ async fn unary_once(
                 return Err(named(fault, &head, provider));
             }
         }
+        // The end of the body is on its way, unless the answer was cut short: a connection whose
+        // body was read to the end serves again.
+        let _ = timeout(END_GRACE, async { while let Some(Ok(_)) = body.next().await {} }).await;
         bytes
     } else {
         let whole = whole_body(provider, &head, body).await.map_err(told)?;
@@ -366,13 +396,23 @@ async fn unary_once(
 }
 
 /// The tokens of a request: counted by the upstream where it has a counter, else estimated.
-pub(crate) async fn count(worker: &Worker, job: &Job, mut encoded: Encoded) -> Count {
+/// And why it is an estimate, where a counter was asked.
+pub(crate) async fn count(
+    worker: &Worker,
+    record: &mut Exchange,
+    job: &Job,
+    mut encoded: Encoded,
+) -> (Count, Option<Fault>) {
     let estimate = Count::Estimate(encoded.prompt_estimate);
     if !egress(&worker.runtime.providers[job.provider]).is_ok_and(Egress::counts) {
-        return estimate;
+        return (estimate, None);
     }
     let body = Bytes::from(std::mem::take(&mut encoded.body));
-    let Ok(ask) = job.ask(worker, &encoded, body) else { return estimate };
+    let ask = match job.ask(worker, &encoded, body) {
+        Ok(ask) => ask,
+        Err(err) => return (estimate, Some(told(err))),
+    };
+    record.attempts += 1;
     let provider = &worker.runtime.providers[job.provider];
     let (reader, prompt_estimate) = (encoded.reader, encoded.prompt_estimate);
     let answered = timeout(COUNT_LIMIT, async {
@@ -380,9 +420,13 @@ pub(crate) async fn count(worker: &Worker, job: &Job, mut encoded: Encoded) -> C
         whole_body(provider, &head, body).await.map_err(told)
     });
     match answered.await.map(|answer| answer.and_then(|body| reader.count(&body))) {
-        Ok(Ok(tokens)) => Count::Exact(tokens),
+        Ok(Ok(tokens)) => (Count::Exact(tokens), None),
         // A client without a count misjudges when to compact (R31).
-        Ok(Err(_)) | Err(_) => estimate,
+        Ok(Err(fault)) => (estimate, Some(fault)),
+        Err(_) => {
+            let text = format!("{} did not count in time", provider.name);
+            (estimate, Some(told(ApiError::new(ErrorKind::Timeout, text))))
+        }
     }
 }
 
@@ -414,11 +458,14 @@ async fn heads(
     let bytes = attempt::masked(worker, body).await;
     let cx = FaultCx { provider: &provider.name, model: &job.model, prompt_estimate };
     let mut fault = egress(provider).map_err(told)?.fault(&cx, head.status, &head.headers, &bytes);
-    if head.status == StatusCode::UNAUTHORIZED
-        && let Some(variable) = &provider.key_variable
-        && !matches!(provider.auth, UpstreamAuth::Client)
-    {
-        let text = format!("{}; check {variable}", fault.error.message());
+    if head.status == StatusCode::UNAUTHORIZED {
+        let text = match (&provider.auth, &provider.key_variable) {
+            (UpstreamAuth::Client, _) => {
+                format!("{} refused the credential that came with the request", provider.name)
+            }
+            (_, Some(variable)) => format!("{}; check {variable}", fault.error.message()),
+            (_, None) => fault.error.message().to_owned(),
+        };
         fault.error = ApiError::new(ErrorKind::Authentication, text).with_should_retry(false);
     }
     Err(fault)
@@ -432,19 +479,18 @@ async fn whole_body(
     let expected = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     match collect(body, attempt::MAX_UNARY_BYTES, expected).await {
         Collected::Whole(bytes) => Ok(bytes),
-        Collected::TooLarge(_) => {
-            let text = format!(
-                "{} answered with more than {} bytes",
-                provider.name,
-                attempt::MAX_UNARY_BYTES
-            );
-            Err(ApiError::new(ErrorKind::BadGateway, text))
-        }
+        Collected::TooLarge(_) => Err(too_large(provider)),
         Collected::Cut(err) => {
             let text = format!("{} broke off in the middle of its answer", provider.name);
             Err(ApiError::new(ErrorKind::BadGateway, text).with_source(err))
         }
     }
+}
+
+fn too_large(provider: &Provider) -> ApiError {
+    let most = attempt::MAX_UNARY_BYTES;
+    let text = format!("{} answered with more than {most} bytes", provider.name);
+    ApiError::new(ErrorKind::BadGateway, text)
 }
 
 /// A failure that the dialect knows nothing of.

@@ -123,7 +123,7 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, ApiError> {
     }
 }
 
-fn reserve(runtime: &Arc<Runtime>, bytes: u64) -> Result<Reserved, ApiError> {
+pub(crate) fn reserve(runtime: &Arc<Runtime>, bytes: u64) -> Result<Reserved, ApiError> {
     runtime.reserve(bytes).ok_or_else(|| {
         let text = "the gateway holds as many request bodies as it may (server.max_buffered_bytes)";
         ApiError::new(ErrorKind::Overloaded, text).with_retry_after(Duration::from_secs(1))

@@ -38,16 +38,21 @@ impl Lessons {
         own.map(|lesson| lesson.feature).collect()
     }
 
-    /// Leaves something out for `model` from now on.
-    pub(crate) fn learn(&self, model: &str, feature: Feature) {
+    /// Leaves something out for `model` from now on; of too many lessons the oldest is forgotten.
+    /// Whether it is a new one.
+    pub(crate) fn learn(&self, model: &str, feature: Feature) -> bool {
         let until = Instant::now() + KEPT;
         let mut learnt = self.learnt.lock().unwrap_or_else(PoisonError::into_inner);
         let known = learnt.iter().position(|l| l.feature == feature && l.model == model);
         if let Some(at) = known {
             learnt[at].until = until;
-        } else if learnt.len() < MOST {
-            learnt.push(Lesson { model: model.to_owned(), feature, until });
+            return false;
         }
+        if learnt.len() == MOST {
+            learnt.remove(0);
+        }
+        learnt.push(Lesson { model: model.to_owned(), feature, until });
+        true
     }
 }
 
@@ -59,8 +64,8 @@ mod tests {
     async fn r20_a_lesson_is_kept_for_a_while() {
         let lessons = Lessons::default();
         assert!(lessons.known("m").is_empty());
-        lessons.learn("m", Feature::Field("store"));
-        lessons.learn("m", Feature::Field("store"));
+        assert!(lessons.learn("m", Feature::Field("store")));
+        assert!(!lessons.learn("m", Feature::Field("store")));
         assert_eq!(lessons.known("m"), [Feature::Field("store")]);
         assert!(lessons.known("other").is_empty());
         tokio::time::advance(KEPT + Duration::from_secs(1)).await;

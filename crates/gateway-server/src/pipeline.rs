@@ -300,16 +300,18 @@ async fn translated(
     record.served = Some((index, job.model.clone()));
     let encoded = job.encode(worker, &provider.lessons.known(&job.model))?;
     record.losses.extend(&encoded.losses);
-    record.attempts += 1;
     if job.endpoint == Endpoint::CountTokens {
-        return Ok(Answer::Count(foreign::count(worker, &job, encoded).await));
+        let (count, fault) = foreign::count(worker, record, &job, encoded).await;
+        record.fault = fault.map(|fault| worker.runtime.fault_text(&fault.error));
+        return Ok(Answer::Count(count));
     }
+    record.attempts += 1;
     if !record.streaming {
         return match Box::pin(foreign::unary(worker, &job, encoded)).await {
             Ok(whole) => {
                 (record.usage, record.quality) = (whole.usage, whole.quality);
                 record.losses.extend(&whole.losses);
-                record.attempts += u32::try_from(whole.rewrites).unwrap_or(u32::MAX);
+                record.attempts += whole.rewrites;
                 Ok(Answer::Whole(whole))
             }
             Err(refusal) => refused(refusal, record, provider),
@@ -427,9 +429,8 @@ fn render(answer: Answer, mut open: Open) -> Response<ReplyBody> {
         }
         Answer::Opened(mut opened, index) => {
             let mut headers = std::mem::take(&mut opened.headers);
-            let rewrites = std::mem::take(&mut opened.rewrites);
-            open.record().attempts += u32::try_from(rewrites).unwrap_or(u32::MAX);
-            open.record().losses.extend(&opened.losses);
+            open.record().attempts += std::mem::take(&mut opened.rewrites);
+            open.record().losses.extend(&std::mem::take(&mut opened.losses));
             reply::event_stream_head(&mut headers);
             reply::mark(&mut headers, &runtime, open.record());
             let provider = &runtime.providers[index];
@@ -469,7 +470,10 @@ fn refused(
     provider: &Provider,
 ) -> Result<Answer, ApiError> {
     match refusal {
-        Refusal::Gateway(err) => Err(err),
+        Refusal::Gateway(err, rewrites) => {
+            record.attempts += rewrites;
+            Err(err)
+        }
         Refusal::Upstream(refused) => {
             record.fault = Some(format!("{} answered {}", provider.name, refused.status));
             Ok(Answer::Refused(refused))

@@ -324,7 +324,10 @@ fn compile_provider(
     let mut may_loop = false;
     if let Some(base) = &provider.api_base {
         let origin = url(base)?;
-        may_loop = !origin.host().is_some_and(|host| host.ends_with(".anthropic.com"));
+        // The vendors' own hosts lead nowhere else.
+        let vendors = [".anthropic.com", ".openai.com"];
+        let own = |host: &str| vendors.iter().any(|vendor| host.ends_with(vendor));
+        may_loop = !origin.host().is_some_and(own);
         origin.path().trim_end_matches('/').clone_into(&mut base_path);
         let mut settings = Settings::new(origin);
         settings.connect_timeout = provider.timeouts.connect;

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::attempt::{Opened, Refusal};
 use crate::ending::Aborted;
 use crate::exchange::Open;
-use crate::feed::{Feed, Source};
+use crate::feed::Feed;
 use crate::record::Outcome;
 use crate::upbody::UpBody;
 
@@ -140,14 +140,11 @@ impl StreamBody {
                     Poll::Ready(Some(Ok(chunk))) => {
                         self.last_heard = Instant::now();
                         flow.feed.push(chunk, &mut self.ready);
-                        if let Source::Translation(translation) = &mut flow.feed.source {
-                            let fault = translation.take_fault();
-                            let runs_on = translation.runs_on();
-                            if let Some(fault) = fault {
-                                self.fail(&fault.error);
-                            } else if runs_on {
-                                self.upstream_ended(None);
-                            }
+                        let (fault, runs_on) = (flow.feed.take_fault(), flow.feed.runs_on());
+                        if let Some(fault) = fault {
+                            self.fail(&fault.error);
+                        } else if runs_on {
+                            self.upstream_ended(None);
                         }
                     }
                     Poll::Ready(Some(Err(err))) => self.upstream_ended(Some(err)),
@@ -162,10 +159,19 @@ impl StreamBody {
         self.last_heard = Instant::now();
         self.ready.extend(opened.first);
         if let Some(open) = &mut self.open {
-            open.record().attempts += u32::try_from(opened.rewrites).unwrap_or(u32::MAX);
+            open.record().attempts += opened.rewrites;
             open.record().losses.extend(&opened.losses);
         }
         self.state = State::Flowing(Box::new(Flow { body: opened.body, feed: opened.feed }));
+        let fault = match &mut self.state {
+            State::Flowing(flow) => flow.feed.take_fault(),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            // It came in the same chunk as the beginning.
+            self.fail(&fault.error);
+            return;
+        }
         match opened.ended {
             None => {}
             Some(Ok(())) => self.upstream_ended(None),
@@ -214,18 +220,12 @@ impl StreamBody {
         flow.feed.finish(end, &mut self.ready);
         let phase = flow.feed.phase();
         if let Some(open) = &mut self.open {
-            let record = open.record();
-            (record.usage, record.quality) = flow.feed.usage();
+            flow.feed.settle(open.record());
         }
-        if let Source::Translation(translation) = &mut flow.feed.source {
-            if let Some(open) = &mut self.open {
-                open.record().losses.extend(translation.losses());
-            }
-            if let Some(fault) = translation.take_fault() {
-                self.note(&fault.error);
-                self.push_error(&fault.error);
-                return;
-            }
+        if let Some(fault) = flow.feed.take_fault() {
+            self.note(&fault.error);
+            self.push_error(&fault.error);
+            return;
         }
         // After its terminal event a stream is whole, however the connection ends.
         if phase == Phase::Ended {
@@ -253,8 +253,7 @@ impl StreamBody {
         if let State::Flowing(flow) = std::mem::replace(&mut self.state, State::Done)
             && let Some(open) = &mut self.open
         {
-            let record = open.record();
-            (record.usage, record.quality) = flow.feed.usage();
+            flow.feed.settle(open.record());
         }
         self.note(fault);
         self.push_error(fault);
@@ -263,7 +262,10 @@ impl StreamBody {
     /// The attempt failed after the 200 had gone out.
     fn tell(&mut self, refusal: &Refusal) {
         match refusal {
-            Refusal::Gateway(err) => {
+            Refusal::Gateway(err, rewrites) => {
+                if let Some(open) = &mut self.open {
+                    open.record().attempts += rewrites;
+                }
                 self.note(err);
                 self.push_error(err);
             }
@@ -317,8 +319,7 @@ impl Drop for StreamBody {
     fn drop(&mut self) {
         // The caller left, or read no more after the terminal event.
         if let (Some(mut open), State::Flowing(flow)) = (self.open.take(), &self.state) {
-            let record = open.record();
-            (record.usage, record.quality) = flow.feed.usage();
+            flow.feed.settle(open.record());
             let whole = flow.feed.phase() == Phase::Ended && self.ready.is_empty();
             open.settle(if whole { Outcome::Delivered } else { Outcome::Abandoned });
         }

@@ -30,7 +30,7 @@ impl Translation {
         } else if self.fault.is_none() {
             match self.reader.push(chunk, self.writer.sink()) {
                 Ok(Flow::More) => {}
-                Ok(Flow::Done) => self.done = true,
+                Ok(Flow::Done) => return self.close(),
                 Err(fault) => self.fault = Some(fault),
             }
         }

@@ -396,6 +396,8 @@ impl Assembler {
         }
         let cut = self.finish.is_some_and(StopReason::is_cut);
         self.close(out)?;
+        // What stop sequences held back behind a block of another kind is text of its own.
+        self.close(out)?;
         while let Some(at) = self.calls.iter().position(|call| call.state == CallState::Waiting) {
             if self.calls[at].name.is_empty() {
                 if cut {

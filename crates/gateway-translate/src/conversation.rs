@@ -5,7 +5,8 @@
 //! calls, then whatever else was said. [`rounds`] puts a conversation into that order and says what
 //! did not fit (behaviour R12).
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use gateway_types::{Block, BlockKind, Request, Role, Text, Tool};
 
@@ -98,26 +99,39 @@ pub fn rounds<'r, 'b>(request: &'r Request<'b>) -> Vec<Round<'r, 'b>> {
 
 /// Takes each call's first result out of what was said.
 fn match_results(round: &mut Round<'_, '_>) {
-    for call in &round.assistant {
-        let BlockKind::ToolUse { id, .. } = call.block.kind else { continue };
-        let given = round.said.iter_mut().find_map(|said| {
-            let answers = |placed: &Placed<'_, '_>| match placed.block.kind {
-                BlockKind::ToolResult { tool_use_id, .. } => same(tool_use_id, id),
-                _ => false,
-            };
-            let at = said.blocks.iter().position(answers)?;
-            Some(said.blocks.remove(at))
-        });
-        round.results.push(match given {
-            Some(result) => CallResult::Given { id, result },
-            None => CallResult::Missing { id },
+    let calls = round.assistant.iter().filter_map(|call| match call.block.kind {
+        BlockKind::ToolUse { id, .. } => Some(id),
+        _ => None,
+    });
+    let calls: Vec<Text<'_>> = calls.collect();
+    if calls.is_empty() {
+        return;
+    }
+    // The first call of an id without a result yet.
+    let mut waiting: HashMap<Cow<'_, str>, VecDeque<usize>> = HashMap::new();
+    for (at, id) in calls.iter().enumerate() {
+        waiting.entry(id.decode()).or_default().push_back(at);
+    }
+    let mut results: Vec<Option<Placed<'_, '_>>> = vec![None; calls.len()];
+    for said in &mut round.said {
+        said.blocks.retain(|placed| {
+            let BlockKind::ToolResult { tool_use_id, .. } = placed.block.kind else { return true };
+            let call = waiting.get_mut(&*tool_use_id.decode()).and_then(VecDeque::pop_front);
+            call.is_none_or(|at| {
+                results[at] = Some(*placed);
+                false
+            })
         });
     }
+    round.results = calls
+        .into_iter()
+        .zip(results)
+        .map(|(id, result)| match result {
+            Some(result) => CallResult::Given { id, result },
+            None => CallResult::Missing { id },
+        })
+        .collect();
     round.said.retain(|said| !said.blocks.is_empty());
-}
-
-fn same(a: Text<'_>, b: Text<'_>) -> bool {
-    a == b || (a.escaped().contains('\\') || b.escaped().contains('\\')) && a.decode() == b.decode()
 }
 
 fn is_empty(block: &Block<'_>) -> bool {

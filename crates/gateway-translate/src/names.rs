@@ -39,10 +39,10 @@ impl NameMap {
         odd.dedup();
         let mut map = Self { max, ..Self::default() };
         for name in odd {
-            let short = (0..=u8::MAX)
+            let short = (0..=u32::MAX)
                 .map(|round| shortened(&name, max, round))
                 .find(|short| !taken.contains(short))
-                .expect("digests differ from round to round");
+                .expect("a request has no four thousand million names");
             taken.insert(short.clone());
             map.back.insert(short.clone(), name.clone());
             map.there.insert(name, short);
@@ -88,11 +88,12 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
 
-fn shortened(name: &str, max: usize, round: u8) -> String {
+fn shortened(name: &str, max: usize, round: u32) -> String {
     let mut digest = Sha256::new();
     digest.update(name.as_bytes());
     if round > 0 {
-        digest.update([0, round]);
+        digest.update([0]);
+        digest.update(round.to_be_bytes());
     }
     let digest = digest.finalize();
     let head = name.chars().map(|c| if c.is_ascii() && is_name_byte(c as u8) { c } else { '_' });

@@ -51,6 +51,9 @@ pub enum ErrorKind {
     UpstreamFailed,
     /// 529 `overloaded_error`: the upstream has no room.
     UpstreamOverloaded,
+    /// 400 `policy_blocked`: a provider's policy forbids it. Claude Code shows the message and does not
+    /// ask again, as it would six times after another 400.
+    PolicyBlocked,
     /// 429 `billing_error`: money, which no waiting brings back.
     SpendLimit,
 }
@@ -59,7 +62,7 @@ impl ErrorKind {
     /// The HTTP status that goes with this kind.
     pub fn status(self) -> StatusCode {
         match self {
-            Self::InvalidRequest => StatusCode::BAD_REQUEST,
+            Self::InvalidRequest | Self::PolicyBlocked => StatusCode::BAD_REQUEST,
             Self::Authentication => StatusCode::UNAUTHORIZED,
             Self::Billing => StatusCode::PAYMENT_REQUIRED,
             Self::Permission => StatusCode::FORBIDDEN,
@@ -91,6 +94,7 @@ impl ErrorKind {
             Self::Authentication => "authentication_error",
             Self::Billing | Self::SpendLimit => "billing_error",
             Self::Conflict => "conflict_error",
+            Self::PolicyBlocked => "policy_blocked",
             Self::Permission => "permission_error",
             Self::NotFound => "not_found_error",
             Self::RequestTimeout | Self::Timeout => "timeout_error",

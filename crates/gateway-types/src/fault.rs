@@ -16,7 +16,7 @@ pub struct Fault {
 impl Feature {
     /// Whether an upstream that refused it once will refuse it again, whatever the conversation.
     pub const fn is_lasting(self) -> bool {
-        !matches!(self, Self::ReasoningState)
+        !matches!(self, Self::ReasoningState | Self::Value(_))
     }
 
     /// What people call it.
@@ -24,7 +24,7 @@ impl Feature {
         match self {
             Self::ReasoningState => "reasoning state",
             Self::BareToolTurns => "tool calls without their reasoning",
-            Self::Field(name) => name,
+            Self::Field(name) | Self::Value(name) => name,
         }
     }
 }
@@ -62,4 +62,6 @@ pub enum Feature {
     BareToolTurns,
     /// A top-level field of the upstream's dialect.
     Field(&'static str),
+    /// The value of such a field: of this request, others may be fine.
+    Value(&'static str),
 }

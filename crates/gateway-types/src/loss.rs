@@ -69,8 +69,14 @@ pub struct Losses {
     all: Vec<Loss>,
 }
 
-/// More than this many are counted but not listed: a long conversation repeats itself.
-const LISTED: usize = 64;
+/// So many hints are listed: a long conversation repeats itself.
+const HINTS: usize = 64;
+
+/// So many losses that matter are listed; one more entry says that there are others.
+const LISTED: usize = 256;
+
+/// The path of losses beyond those that are listed.
+const OTHERS: &str = "others";
 
 impl Losses {
     /// None yet.
@@ -86,8 +92,16 @@ impl Losses {
         why: impl Into<Cow<'static, str>>,
     ) {
         let path = path.into();
-        if self.all.len() < LISTED && !self.all.iter().any(|l| l.what == what && l.path == path) {
+        if self.all.iter().any(|l| l.what == what && l.path == path) {
+            return;
+        }
+        let hint = what == What::Hint;
+        let listed = self.all.iter().filter(|loss| loss.matters() != hint).count();
+        if listed < if hint { HINTS } else { LISTED } {
             self.all.push(Loss { path, what, why: why.into() });
+        } else if !hint && !self.all.iter().any(|l| l.what == what && l.path == OTHERS) {
+            let why = "and others that are not listed";
+            self.all.push(Loss { path: OTHERS.into(), what, why: why.into() });
         }
     }
 
@@ -146,9 +160,18 @@ mod tests {
         losses.add(What::Dropped, "top_k", "no slot");
         losses.add(What::Dropped, "top_k", "no slot");
         losses.add(What::Dropped, "messages[1]\n.content", "x");
+        for at in 0..1000 {
+            losses.add(What::Hint, format!("tools[{at}]"), "x");
+        }
         assert_eq!(
             losses.header().as_deref(),
             Some("dropped=top_k,messages[1].content; clamped=max_tokens")
         );
+        assert!(losses.iter().count() < 100);
+        for at in 0..1000 {
+            losses.add(What::Replaced, format!("messages[{at}]"), "x");
+        }
+        assert!(losses.iter().any(|l| l.what == What::Replaced && l.path == OTHERS));
+        assert!(losses.iter().count() < 400);
     }
 }

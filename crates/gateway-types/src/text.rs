@@ -82,7 +82,9 @@ fn decode_leniently(escaped: &str) -> String {
         } else {
             out.push(char::REPLACEMENT_CHARACTER);
             let len = if rest.as_bytes().get(1) == Some(&b'u') { 6 } else { 2 };
-            rest = rest.get(len..).unwrap_or_default();
+            // An escape of nothing may stand before a letter of several bytes.
+            let next = (len..=rest.len()).find(|at| rest.is_char_boundary(*at));
+            rest = next.and_then(|at| rest.get(at..)).unwrap_or_default();
         }
     }
     out.push_str(rest);
@@ -183,6 +185,7 @@ mod tests {
         assert_eq!(Text::from_escaped(r"a\ud83db\n").decode(), "a\u{fffd}b\n");
         assert_eq!(Text::from_escaped(r"\ud83d\ude00").decode(), "😀");
         assert_eq!(Text::from_escaped(r"x\q\").decode(), "x\u{fffd}\u{fffd}");
+        assert_eq!(Text::from_escaped(r"a\éb\ud8").decode(), "a\u{fffd}b\u{fffd}");
     }
 
     #[test]

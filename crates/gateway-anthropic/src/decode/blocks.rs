@@ -60,7 +60,7 @@ fn block<'b>(r: &mut Reader<'b>, path: &dyn Fn() -> String) -> Result<Block<'b>>
     let mut m = Members::default();
     let start = r.position();
     r.object(|r, key| {
-        match key.escaped() {
+        match &*key.decode() {
             "type" => m.kind = r.maybe_string()?,
             "text" => m.text = r.maybe_string()?,
             "citations" => m.citations = not_null(r.raw()?),
@@ -153,7 +153,7 @@ fn source<'b>(raw: Raw<'b>, path: &dyn Fn() -> String) -> Result<Source<'b>> {
     let (mut kind, mut media_type, mut data, mut url, mut file, mut nested) =
         (None, None, None, None, None, None);
     Reader::new(raw.as_str()).object(|r, key| {
-        match key.escaped() {
+        match &*key.decode() {
             "type" => kind = r.maybe_string()?,
             "media_type" => media_type = r.maybe_string()?,
             "data" => data = r.maybe_string()?,

@@ -31,6 +31,7 @@ fn short(fault: &Fault) -> String {
 }
 
 const INVALID: &str = "400 invalid_request_error, final stop";
+const POLICY: &str = "400 policy_blocked, final stop";
 const ANSWER: &str = TOO_LONG;
 const TOO_LONG: &str = "400 invalid_request_error, final";
 const KEY: &str = "401 authentication_error, next key stop";
@@ -127,7 +128,7 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
     (
         400,
         r#"{"error":{"message":"Invalid prompt: your prompt was flagged as potentially violating our usage policy.","type":"invalid_request_error","param":null,"code":"invalid_prompt"}}"#,
-        INVALID,
+        POLICY,
         "flagged",
     ),
     (
@@ -230,7 +231,7 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
     (
         400,
         r#"{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":true,"severity":"high"}}}}}"#,
-        INVALID,
+        POLICY,
         "content management policy",
     ),
     (
@@ -261,7 +262,7 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
     (
         403,
         r#"{"error":{"code":403,"message":"Input flagged","metadata":{"reasons":["violence"],"error_type":"content_policy_violation"}}}"#,
-        INVALID,
+        POLICY,
         "flagged",
     ),
     (
@@ -489,8 +490,8 @@ fn errors_inside_a_200_are_judged_by_their_words() {
             "429 rate_limit_error, after 20000ms",
         ),
         (r#"{"code":"insufficient_quota","message":"x"}"#, BILLING),
-        (r#"{"code":"invalid_prompt","message":"x"}"#, INVALID),
-        (r#"{"code":"bio_policy","message":"x"}"#, INVALID),
+        (r#"{"code":"invalid_prompt","message":"x"}"#, POLICY),
+        (r#"{"code":"bio_policy","message":"x"}"#, POLICY),
         (r#"{"code":"invalid_image_format","message":"x"}"#, INVALID),
         (r#"{"code":"server_is_overloaded","message":"x"}"#, OVERLOADED),
         (r#"{"code":"context_length_exceeded","message":"x"}"#, TOO_LONG),

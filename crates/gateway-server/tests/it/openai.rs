@@ -314,7 +314,7 @@ async fn r29_errors_keep_their_status_and_say_what_the_client_understands() {
                 (Refusal::insufficient_quota(), 429, "billing_error", "quota"),
                 (Refusal::server_error(), 500, "api_error", ""),
                 (Refusal::overloaded(), 529, "overloaded_error", ""),
-                (Refusal::azure_content_filter(), 400, "invalid_request_error", "filtered"),
+                (Refusal::azure_content_filter(), 400, "policy_blocked", "filtered"),
                 (
                     Refusal::new("Unknown parameter: 'x'.").code("unknown_parameter"),
                     400,

@@ -80,8 +80,9 @@ pub(super) fn fresh_part<'a>(so_far: &str, piece: &'a str, snapshots: bool) -> &
 }
 
 pub(super) fn is_complete(arguments: &str) -> bool {
-    let text = Text::from_escaped(arguments).decode();
-    is_json(text.trim())
+    // What is whole ends so; anything else need not be read.
+    let ends = arguments.trim_end().ends_with(['}', ']', '"']) || arguments == "null";
+    ends && is_json(Text::from_escaped(arguments).decode().trim())
 }
 
 /// Without leading blanks, also those that are escaped.
