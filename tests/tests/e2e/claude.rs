@@ -58,6 +58,11 @@ impl Claude {
         self.env.retain(|(set, _)| set != name);
     }
 
+    /// From now on it asks another gateway.
+    pub(crate) fn go_to(&mut self, base_url: &str) {
+        self.base_url = Some(base_url.to_owned());
+    }
+
     /// From now on only its settings tell the client where to go.
     pub(crate) fn forget_base_url(&mut self) {
         self.base_url = None;

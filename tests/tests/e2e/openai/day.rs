@@ -1,10 +1,12 @@
 //! Answers, tools and thinking.
 
+use std::sync::Arc;
+
 use gateway_testkit::openai::{Rules, Seen, Style, Turn, Usage, Vendor, agent};
 use serde_json::{Value, json};
 
 use super::{CHAT, RESPONSES, Setup, both, heard};
-use crate::claude::Run;
+use crate::claude::{Claude, Run};
 use crate::tools::mcp_config;
 
 fn bash(command: &str) -> Value {
@@ -180,4 +182,39 @@ fn check_reasoning(last: &Seen) {
     assert_eq!(kinds, wanted);
     let sealed = last.turns().iter().filter(|item| item["encrypted_content"].is_string());
     assert_eq!(sealed.count(), 3);
+}
+
+/// The sealed state of a session opens at any gateway that has its key, and is left out at one that has not:
+/// nothing is refused, and the answer is there all the same.
+#[test]
+fn r13_r15_a_session_goes_on_at_another_gateway() {
+    let keys = |keys: &str| format!("\nserver: {{state_keys: [{keys}]}}");
+    let model = agent([], Turn::reasoning(&["Thinking."]).and_text("answer"));
+    let first = Setup::with(
+        RESPONSES,
+        Rules::openai(RESPONSES.model),
+        &keys("the-first-key-of-all"),
+        move |seen| model(seen),
+    );
+    let also = |list: &str| Setup::before(RESPONSES, Arc::clone(&first.server), &keys(list));
+    let mut claude = first.claude();
+    let ask = |claude: &Claude, options: &[&str]| {
+        let run = claude.ask("question", options);
+        run.said("answer");
+        first.check(&run);
+        let last = first.server.turns().pop().expect("asked");
+        last.turns().iter().filter(|item| item["encrypted_content"].is_string()).count()
+    };
+    assert_eq!(ask(&claude, &[]), 0);
+    // The same key behind a newer one, which seals from now on.
+    let rotated = also("a-newer-key-for-all, the-first-key-of-all");
+    claude.go_to(rotated.gateway.url());
+    assert_eq!(ask(&claude, &["--continue"]), 1);
+    // Only the newer one: what it sealed opens, the older does not.
+    let newer = also("a-newer-key-for-all");
+    claude.go_to(newer.gateway.url());
+    assert_eq!(ask(&claude, &["--continue"]), 1);
+    let stranger = Setup::before(RESPONSES, Arc::clone(&first.server), "");
+    claude.go_to(stranger.gateway.url());
+    assert_eq!(ask(&claude, &["--continue"]), 0);
 }

@@ -60,7 +60,11 @@ impl Setup {
         model: impl Fn(&Seen) -> Turn + Send + Sync + 'static,
     ) -> Self {
         let rules = rules.with_key(PROVIDER_KEY);
-        let server = Arc::new(Server::start(rules, model));
+        Self::before(dialect, Arc::new(Server::start(rules, model)), more)
+    }
+
+    /// Another gateway before the same server; `more` may also end the provider and go on at the top level.
+    pub(crate) fn before(dialect: Dialect, server: Arc<Server>, more: &str) -> Self {
         let lines = format!(
             "api_key_env_var: UP_KEY\n    default_model: {}\n    extra: {{api: {}}}\n    {more}",
             dialect.model, dialect.api
