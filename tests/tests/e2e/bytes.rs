@@ -40,7 +40,7 @@ fn c02_c05_c07_c08_r14_r19_r22_r24_r26_r28_r30_r34_every_recorded_request_arrive
 
             let seen = upstream.request(index).await;
             assert_eq!(seen.target, fixture.target(), "{what}");
-            assert!(seen.body == fixture.body, "{what}: the body is another one");
+            assert!(seen.body == as_sent(fixture), "{what}: the body is another one");
             assert_eq!(seen.header_all("x-api-key"), [PROVIDER_KEY], "{what}");
             for (name, value) in &fixture.headers {
                 let lower = name.to_ascii_lowercase();
@@ -50,6 +50,18 @@ fn c02_c05_c07_c08_r14_r19_r22_r24_r26_r28_r30_r34_every_recorded_request_arrive
             }
         }
     });
+}
+
+/// What goes up of a recorded request: the same bytes, but for the one whose thinking has no signature, which
+/// no Claude takes back (R13).
+fn as_sent(fixture: &fixtures::RequestFixture) -> Vec<u8> {
+    const UNSIGNED: &str = r#"{"type":"thinking","thinking":"#;
+    let text = String::from_utf8_lossy(&fixture.body);
+    let Some(start) = text.find(UNSIGNED).filter(|_| fixture.name.contains("unsigned")) else {
+        return fixture.body.to_vec();
+    };
+    let end = start + text[start..].find("},").expect("a block behind it") + "},".len();
+    format!("{}{}", &text[..start], &text[end..]).into_bytes()
 }
 
 #[test]
