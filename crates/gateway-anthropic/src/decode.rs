@@ -43,6 +43,9 @@ impl From<DecodeError> for ApiError {
 
 type Result<T> = std::result::Result<T, DecodeError>;
 
+/// Each piece of an answer is searched for all of them.
+const MAX_STOPS: usize = 1024;
+
 /// Reads the body of `POST /v1/messages` or `/v1/messages/count_tokens`.
 ///
 /// # Errors
@@ -73,7 +76,7 @@ fn top_level<'b>(
         "model" => request.model = string(r, "model")?,
         "stream" => request.stream = r.maybe_bool()?.unwrap_or(false),
         "max_tokens" => request.max_tokens = r.maybe_u64()?,
-        "system" => request.system = content(r, &|| "system".to_owned())?,
+        "system" => request.system = content(r, &|| "system".to_owned(), 0)?,
         "messages" => {
             *messages = true;
             if r.kind()? != Kind::Array {
@@ -114,6 +117,9 @@ fn top_level<'b>(
                 return Err(wrong("stop_sequences", "Input should be a valid array"));
             }
             r.array(|r| {
+                if request.stop_sequences.len() == MAX_STOPS {
+                    return Err(wrong("stop_sequences", "there are more than 1024"));
+                }
                 request.stop_sequences.push(string(r, "stop_sequences")?);
                 Ok::<_, DecodeError>(())
             })?;
@@ -152,7 +158,7 @@ fn message<'b>(r: &mut Reader<'b>, at: usize) -> Result<Message<'b>> {
     r.object(|r, key| {
         match &*key.decode() {
             "role" => role = r.maybe_string()?,
-            "content" => blocks = Some(content(r, &|| format!("{}.content", path()))?),
+            "content" => blocks = Some(content(r, &|| format!("{}.content", path()), 0)?),
             // `output_config`, `clear_at`: hints for one turn, which no other API has.
             _ => r.skip()?,
         }

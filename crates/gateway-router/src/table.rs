@@ -1,7 +1,7 @@
 //! The compiled table and the cheap decision.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::explain::Winner;
 use crate::name::{Family, family_of, strip_long_context, without_date};
@@ -200,6 +200,8 @@ pub struct Table {
     /// In the order of decision: highest priority first, then as given.
     pub(crate) rules: Vec<Rule>,
     patterns: Patterns,
+    /// Models that only private providers list which are disabled.
+    withheld: HashSet<String>,
     /// Every listed name → the provider that serves it, ties already decided.
     listed: HashMap<String, usize>,
     default: Option<usize>,
@@ -270,9 +272,12 @@ impl Table {
         )?;
 
         let listed = index_models(&providers);
+        let off = |p: &&ProviderSpec| !p.enabled && p.private;
+        let withheld = providers.iter().filter(off).flat_map(|p| &p.models);
+        let withheld = withheld.map(|model| strip_long_context(model).to_owned()).collect();
         let has_private = providers.iter().any(|p| p.enabled && p.private);
         let providers = providers.into_iter().map(Provider::new).collect::<Result<_, _>>()?;
-        Ok(Self { providers, rules: ordered, patterns, listed, default, has_private })
+        Ok(Self { providers, rules: ordered, patterns, listed, withheld, default, has_private })
     }
 
     /// The way of a request, without words: at most one pass of the rules' automaton.
@@ -321,6 +326,10 @@ impl Table {
         }
         let (provider, winner) = match (self.lists(name), self.default) {
             (Some(provider), _) => (provider, Winner::ListedModel),
+            // Whoever asks for it means the private provider that is off, and no other.
+            _ if self.withheld.contains(name) => {
+                return Err(NoRoute::NotFound { model: query.model.to_owned() });
+            }
             (None, Some(provider)) if self.providers[provider].spec.enabled => {
                 (provider, Winner::DefaultProvider)
             }

@@ -110,9 +110,8 @@ impl From<ApiError> for Refusal {
 /// The gateways that the request has come through, this one last. What no gateway wrote is left out.
 pub(crate) fn hops(worker: &Worker, headers: &HeaderMap) -> Vec<HeaderValue> {
     const MOST: usize = 16;
-    let is_one = |hop: &&HeaderValue| {
-        hop.len() == 16 && hop.as_bytes().iter().all(|byte| byte.is_ascii_hexdigit())
-    };
+    let is_one =
+        |hop: &&HeaderValue| hop.len() == 16 && hop.as_bytes().iter().all(u8::is_ascii_hexdigit);
     let before = headers.get_all(X_GATEWAY_HOP).iter().filter(is_one).take(MOST).cloned();
     before.chain([worker.runtime.instance.clone()]).collect()
 }

@@ -15,7 +15,7 @@ use gateway_router::{NoRoute, Query};
 use gateway_translate::{Splice, peek};
 use gateway_types::{ApiError, Endpoint, ErrorKind};
 use gateway_upstream::{Call, Outgoing};
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
@@ -86,12 +86,17 @@ pub(crate) async fn serve(worker: Arc<Worker>, request: Request<Incoming>) -> Re
 async fn answer(
     worker: &Arc<Worker>,
     record: &mut Exchange,
-    head: http::request::Parts,
+    mut head: http::request::Parts,
     body: &mut Option<Incoming>,
 ) -> Result<Answer, ApiError> {
     let runtime = &worker.runtime;
 
     // Identify.
+    for name in [policy::X_API_KEY, AUTHORIZATION] {
+        if let Some(value) = head.headers.get_mut(name) {
+            value.set_sensitive(true);
+        }
+    }
     let path = Path::of(head.uri.path());
     record.session = head
         .headers

@@ -13,7 +13,7 @@ use gateway_types::{
 
 mod call;
 
-use call::{Call, CallState, fresh_part, trim_escaped};
+use call::{Call, CallState, fresh_part, is_complete, trim_escaped};
 
 use crate::names::caller_id;
 use crate::{Flow, NameMap, Stops, is_json};
@@ -77,6 +77,8 @@ pub struct Assembler {
     /// The server has been seen to send all arguments so far each time.
     snapshots: bool,
     usage: ReplyUsage,
+    /// Text that came amid a call's arguments, escaped.
+    later: String,
     /// Bytes of text, thinking and arguments that came, for an estimate.
     output_bytes: usize,
     losses: Losses,
@@ -107,6 +109,7 @@ impl Assembler {
             ended: false,
             snapshots: false,
             usage: ReplyUsage::default(),
+            later: String::new(),
             output_bytes: 0,
             losses: Losses::new(),
         }
@@ -122,6 +125,10 @@ impl Assembler {
         }
         self.output_bytes += piece.escaped().len();
         if self.stops.is_empty() {
+            if self.waits_for_arguments() {
+                self.later.push_str(piece.escaped());
+                return Ok(Flow::More);
+            }
             self.open_text(out)?;
             send(out, Event::Delta(Delta::Text(piece)))?;
             return Ok(Flow::More);
@@ -342,9 +349,13 @@ impl Assembler {
         if empty { self.call(which, None, None, Some(arguments), out) } else { Ok(()) }
     }
 
-    /// Why the upstream says the reply ended. The last word counts; more may still come.
+    /// Why the upstream says the reply ended. The last word counts, but a reply that was cut stays
+    /// so; more may still come.
     pub fn finish_reason(&mut self, reason: StopReason) {
-        self.finish = Some(reason);
+        let ordinary = matches!(reason, StopReason::EndTurn | StopReason::ToolUse);
+        if !(ordinary && self.finish.is_some_and(StopReason::is_cut)) {
+            self.finish = Some(reason);
+        }
     }
 
     /// Whether a reason has been given.
@@ -367,12 +378,27 @@ impl Assembler {
     pub fn usage(&self) -> ReplyUsage {
         let mut usage = self.usage;
         if usage.quality == UsageQuality::Unknown {
-            usage.counts.input = self.expect.prompt_estimate;
-            // Some four bytes a token; an answer is never for nothing.
-            usage.counts.output = (self.output_bytes as u64 / 4).max(1);
             usage.quality = UsageQuality::Estimated;
+            usage.counts.input = self.expect.prompt_estimate;
+            usage.counts.output = self.output_estimate();
+            return usage;
+        }
+        // A count of nothing beside something is no count (R32).
+        let counts = &mut usage.counts;
+        if counts.output == 0 && self.output_bytes > 0 {
+            counts.output = self.output_estimate();
+            usage.quality = UsageQuality::Partial;
+        }
+        if counts.input + counts.cache_read + counts.cache_write == 0 {
+            counts.input = self.expect.prompt_estimate;
+            usage.quality = UsageQuality::Partial;
         }
         usage
+    }
+
+    /// Some four bytes a token; an answer is never for nothing.
+    fn output_estimate(&self) -> u64 {
+        (self.output_bytes as u64 / 4).max(1)
     }
 
     /// What of the reply could not be carried over.
@@ -468,9 +494,21 @@ impl Assembler {
         if text.is_empty() {
             return Ok(());
         }
-        self.open_text(out)?;
         let text = escaped(text);
+        if self.waits_for_arguments() {
+            self.later.push_str(&text);
+            return Ok(());
+        }
+        self.open_text(out)?;
         send(out, Event::Delta(Delta::Text(Text::from_escaped(&text))))
+    }
+
+    /// Whether the open call is not whole yet: text that comes now stands behind it.
+    fn waits_for_arguments(&self) -> bool {
+        match self.open {
+            Open::Call(at) => self.calls[at].sent > 0 && !is_complete(&self.calls[at].arguments),
+            _ => false,
+        }
     }
 
     fn whole_block(&mut self, block: BlockStart<'_>, out: &mut dyn EventSink) -> Result<(), Fault> {
@@ -577,7 +615,14 @@ impl Assembler {
             }
         }
         self.open = Open::Nothing;
-        send(out, Event::BlockStop)
+        send(out, Event::BlockStop)?;
+        let later = std::mem::take(&mut self.later);
+        if !later.is_empty() {
+            send(out, Event::BlockStart(BlockStart::Text))?;
+            send(out, Event::Delta(Delta::Text(Text::from_escaped(&later))))?;
+            send(out, Event::BlockStop)?;
+        }
+        Ok(())
     }
 }
 

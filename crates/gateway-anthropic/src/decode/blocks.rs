@@ -5,8 +5,16 @@ use gateway_types::{Block, BlockKind, Raw, Source, Text};
 
 use super::{DecodeError, Result, not_null, wrong};
 
+/// A block may hold blocks, and a document in it may; nobody needs more. Each level is read once more
+/// than the one around it.
+const MAX_NESTED: usize = 4;
+
 /// A string, or an array of blocks; `null` is nothing.
-pub(super) fn content<'b>(r: &mut Reader<'b>, path: &dyn Fn() -> String) -> Result<Vec<Block<'b>>> {
+pub(super) fn content<'b>(
+    r: &mut Reader<'b>,
+    path: &dyn Fn() -> String,
+    depth: usize,
+) -> Result<Vec<Block<'b>>> {
     match r.kind()? {
         Kind::String => {
             let raw = r.raw()?;
@@ -17,7 +25,7 @@ pub(super) fn content<'b>(r: &mut Reader<'b>, path: &dyn Fn() -> String) -> Resu
         Kind::Array => {
             let mut blocks = Vec::new();
             r.array(|r| {
-                let block = block(r, &|| format!("{}.{}", path(), blocks.len()))?;
+                let block = block(r, &|| format!("{}.{}", path(), blocks.len()), depth)?;
                 blocks.push(block);
                 Ok::<_, DecodeError>(())
             })?;
@@ -53,7 +61,7 @@ struct Members<'b> {
     cache_control: bool,
 }
 
-fn block<'b>(r: &mut Reader<'b>, path: &dyn Fn() -> String) -> Result<Block<'b>> {
+fn block<'b>(r: &mut Reader<'b>, path: &dyn Fn() -> String, depth: usize) -> Result<Block<'b>> {
     if r.kind()? != Kind::Object {
         return Err(wrong(path(), "Input should be a valid object"));
     }
@@ -84,27 +92,27 @@ fn block<'b>(r: &mut Reader<'b>, path: &dyn Fn() -> String) -> Result<Block<'b>>
     })?;
     let raw = Raw::from_json(r.since(start));
     let cache_control = m.cache_control;
-    let kind = kind_of(&m, path)?;
+    let kind = kind_of(&m, path, depth)?;
     Ok(Block { kind, raw, cache_control })
 }
 
-fn kind_of<'b>(m: &Members<'b>, path: &dyn Fn() -> String) -> Result<BlockKind<'b>> {
+fn kind_of<'b>(m: &Members<'b>, path: &dyn Fn() -> String, depth: usize) -> Result<BlockKind<'b>> {
     let need = |field: &str| wrong(format!("{}.{field}", path()), "Field required");
     let Some(kind) = m.kind else { return Err(need("type")) };
     Ok(match &*kind.decode() {
         "text" => {
             BlockKind::Text { text: m.text.ok_or_else(|| need("text"))?, citations: m.citations }
         }
-        "image" => BlockKind::Image(source(m.source.ok_or_else(|| need("source"))?, path)?),
+        "image" => BlockKind::Image(source(m.source.ok_or_else(|| need("source"))?, path, depth)?),
         "document" => BlockKind::Document {
-            source: source(m.source.ok_or_else(|| need("source"))?, path)?,
+            source: source(m.source.ok_or_else(|| need("source"))?, path, depth)?,
             title: m.title,
             context: m.context,
         },
         "search_result" => BlockKind::SearchResult {
             source: m.source.and_then(Raw::as_text).ok_or_else(|| need("source"))?,
             title: m.title.unwrap_or_default(),
-            content: inner(m.content, path)?,
+            content: inner(m.content, path, depth)?,
         },
         "thinking" => BlockKind::Thinking {
             thinking: m.thinking.unwrap_or_default(),
@@ -118,7 +126,7 @@ fn kind_of<'b>(m: &Members<'b>, path: &dyn Fn() -> String) -> Result<BlockKind<'
         },
         "tool_result" => BlockKind::ToolResult {
             tool_use_id: m.tool_use_id.ok_or_else(|| need("tool_use_id"))?,
-            content: inner(m.content, path)?,
+            content: inner(m.content, path, depth)?,
             is_error: m.is_error,
         },
         "tool_reference" => {
@@ -140,12 +148,19 @@ fn kind_of<'b>(m: &Members<'b>, path: &dyn Fn() -> String) -> Result<BlockKind<'
     })
 }
 
-fn inner<'b>(raw: Option<Raw<'b>>, path: &dyn Fn() -> String) -> Result<Vec<Block<'b>>> {
+fn inner<'b>(
+    raw: Option<Raw<'b>>,
+    path: &dyn Fn() -> String,
+    depth: usize,
+) -> Result<Vec<Block<'b>>> {
     let Some(raw) = raw else { return Ok(Vec::new()) };
-    content(&mut Reader::new(raw.as_str()), &|| format!("{}.content", path()))
+    if depth == MAX_NESTED {
+        return Err(wrong(path(), "content is nested too deeply"));
+    }
+    content(&mut Reader::new(raw.as_str()), &|| format!("{}.content", path()), depth + 1)
 }
 
-fn source<'b>(raw: Raw<'b>, path: &dyn Fn() -> String) -> Result<Source<'b>> {
+fn source<'b>(raw: Raw<'b>, path: &dyn Fn() -> String, depth: usize) -> Result<Source<'b>> {
     let wrong_source = |problem| wrong(format!("{}.source", path()), problem);
     if !raw.is_object() {
         return Err(wrong_source("Input should be a valid object"));
@@ -173,7 +188,7 @@ fn source<'b>(raw: Raw<'b>, path: &dyn Fn() -> String) -> Result<Source<'b>> {
         Some("url") => Source::Url(url.ok_or_else(required)?),
         Some("file") => Source::File(file.ok_or_else(required)?),
         Some("text") => Source::PlainText(data.ok_or_else(required)?),
-        Some("content") => Source::Content(inner(nested, path)?),
+        Some("content") => Source::Content(inner(nested, path, depth)?),
         _ => Source::Unknown(raw),
     })
 }

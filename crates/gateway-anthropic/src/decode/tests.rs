@@ -105,3 +105,20 @@ fn what_is_wrong_is_named_by_its_path() {
     }
     assert_eq!(decode(b"{\"a\":\"\xff\"}").map(|_| ()), Err(DecodeError::Utf8(6)));
 }
+
+#[test]
+fn what_no_request_needs_is_refused() {
+    let nested = |depth: usize| {
+        let open = r#"{"type":"tool_result","tool_use_id":"1","content":["#.repeat(depth);
+        let body = format!(
+            "{{\"messages\":[{{\"role\":\"user\",\"content\":[{open}{}]}}]}}",
+            "]}".repeat(depth)
+        );
+        decode(body.as_bytes()).map(|_| ())
+    };
+    assert_eq!(nested(4), Ok(()));
+    assert!(nested(5).is_err_and(|fault| fault.to_string().ends_with("nested too deeply")));
+    let stops = vec!["\"a\""; 1025].join(",");
+    let body = format!("{{\"messages\":[],\"stop_sequences\":[{stops}]}}");
+    assert!(decode(body.as_bytes()).is_err());
+}

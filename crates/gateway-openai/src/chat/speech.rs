@@ -1,7 +1,7 @@
 //! What is said, in the order in which a message is made of it: thinking, text, sources, calls.
 
 use gateway_translate::{Assembler, CallRef, Flow, ThinkingShown};
-use gateway_types::{EventSink, Fault, Raw, Text, UsageQuality, What, escape};
+use gateway_types::{EventSink, Fault, Raw, Text, What, escape};
 
 use super::annotations::Annotations;
 use super::ending;
@@ -241,16 +241,6 @@ impl State {
     pub(super) fn usage(&mut self, raw: Raw<'_>) {
         if let Some(mut usage) = ending::usage(raw) {
             usage.priority = self.priority;
-            if usage.quality == UsageQuality::Partial {
-                // What is missing is estimated, never nothing (behaviour R32).
-                let (guess, counts) = (self.assembler.usage().counts, &mut usage.counts);
-                if counts.output == 0 {
-                    counts.output = guess.output;
-                }
-                if counts.input + counts.cache_read + counts.cache_write == 0 {
-                    counts.input = guess.input;
-                }
-            }
             self.assembler.set_usage(usage);
         }
     }

@@ -10,4 +10,5 @@ mod openai;
 mod relay;
 mod silence;
 mod support;
+mod translated;
 mod wire;

@@ -48,6 +48,8 @@ pub(super) fn find(
     let by_id = id.and_then(|id| calls.iter().rposition(|call| call.id == id));
     let by_index = index.and_then(|i| calls.iter().rposition(|call| call.index == Some(i)));
     match (by_id, by_index) {
+        // The same id at another place, with a name: a server that does not keep its ids apart.
+        (Some(at), None) if name.is_some() && index.is_some() && calls[at].index.is_some() => None,
         (Some(at), _) => Some(at),
         // The same index with another id: a server that numbers all its calls 0.
         (None, Some(at)) => {

@@ -263,7 +263,7 @@ fn r32_a_reply_without_usage_gets_an_estimate_that_is_marked() {
     assert_eq!((usage.counts.input, usage.counts.output), (70, 2));
     assert_eq!(usage.quality, UsageQuality::Estimated);
     let mut reported = ReplyUsage { quality: UsageQuality::Reported, ..ReplyUsage::default() };
-    reported.counts.output = 5;
+    (reported.counts.input, reported.counts.output) = (60, 5);
     r.asm.set_usage(reported);
     assert_eq!(r.asm.usage(), reported);
 }
@@ -275,4 +275,42 @@ fn nothing_comes_after_the_end() {
     let before = r.out.out.clone();
     let r = r.text("y").call(0, "c", "B", A);
     assert_eq!(r.end(StopReason::EndTurn), before);
+}
+
+#[test]
+fn r03_equal_ids_at_different_places_are_different_calls() {
+    let got = run().call(0, "x", "Bash", A).call(1, "x", "Read", A).end(StopReason::ToolUse);
+    assert_eq!(got.matches("C:").count(), 2, "{got}");
+    let repeated = run().call(0, "x", "Bash", "").call(0, "x", "Bash", A).end(StopReason::ToolUse);
+    assert_eq!(repeated, format!("C:x:Bash:{A}/.tool_use"));
+}
+
+#[test]
+fn text_amid_a_calls_arguments_stands_behind_the_call() {
+    let got = run().call(0, "c", "Bash", r#"{\"a\":"#).text("hm").call(0, "", "", "1}");
+    assert_eq!(got.end(StopReason::ToolUse), format!("C:c:Bash:{A}/T:hm/.tool_use"));
+}
+
+#[test]
+fn r05_a_cut_is_not_taken_back() {
+    let mut r = run().text("x");
+    r.asm.finish_reason(StopReason::MaxTokens);
+    assert_eq!(r.end(StopReason::EndTurn), "T:x/.max_tokens");
+}
+
+#[test]
+fn what_stop_sequences_hold_back_behind_a_call_is_not_lost() {
+    let expect = Expect { stop_sequences: vec!["</b>".into()], ..Expect::default() };
+    let got = with(expect).call(0, "c", "B", A).text("<").end(StopReason::ToolUse);
+    assert_eq!(got, format!("C:c:B:{A}/T:</.tool_use"));
+}
+
+#[test]
+fn r32_a_count_of_nothing_beside_something_is_estimated() {
+    let mut r = with(Expect { prompt_estimate: 70, ..Expect::default() });
+    let reported = ReplyUsage { quality: UsageQuality::Reported, ..ReplyUsage::default() };
+    r.asm.set_usage(reported);
+    let usage = r.text("eight by").asm.usage();
+    assert_eq!((usage.counts.input, usage.counts.output), (70, 2));
+    assert_eq!(usage.quality, UsageQuality::Partial);
 }
