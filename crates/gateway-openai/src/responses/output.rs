@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use gateway_translate::{Assembler, CallRef, Flow, ThinkingShown, is_json};
-use gateway_types::{EventSink, Fault, Text, What, escaped};
+use gateway_types::{EventSink, Fault, Raw, Text, What, escaped};
 
 use super::reasoning::{BETWEEN, Carried, Carrier};
 use super::search;
@@ -31,10 +31,13 @@ pub(super) struct Output {
     carrier: Carrier,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Slot {
     index: Option<u64>,
     id: String,
+    /// What kind of item it is; empty until an event tells.
+    kind: Cow<'static, str>,
+    call_id: String,
     entered: bool,
     over: bool,
     /// The part that pieces belong to now.
@@ -47,6 +50,17 @@ struct Slot {
     annotations: Vec<String>,
     /// Events that came before the item was live.
     waiting: Vec<String>,
+}
+
+impl Slot {
+    fn may_be(&self, item: &Item<'_>) -> bool {
+        self.kind.is_empty() || self.kind == item.kind.decode()
+    }
+
+    fn is_call(&self, item: &Item<'_>) -> bool {
+        !self.call_id.is_empty()
+            && item.call_id.is_some_and(|call_id| self.call_id == call_id.decode())
+    }
 }
 
 #[derive(Debug)]
@@ -77,6 +91,20 @@ impl Output {
         out: &mut dyn EventSink,
     ) -> Took<Flow> {
         let at = self.find(event, asm)?;
+        self.note(at, step, event, asm)?;
+        self.take_for(at, step, event, text, asm, out)
+    }
+
+    /// Takes an event about the item at `at`.
+    fn take_for(
+        &mut self,
+        at: usize,
+        step: Step,
+        event: &Event<'_>,
+        text: &str,
+        asm: &mut Assembler,
+        out: &mut dyn EventSink,
+    ) -> Took<Flow> {
         if self.items[at].over {
             return Ok(Flow::More);
         }
@@ -94,27 +122,73 @@ impl Output {
         self.go_on(asm, out)
     }
 
-    /// Gives the items that are not over what the whole response says of them.
+    /// Gives the items that are not over what the whole response says of them, and adds those of
+    /// which no event has come.
     pub(super) fn complete(
         &mut self,
-        index: u64,
-        raw: &str,
+        output: &[Raw<'_>],
         asm: &mut Assembler,
         out: &mut dyn EventSink,
     ) -> Took<Flow> {
-        let text = format!(
-            r#"{{"type":"response.output_item.done","output_index":{index},"item":{raw}}}"#
-        );
-        let event = Event::read(&text).map_err(|Bad| asm.nonsense(NOT_JSON))?;
-        self.take(Step::Done, &event, &text, asm, out)
+        let items: Result<Vec<Item<'_>>, Bad> = output.iter().map(|raw| Item::read(*raw)).collect();
+        let items = items.map_err(|Bad| asm.nonsense(NOT_JSON))?;
+        let by_events = !self.is_empty();
+        let slots = self.slots_of(&items);
+        let last_new = slots
+            .iter()
+            .zip(&items)
+            .rposition(|(slot, item)| slot.is_none() && !item.kind.is("reasoning"));
+        for (place, (slot, raw)) in slots.iter().zip(output).enumerate() {
+            let at = match slot {
+                Some(at) => *at,
+                // Thoughts that nothing comes after would stand behind what they led to.
+                None if by_events && last_new.is_none_or(|last| last < place) => {
+                    asm.lose(What::Dropped, "reply", "reasoning that came after all else");
+                    continue;
+                }
+                None => self.add(Slot::default(), asm)?,
+            };
+            let text = format!(r#"{{"type":"response.output_item.done","item":{}}}"#, raw.as_str());
+            let event = Event::read(&text).map_err(|Bad| asm.nonsense(NOT_JSON))?;
+            if self.take_for(at, Step::Done, &event, &text, asm, out)? == Flow::Done {
+                return Ok(Flow::Done);
+            }
+        }
+        Ok(Flow::More)
     }
 
-    /// Whether the item of the whole response is one of which the end has not come.
-    pub(super) fn lacks(&self, index: u64, id: &str) -> bool {
-        let same = |slot: &&Slot| {
-            if slot.index.is_some() { slot.index == Some(index) } else { slot.id == id }
-        };
-        self.items.iter().find(same).is_some_and(|slot| !slot.over)
+    /// Which slot each item of the whole response has; `None` for one that no event told of. Servers
+    /// may number or name the items of their events otherwise, so the surest sign goes first, and in
+    /// the end the order within a kind.
+    fn slots_of(&self, items: &[Item<'_>]) -> Vec<Option<usize>> {
+        type Sign = fn(&Slot, u64, &Item<'_>) -> bool;
+        const SIGNS: [Sign; 5] = [
+            |slot, place, item| slot.index == Some(place) && slot.is_call(item),
+            |slot, _, item| slot.is_call(item),
+            |slot, place, item| slot.index == Some(place) && slot.id == item.id.decode(),
+            |slot, place, item| {
+                slot.index == Some(place) || (!slot.id.is_empty() && slot.id == item.id.decode())
+            },
+            |_, _, _| true,
+        ];
+        let mut slots = vec![None; items.len()];
+        let mut taken = vec![false; self.items.len()];
+        for sign in SIGNS {
+            for (place, item) in items.iter().enumerate().filter(|(_, item)| !item.kind.is_empty())
+            {
+                if slots[place].is_some() {
+                    continue;
+                }
+                let fits = |(at, slot): (usize, &Slot)| {
+                    !taken[at] && slot.may_be(item) && sign(slot, place as u64, item)
+                };
+                if let Some(at) = self.items.iter().enumerate().position(fits) {
+                    taken[at] = true;
+                    slots[place] = Some(at);
+                }
+            }
+        }
+        slots
     }
 
     /// The response is over: so are all items, whether or not they say so.
@@ -153,21 +227,34 @@ impl Output {
             slot.index = slot.index.or(event.output_index);
             return Ok(at);
         }
+        let slot = Slot { index: event.output_index, id: id.into_owned(), ..Slot::default() };
+        self.add(slot, asm)
+    }
+
+    fn add(&mut self, slot: Slot, asm: &Assembler) -> Took<usize> {
         if self.items.len() == MAX_ITEMS {
             return Err(asm.nonsense("more items than any reply has"));
         }
-        self.items.push(Slot {
-            index: event.output_index,
-            id: id.into_owned(),
-            entered: false,
-            over: false,
-            part: None,
-            sent: 0,
-            summary: None,
-            annotations: Vec::new(),
-            waiting: Vec::new(),
-        });
+        self.items.push(slot);
         Ok(self.items.len() - 1)
+    }
+
+    /// Notes what an event tells of who its item is.
+    fn note(&mut self, at: usize, step: Step, event: &Event<'_>, asm: &Assembler) -> Took<()> {
+        let slot = &mut self.items[at];
+        match (step, event.item) {
+            (Step::Added | Step::Done, Some(raw)) => {
+                let item = Item::read(raw).map_err(|Bad| asm.nonsense(NOT_JSON))?;
+                slot.kind = Cow::Owned(item.kind.decode().into_owned());
+                if slot.id.is_empty() {
+                    slot.id = item.id.decode().into_owned();
+                }
+                slot.call_id = item.call_id.unwrap_or_default().decode().into_owned();
+            }
+            _ if slot.kind.is_empty() => slot.kind = Cow::Borrowed(step.kind()),
+            _ => {}
+        }
+        Ok(())
     }
 
     /// Moves on to the next item as long as the live one is over, and gives each what waited for it.

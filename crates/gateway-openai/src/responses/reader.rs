@@ -9,7 +9,7 @@ use gateway_types::{
 use super::output::{NOT_JSON, Output};
 use super::reasoning::Carrier;
 use super::step::Step;
-use super::wire::{Bad, Event, Item, Response};
+use super::wire::{Bad, Event, Response};
 use crate::fault;
 
 /// Longest event that is taken, in bytes: the last one repeats the whole answer.
@@ -96,7 +96,7 @@ impl ReplyReader for ResponsesReader {
             && let Some(first) = chunk.iter().find(|byte| !is_blank(**byte))
         {
             self.core.bytes = true;
-            self.form = if *first == b'{' { Form::Json(Vec::new()) } else { Form::Events };
+            self.form = if begins_json(*first) { Form::Json(Vec::new()) } else { Form::Events };
         }
         if let Form::Json(body) = &mut self.form {
             if body.len() + chunk.len() > MAX_BODY_BYTES {
@@ -133,7 +133,7 @@ impl ReplyReader for ResponsesReader {
 
     fn whole(&mut self, body: &[u8], out: &mut dyn EventSink) -> Result<(), Fault> {
         let first = body.iter().find(|byte| !is_blank(**byte));
-        if first.is_some_and(|first| *first != b'{') {
+        if first.is_some_and(|first| !begins_json(*first)) {
             // Events, though none were asked for.
             self.push(body, out)?;
             return self.finish(BodyEnd::Clean, out);
@@ -222,7 +222,13 @@ impl Core {
         if text.is_empty() {
             return Err(self.asm.nonsense("an empty answer"));
         }
+        // Some services put an error into a list.
+        let listed = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        let text = listed.map_or(text, str::trim);
         let response = Response::read(text).map_err(|Bad| self.asm.nonsense("no JSON"))?;
+        if listed.is_some() && response.error.is_none() {
+            return Err(self.asm.nonsense("a list in place of a response"));
+        }
         if !response.has_output && response.status.is_none() {
             return Err(match response.error {
                 Some(error) => self.error(error.as_str()),
@@ -256,17 +262,9 @@ impl Core {
             }
             _ => self.asm.finish_reason(StopReason::EndTurn),
         }
-        let fresh = self.output.is_empty();
-        for (index, raw) in (0..).zip(&response.output) {
-            // Where items came by events, only those that lack their end are of interest: not all
-            // servers number both alike.
-            let id = Item::read(*raw).map_err(|Bad| self.asm.nonsense(NOT_JSON))?.id.decode();
-            if (fresh || self.output.lacks(index, &id))
-                && self.output.complete(index, raw.as_str(), &mut self.asm, out)? == Flow::Done
-            {
-                self.over = true;
-                return Ok(());
-            }
+        if self.output.complete(&response.output, &mut self.asm, out)? == Flow::Done {
+            self.over = true;
+            return Ok(());
         }
         if self.output.end(&mut self.asm, out)? == Flow::More {
             self.asm.end(out)?;
@@ -298,6 +296,11 @@ fn incomplete(reason: &str) -> StopReason {
         "model_context_window_exceeded" => StopReason::ContextWindow,
         _ => StopReason::MaxTokens,
     }
+}
+
+/// Whether a body is one JSON text, which may be a list with an error in it.
+fn begins_json(first: u8) -> bool {
+    matches!(first, b'{' | b'[')
 }
 
 /// Blanks, and the bytes of a byte order mark.

@@ -38,6 +38,16 @@ impl Step {
             _ => return None,
         })
     }
+
+    /// The kind of item that has such events; empty where any may.
+    pub(super) fn kind(self) -> &'static str {
+        match self {
+            Self::Added | Self::Done => "",
+            Self::Text { .. } | Self::PartDone | Self::Annotation => "message",
+            Self::Thinking { .. } => "reasoning",
+            Self::Arguments { .. } => "function_call",
+        }
+    }
 }
 
 /// What of a piece has not been handed on: all of a delta, the tail of what is whole.

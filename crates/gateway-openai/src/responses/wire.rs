@@ -216,8 +216,9 @@ fn usage(r: &mut Reader<'_>) -> Read<Option<ReplyUsage>> {
         }
         Ok(())
     })?;
-    // A server that counts nothing says nothing, or zero twice: neither is a report.
-    if input.unwrap_or(0) == 0 && output.unwrap_or(0) == 0 {
+    // No prompt is empty and no answer for nothing: a count of zero is none.
+    let (input, output) = (input.filter(|n| *n > 0), output.filter(|n| *n > 0));
+    if input.is_none() && output.is_none() {
         return Ok(None);
     }
     let counts = &mut usage.counts;

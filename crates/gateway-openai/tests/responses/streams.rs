@@ -83,6 +83,47 @@ fn r03_streams_of_all_kinds_are_put_in_order() {
             format!("T:a/T:b/C:c1:Bash:{a}/{tools}"),
         ),
         (
+            "an end that alone tells of a call",
+            vec![
+                words(0, 0, "one"),
+                ended(0, message(&["one"])),
+                done(json!([message(&["one"]), call("c1", "{\"a\":1}")])),
+            ],
+            format!("T:one/C:c1:Bash:{a}/{tools}"),
+        ),
+        (
+            "an end that alone tells of a call, and numbers and names otherwise",
+            vec![
+                words(1, 0, "one"),
+                ended(1, message(&["one"])),
+                done(json!([
+                    {"type": "message", "id": "other", "content": [{"type": "output_text", "text": "one"}]},
+                    call("c1", "{\"a\":1}"),
+                ])),
+            ],
+            format!("T:one/C:c1:Bash:{a}/{tools}"),
+        ),
+        (
+            "an end that alone tells of the first of two calls",
+            vec![
+                ended(0, call("c2", "{\"b\":2}")),
+                done(json!([call("c1", "{\"a\":1}"), call("c2", "{\"b\":2}")])),
+            ],
+            format!(r#"C:c2:Bash:{{\"b\":2}}/C:c1:Bash:{a}/{tools}"#),
+        ),
+        (
+            "an end with other ids for everything",
+            vec![
+                ended(0, call("c1", "{\"a\":1}")),
+                words(1, 0, "one"),
+                done(json!([
+                    {"type": "message", "content": [{"type": "output_text", "text": "one"}]},
+                    {"type": "function_call", "call_id": "x", "name": "Bash", "arguments": "{\"a\":1}"},
+                ])),
+            ],
+            format!("C:c1:Bash:{a}/T:one/{tools}"),
+        ),
+        (
             "an end that numbers otherwise",
             vec![words(1, 0, "one"), ended(1, message(&["one"])), done(json!([message(&["one"])]))],
             format!("T:one/{end}"),
@@ -173,6 +214,21 @@ fn r03_streams_of_all_kinds_are_put_in_order() {
 }
 
 #[test]
+fn r06_reasoning_that_only_the_end_tells_of_stands_where_it_led_to_something() {
+    let thought = json!({"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]});
+    for (output, wanted, lost) in [
+        (json!([thought, message(&["x"])]), "T:x/.end_turn", true),
+        (json!([message(&["x"]), thought, call("c1", "")]), "T:x/H:hm/C:c1:Bash:/.tool_use", false),
+    ] {
+        let mut reader = Upstream::of(MODEL).reader(&json!({"thinking": {"type": "adaptive"}}));
+        let events = [words(0, 0, "x"), ended(0, message(&["x"])), done(output)];
+        let (got, fault) = short(&mut *reader, &[stream(&events).as_bytes()]);
+        assert!(fault.is_none() && got.starts_with(wanted), "{got}");
+        assert_eq!(reader.losses().header().is_some(), lost, "{got}");
+    }
+}
+
+#[test]
 fn thinking_of_open_models_is_shown_once() {
     let thought = |kind: &str, delta: &str| json!({"type": format!("response.{kind}.delta"), "output_index": 0, "delta": delta});
     let item = json!({"type": "reasoning", "id": "rs_1", "summary": [],
@@ -221,6 +277,14 @@ fn r07_reasons_for_an_end_are_told() {
         ),
         (
             json!({"status": "incomplete", "incomplete_details": {"reason": "max_tool_calls"}}),
+            "pause_turn",
+        ),
+        (
+            json!({"status": "incomplete", "incomplete_details": {"reason": "max_messages"}}),
+            "pause_turn",
+        ),
+        (
+            json!({"status": "incomplete", "incomplete_details": {"reason": "steered"}}),
             "pause_turn",
         ),
         (json!({"status": "incomplete", "incomplete_details": {"reason": "novel"}}), "max_tokens"),
@@ -285,7 +349,7 @@ fn errors_in_a_200_are_errors() {
     for (event, kind, remedy) in [
         (failed("server_error", "An error occurred"), ErrorKind::UpstreamFailed, Remedy::Same),
         (failed("rate_limit_exceeded", "Rate limit"), ErrorKind::RateLimited, Remedy::Same),
-        (failed("invalid_prompt", "flagged"), ErrorKind::InvalidRequest, Remedy::Final),
+        (failed("invalid_prompt", "flagged"), ErrorKind::PolicyBlocked, Remedy::Final),
         (failed("insufficient_quota", "no money"), ErrorKind::Billing, Remedy::NextKey),
         (error("server_is_overloaded", "Overloaded"), ErrorKind::UpstreamOverloaded, Remedy::Same),
         (
@@ -308,6 +372,16 @@ fn errors_in_a_200_are_errors() {
             ErrorKind::UpstreamFailed,
             Remedy::Same,
         ),
+        (
+            json!({"type": "response.cancelled", "response": {"status": "cancelled"}}),
+            ErrorKind::UpstreamFailed,
+            Remedy::Same,
+        ),
+        (
+            json!({"type": "response.done", "response": {"status": "queued"}}),
+            ErrorKind::BadGateway,
+            Remedy::NextProvider,
+        ),
     ] {
         for before in [vec![], vec![words(0, 0, "part")]] {
             let mut events = before;
@@ -328,12 +402,16 @@ fn errors_in_a_200_are_errors() {
     // The whole body is one, too.
     for body in [
         json!({"error": {"message": "boom", "code": "server_error"}}),
+        json!([{"error": {"message": "boom", "code": 429}}]),
         json!({"status": "failed", "output": [], "error": {"message": "boom", "code": "server_error"}}),
     ] {
         let mut reader = Upstream::of(MODEL).reader(&json!({}));
         let fault =
             fold(|sink| reader.whole(body.to_string().as_bytes(), sink)).expect_err("a fault");
         assert!(fault.error.message().contains("boom"), "{}", fault.error.message());
+        let mut reader = Upstream::of(MODEL).reader(&json!({ "stream": true }));
+        let (_, fault) = short(&mut *reader, &[body.to_string().as_bytes()]);
+        assert!(fault.expect("a fault").error.message().contains("boom"), "{body}");
     }
 }
 
@@ -346,6 +424,13 @@ fn bodies_of_other_kinds_are_errors() {
         "data: {\n\n",
         "data: nonsense\n\n",
         "[1]",
+        "[",
+        "[]",
+        "[{}]",
+        "[{\"status\":\"completed\",\"output\":[]}]",
+        "[{\"error\":{}},{\"error\":{}}]",
+        "{\"status\":\"queued\",\"output\":[]}",
+        "{\"status\":\"cancelled\",\"output\":[]}",
         "{",
         "{}",
         "null",
@@ -363,4 +448,50 @@ fn bodies_of_other_kinds_are_errors() {
     // A line break inside a string would end an event of ours.
     let broken = "data: {\"type\":\"response.output_text.delta\",\"delta\":\"a\ndata: b\"}\n\n";
     assert!(short(&mut *Upstream::of(MODEL).reader(&json!({})), &[broken.as_bytes()]).1.is_some());
+}
+
+#[test]
+fn r07_a_refusal_that_is_streamed_is_one() {
+    let piece = |delta: &str| json!({"type": "response.refusal.delta", "output_index": 0, "content_index": 0, "delta": delta});
+    let whole = json!({"type": "message", "content": [{"type": "refusal", "refusal": "I can't."}]});
+    for end in [done(json!([])), done(json!([whole]))] {
+        let events = [piece("I can"), piece("'t."), ended(0, whole.clone()), end];
+        let mut reader = Upstream::of(MODEL).reader(&json!({}));
+        let (got, fault) = short(&mut *reader, &[stream(&events).as_bytes()]);
+        assert!(fault.is_none());
+        assert_eq!(got, "T:I can't./.refusal 7+0+0>3(0) 0");
+    }
+}
+
+#[test]
+fn a_call_of_a_kind_that_nobody_asked_for_is_told_as_lost() {
+    let item = json!({"type": "custom_tool_call", "id": "ctc_1", "call_id": "c1", "name": "x", "input": "raw"});
+    let by_events = [
+        added(0, item.clone()),
+        json!({"type": "response.custom_tool_call_input.delta", "output_index": 0, "delta": "raw"}),
+        ended(0, item.clone()),
+        words(1, 0, "x"),
+        done(json!([item, message(&["x"])])),
+    ];
+    let at_the_end = [words(0, 0, "x"), done(json!([message(&["x"]), item]))];
+    for events in [&by_events[..], &at_the_end[..]] {
+        let mut reader = Upstream::of(MODEL).reader(&json!({}));
+        let (got, fault) = short(&mut *reader, &[stream(events).as_bytes()]);
+        assert!(fault.is_none());
+        assert_eq!(got, "T:x/.end_turn 7+0+0>3(0) 0");
+        assert_eq!(reader.losses().header().as_deref(), Some("dropped=reply"));
+    }
+}
+
+#[test]
+fn an_event_of_several_megabytes_is_taken() {
+    let text = "0123456789abcdef".repeat(5 << 16);
+    let events =
+        [words(0, 0, "0123"), ended(0, message(&[&text])), done(json!([message(&[&text])]))];
+    let bytes = stream(&events).into_bytes();
+    assert!(bytes.len() > 10 << 20);
+    let chunks: Vec<&[u8]> = bytes.chunks(64 << 10).collect();
+    let (got, fault) = short(&mut *Upstream::of(MODEL).reader(&json!({})), &chunks);
+    assert!(fault.is_none());
+    assert_eq!(got, format!("T:{text}/.end_turn 7+0+0>3(0) 0"));
 }

@@ -41,6 +41,15 @@ fn r33_cached_tokens_are_taken_out_of_the_prompt() {
     for nothing in ["null", "{}", r#"{"input_tokens":0,"output_tokens":0}"#, "[]"] {
         assert_eq!(read(nothing), None, "{nothing}");
     }
-    let half = read(r#"{"output_tokens":4,"input_tokens_details":null}"#).expect("counted");
-    assert_eq!(half.quality, UsageQuality::Partial);
+    for (half, counts) in [
+        (r#"{"output_tokens":4,"input_tokens_details":null}"#, (0, 4)),
+        (r#"{"input_tokens":10}"#, (10, 0)),
+        (r#"{"input_tokens":10,"output_tokens":0}"#, (10, 0)),
+        (r#"{"input_tokens":0,"output_tokens":4}"#, (0, 4)),
+        (r#"{"input_tokens":null,"output_tokens":4}"#, (0, 4)),
+    ] {
+        let usage = read(half).expect("counted");
+        assert_eq!((usage.counts.input, usage.counts.output), counts, "{half}");
+        assert_eq!(usage.quality, UsageQuality::Partial, "{half}");
+    }
 }
