@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_anthropic::Messages;
-use gateway_config::LogLevel;
 use gateway_translate::{
     AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Ingress as _, ReplyCx, Splice,
 };
@@ -21,6 +20,7 @@ use crate::attempt::{self, Ask, Opened, Refusal, Whole};
 use crate::feed::{Feed, Source};
 use crate::intake::Held;
 use crate::record::Exchange;
+use crate::rewrites::Rewrites;
 use crate::runtime::{Provider, UpstreamAuth, Worker, X_GATEWAY_HOP};
 use crate::translation::Translation;
 use crate::upbody::{Collected, UpBody, collect};
@@ -48,9 +48,6 @@ pub(crate) struct Job {
     /// Whether the caller would rather have an error than a lossy translation.
     pub(crate) strict: bool,
 }
-
-/// Asking again without something is done once for each thing that can be left out.
-const MAX_REWRITES: usize = 4;
 
 impl Job {
     /// Writes the request, without what the upstream was found to refuse.
@@ -176,63 +173,6 @@ pub(crate) async fn open(
                 return Ok(Opened { rewrites: rewrites.told(), losses, ..opened });
             }
             Err(fault) => encoded = rewrites.again(fault, &sent)?,
-        }
-    }
-}
-
-/// What a request has been written without, on its way to an answer.
-struct Rewrites<'a> {
-    worker: &'a Worker,
-    job: &'a Job,
-    /// What was known before.
-    known: usize,
-    without: Vec<Feature>,
-}
-
-impl<'a> Rewrites<'a> {
-    fn new(worker: &'a Worker, job: &'a Job) -> Self {
-        let without = worker.runtime.providers[job.provider].lessons.known(&job.model);
-        Self { worker, job, known: without.len(), without }
-    }
-
-    fn count(&self) -> usize {
-        self.without.len() - self.known
-    }
-
-    /// For the record.
-    fn told(&self) -> u32 {
-        u32::try_from(self.count()).unwrap_or(u32::MAX)
-    }
-
-    /// The request written again without what the upstream refused, if that is what may help.
-    fn again(&mut self, fault: Fault, sent: &[u8]) -> Result<Encoded, Refusal> {
-        if let Remedy::Without(feature) = fault.remedy
-            && self.count() < MAX_REWRITES
-            && !self.without.contains(&feature)
-        {
-            let before = self.told();
-            self.without.push(feature);
-            let encoded = self.job.encode(self.worker, &self.without);
-            let encoded = encoded.map_err(|err| Refusal::Gateway(err, before))?;
-            // Where it changes nothing it was not what the upstream meant.
-            if encoded.body.as_bytes() != sent {
-                return Ok(encoded);
-            }
-            self.without.pop();
-        }
-        Err(Refusal::Gateway(fault.error, self.told()))
-    }
-
-    /// It was taken: what was left out is left out of the next ones, too (R20).
-    fn remember(&self) {
-        let provider = &self.worker.runtime.providers[self.job.provider];
-        for feature in self.without[self.known..].iter().filter(|feature| feature.is_lasting()) {
-            if !provider.lessons.learn(&self.job.model, *feature) {
-                continue;
-            }
-            let (name, model, what) = (&provider.name, &self.job.model, feature.as_str());
-            let text = format!("{name} refuses `{what}` for {model}: it gets none for a while");
-            self.worker.runtime.note(LogLevel::Warn, text);
         }
     }
 }

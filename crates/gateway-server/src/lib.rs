@@ -22,6 +22,7 @@
 
 mod access;
 mod attempt;
+mod checks;
 mod demo;
 mod egress;
 mod ending;
@@ -38,6 +39,7 @@ mod pipeline;
 mod raw;
 mod record;
 mod reply;
+mod rewrites;
 mod runtime;
 mod stall;
 mod stats;
