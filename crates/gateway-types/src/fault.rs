@@ -24,6 +24,7 @@ impl Feature {
         match self {
             Self::ReasoningState => "reasoning state",
             Self::BareToolTurns => "tool calls without their reasoning",
+            Self::ThinkingWithTools => "thinking beside tools",
             Self::Field(name) | Self::Value(name) => name,
         }
     }
@@ -60,6 +61,8 @@ pub enum Feature {
     ReasoningState,
     /// Turns with tool calls that lack the reasoning behind them: some upstreams want it back.
     BareToolTurns,
+    /// Thinking beside tools: some upstreams let a model call functions only while it does not think.
+    ThinkingWithTools,
     /// A top-level field of the upstream's dialect.
     Field(&'static str),
     /// The value of such a field: of this request, others may be fine.
