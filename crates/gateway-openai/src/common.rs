@@ -216,6 +216,11 @@ pub(crate) enum Offer<'r, 'b> {
     Foreign { kind: Text<'b> },
 }
 
+/// Whether a search of the web is among the tools.
+pub(crate) fn wants_search(request: &Request<'_>) -> bool {
+    request.tools.iter().any(|tool| matches!(offer(tool), Offer::WebSearch(_)))
+}
+
 /// What a tool is for this upstream. For one that Anthropic defines its `type` decides.
 pub(crate) fn offer<'r, 'b>(tool: &'r Tool<'b>) -> Offer<'r, 'b> {
     let kind = match tool.kind {

@@ -17,6 +17,23 @@ pub(crate) struct Plan {
     pub thinking: Option<bool>,
 }
 
+impl Plan {
+    /// The plan with a budget that leaves room for an answer of at most `limit` tokens, thinking
+    /// counted (behaviour R22).
+    pub(crate) fn within(mut self, limit: Option<u64>, losses: &mut Losses) -> Self {
+        if let (Some(budget), Some(limit)) = (self.budget, limit)
+            && budget >= limit
+        {
+            // Half of it for the thinking: a budget just below would leave no room for an answer.
+            self.budget = Some((limit / 2).max(LEAST_BUDGET)).filter(|budget| *budget < limit);
+            self.thinking = Some(self.budget.is_some());
+            let why = "the answer's limit holds the thinking, too";
+            losses.add(What::Clamped, "thinking.budget_tokens", why);
+        }
+        self
+    }
+}
+
 /// Decides what is said. `chat` tells the two dialects apart: some efforts exist on Responses only.
 pub(crate) fn plan(
     request: &Request<'_>,
@@ -96,6 +113,9 @@ pub(crate) fn plan(
     }
     plan
 }
+
+/// The smallest budget that Claude models take.
+const LEAST_BUDGET: u64 = 1024;
 
 const NO_CONTROL: &str = "the model has no control for it";
 

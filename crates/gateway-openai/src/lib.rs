@@ -56,8 +56,8 @@ use gateway_types::{ApiError, Endpoint, Fault, Feature, Remedy, Request, What};
 use http::{HeaderMap, StatusCode};
 
 pub use quirks::{
-    Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel, UserField,
-    WebSearch,
+    Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel,
+    UnthinkingTools, UserField, WebSearch,
 };
 pub use schema::{acceptable_schema, strict_ok};
 
@@ -68,8 +68,8 @@ pub enum Api {
     Chat,
     /// Responses.
     Responses,
-    /// Whichever suits the model: Responses for those that reason or are served nowhere else, Chat
-    /// Completions for the rest. What OpenAI's own host wants.
+    /// Whichever suits the model: Responses for those that reason or are served nowhere else and for
+    /// searches of the web, Chat Completions for the rest. What OpenAI's own host wants.
     Auto,
 }
 
@@ -140,7 +140,7 @@ impl Egress for OpenAi {
 impl OpenAi {
     fn write(&self, request: &Request<'_>, cx: &AttemptCx<'_>) -> Result<Encoded, ApiError> {
         let target = common::Target::new(self, cx);
-        if self.asks_responses(&target, cx.endpoint) {
+        if self.asks_responses(request, &target) {
             responses::encode(request, &target)
         } else {
             chat::encode(request, &target)
@@ -165,6 +165,7 @@ impl OpenAi {
                         quirks.reasoning_out = ReasoningOut::ReasoningContent;
                     }
                 }
+                Feature::ThinkingWithTools => quirks.unthinking_tools = UnthinkingTools::All,
                 // Of these two it takes one.
                 Feature::Field("max_tokens") => {
                     quirks.max_tokens_field = MaxTokensField::MaxCompletionTokens;
@@ -185,14 +186,18 @@ impl OpenAi {
     }
 
     /// Whether a model is asked by Responses.
-    fn asks_responses(&self, target: &common::Target<'_>, endpoint: Endpoint) -> bool {
+    fn asks_responses(&self, request: &Request<'_>, target: &common::Target<'_>) -> bool {
         match self.api {
             Api::Chat => false,
             Api::Responses => true,
             Api::Auto => {
                 // Its reasoning is carried on by Responses alone, and newer models call functions
-                // nowhere else.
-                endpoint == Endpoint::CountTokens || target.facts.reasoning != Reasoning::Never
+                // nowhere else; nor does any other interface search the web.
+                target.cx.endpoint == Endpoint::CountTokens
+                    || target.facts.reasoning != Reasoning::Never
+                    || (self.quirks.web_search == WebSearch::Responses
+                        && target.facts.capabilities.web_search != Some(false)
+                        && common::wants_search(request))
             }
         }
     }

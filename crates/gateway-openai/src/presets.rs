@@ -3,8 +3,8 @@
 use gateway_models::Effort;
 
 use crate::quirks::{
-    Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel, UserField,
-    WebSearch,
+    Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel,
+    UnthinkingTools, UserField, WebSearch,
 };
 
 impl Quirks {
@@ -30,6 +30,8 @@ impl Quirks {
             // `invalid type: sequence, expected a string`).
             text_parts: false,
             web_search: WebSearch::None,
+            // Who serves OpenAI's models by another interface of theirs has no such rule.
+            unthinking_tools: UnthinkingTools::None,
             ..Self::default()
         }
     }

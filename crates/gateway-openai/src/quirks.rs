@@ -82,6 +82,8 @@ pub struct Quirks {
     pub cache_marks: bool,
     /// How it searches the web.
     pub web_search: WebSearch,
+    /// Which models it wants told not to think where functions are offered (Chat).
+    pub unthinking_tools: UnthinkingTools,
 }
 
 /// See [`Quirks::max_tokens_field`].
@@ -167,6 +169,17 @@ pub enum WebSearch {
     None,
 }
 
+/// See [`Quirks::unthinking_tools`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnthinkingTools {
+    /// None.
+    None,
+    /// Those of OpenAI's that are known for it.
+    Known,
+    /// All.
+    All,
+}
+
 /// See [`Quirks::user_field`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UserField {
@@ -219,6 +232,7 @@ impl Default for Quirks {
             text_parts: true,
             cache_marks: false,
             web_search: WebSearch::Responses,
+            unthinking_tools: UnthinkingTools::Known,
         }
     }
 }

@@ -47,6 +47,11 @@ pub(crate) fn feature(body: &[u8]) -> Option<Feature> {
     if wanted && text.contains("reasoning_content") {
         return Some(Feature::BareToolTurns);
     }
+    // OpenAI's wording, of its newer models on Chat Completions: leaving the effort out would not
+    // help, for they think by default.
+    if text.contains("Function tools with reasoning_effort") {
+        return Some(Feature::ThinkingWithTools);
+    }
     let name = field(body)?;
     // Another value of the same field may be fine: what one caller asked for is no lesson for all.
     let text = text.to_lowercase();

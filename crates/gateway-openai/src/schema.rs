@@ -38,6 +38,27 @@ pub fn acceptable_schema(schema: Raw<'_>) -> Cow<'_, str> {
     }
 }
 
+/// The schema as OpenAI takes it for a whole answer; `None` where its root is no object: mended it
+/// would be another answer's, so that the model has to be asked in words.
+pub(crate) fn format_schema(schema: Raw<'_>) -> Option<Cow<'_, str>> {
+    let acceptable = acceptable_schema(schema);
+    let mut types = None;
+    // What is no object says nothing.
+    let _ = Reader::new(schema.as_str()).object::<Malformed>(|r, key| match key.escaped() {
+        "type" => Types::read(r).map(|read| types = Some(read)),
+        _ => r.skip(),
+    });
+    let object = match types {
+        Some(Types { only_object: true, .. }) => true,
+        Some(Types { listed: false, .. }) => false,
+        _ => {
+            let properties = gateway_translate::find(acceptable.as_bytes(), &["properties"]);
+            properties.is_some_and(|span| &acceptable[span] != "{}")
+        }
+    };
+    object.then_some(acceptable)
+}
+
 /// What may stand behind a keyword of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Holds {
@@ -140,6 +161,8 @@ struct Types {
     only_object: bool,
     /// Arrays are among them.
     array: bool,
+    /// They stand in a list.
+    listed: bool,
 }
 
 impl Types {
@@ -149,10 +172,15 @@ impl Types {
             Kind::String => {
                 let word = r.string()?;
                 let is = |name| word.escaped() == name;
-                Self { known: known(word), only_object: is("object"), array: is("array") }
+                Self {
+                    known: known(word),
+                    only_object: is("object"),
+                    array: is("array"),
+                    listed: false,
+                }
             }
             Kind::Array => {
-                let mut types = Self { known: true, ..Self::default() };
+                let mut types = Self { known: true, listed: true, ..Self::default() };
                 let mut count = 0;
                 r.array::<Malformed>(|r| {
                     let word = r.maybe_string()?;

@@ -13,7 +13,11 @@ use crate::common::{
     Target, cache_key, note_cache_marks, note_others, service_tier, tool_names, user_id,
 };
 use crate::effort::{self, Plan};
-use crate::{MaxTokensField, ReasoningIn, ReasoningOut, Replay, UserField, estimate, strict_ok};
+use crate::schema::format_schema;
+use crate::{
+    MaxTokensField, ReasoningIn, ReasoningOut, Replay, UnthinkingTools, UserField, estimate,
+    strict_ok,
+};
 
 /// Writes a request for a server of this dialect.
 ///
@@ -26,8 +30,10 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     let tools = Tools::choose(request, target, &mut losses)?;
     let plan = plan(request, target, !tools.is_empty(), &mut losses);
     let stops = !request.stop_sequences.is_empty();
-    // Stop sequences are matched here; a stream can be given up as soon as one is met.
-    let stream = request.stream || stops;
+    // Stop sequences are matched here; a stream can be given up as soon as one is met. Some give no
+    // stream at all, OpenAI of some models to those whom it has not verified.
+    let refused = quirks.drop_fields.iter().any(|name| name == "stream");
+    let stream = (request.stream || stops) && !refused;
     let mut told: Vec<String> = tools.told.iter().cloned().collect();
     let format = format(request, target, &mut told, &mut losses);
 
@@ -56,9 +62,10 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     if let Some(format) = format {
         body.raw("response_format", &format);
     }
-    reasoning(&mut body, target, plan);
     let reasons = target.reasons(plan.effort);
-    if let Some(limit) = target.output_limit(request.max_tokens, reasons, &mut losses) {
+    let limit = target.output_limit(request.max_tokens, reasons, &mut losses);
+    reasoning(&mut body, target, plan.within(limit, &mut losses));
+    if let Some(limit) = limit {
         body.raw(
             match quirks.max_tokens_field {
                 MaxTokensField::MaxTokens => "max_tokens",
@@ -151,14 +158,23 @@ impl Body<'_> {
 fn plan(request: &Request<'_>, target: &Target<'_>, tools: bool, losses: &mut Losses) -> Plan {
     let mut plan = effort::plan(request, target, true, losses);
     let facts = &target.facts;
-    // Newer models of OpenAI's refuse functions here unless they do not think.
-    let refused = tools && facts.family.is_openai() && !facts.endpoints.chat_with_tools;
-    if refused && facts.efforts.contains(&Effort::None) && plan.effort != Some(Effort::None) {
-        if request.wants_thinking() || plan.effort.is_some() {
+    let unthinking = match target.quirks.unthinking_tools {
+        UnthinkingTools::None => false,
+        // Newer models of OpenAI's refuse functions here unless they do not think.
+        UnthinkingTools::Known => {
+            facts.family.is_openai()
+                && !facts.endpoints.chat_with_tools
+                && facts.efforts.contains(&Effort::None)
+        }
+        UnthinkingTools::All => true,
+    };
+    if tools && unthinking {
+        // Also of a caller who said nothing: most of these models think unless told not to.
+        if plan.effort.or(facts.default_effort) != Some(Effort::None) {
             let why = "with tools this model thinks only on the Responses API";
             losses.add(What::Clamped, "thinking", why);
         }
-        plan.effort = Some(Effort::None);
+        plan = Plan { effort: Some(Effort::None), ..Plan::default() };
     }
     plan
 }
@@ -222,12 +238,19 @@ fn format(
     losses: &mut Losses,
 ) -> Option<String> {
     let schema = request.format?;
-    if target.quirks.json_schema && target.facts.capabilities.json_schema != Some(false) {
-        let strict = target.quirks.strict_schemas && strict_ok(schema);
+    let taken = target.quirks.json_schema && target.facts.capabilities.json_schema != Some(false);
+    let fits = format_schema(schema);
+    if let Some(acceptable) = fits.as_deref().filter(|_| taken) {
+        let acceptable = Raw::from_json(acceptable);
+        let strict = target.quirks.strict_schemas && strict_ok(acceptable);
+        if target.quirks.strict_schemas && !strict {
+            let why = "the model is asked for the schema, not held to it";
+            losses.add(What::Replaced, "output_config.format", why);
+        }
         let mut json = Json::new();
         json.object(|json| {
             json.key("type").string("json_schema").key("json_schema").object(|json| {
-                json.key("name").string("output").key("schema").raw(schema);
+                json.key("name").string("output").key("schema").raw(acceptable);
                 if target.quirks.strict_schemas {
                     json.key("strict").bool(strict);
                 }
@@ -240,7 +263,9 @@ fn format(
         "Answer with one JSON value and nothing else. It must follow this JSON schema:\n{}",
         schema.as_str()
     ));
-    target.quirks.json_object.then(|| r#"{"type":"json_object"}"#.to_owned())
+    // An object is not what every schema asks for.
+    let json_object = target.quirks.json_object && fits.is_some();
+    json_object.then(|| r#"{"type":"json_object"}"#.to_owned())
 }
 
 /// Who asks, and what is to be done for him beyond the answer.

@@ -12,7 +12,8 @@ use super::reasoning::Carrier;
 use super::tools::{self, Tools};
 use crate::common::{self, Target};
 use crate::effort::{self, Plan};
-use crate::{UserField, acceptable_schema, estimate, strict_ok};
+use crate::schema::format_schema;
+use crate::{UserField, estimate, strict_ok};
 
 /// Writes `request` for Responses, or for its counter of tokens.
 ///
@@ -115,8 +116,9 @@ impl Body<'_> {
                 _ => losses.add(What::Dropped, format!("system[{at}]"), "only text is taken here"),
             }
         }
-        // A server without schemas is told in words.
-        let schema = request.format.filter(|_| !self.target.quirks.json_schema);
+        // A server without schemas is told in words, and one that takes none of this kind.
+        let taken = self.target.quirks.json_schema;
+        let schema = request.format.filter(|schema| !taken || format_schema(*schema).is_none());
         let schema = schema.map(|schema| {
             let between = if texts.is_empty() { "" } else { "\n\n" };
             format!("{between}Answer with JSON alone, of this JSON schema: {}", schema.as_str())
@@ -196,7 +198,10 @@ impl Body<'_> {
         if !self.may("text") {
             return;
         }
-        let schema = acceptable_schema(schema);
+        let Some(schema) = format_schema(schema) else {
+            losses.add(What::Replaced, "output_config.format", "the schema is told in words");
+            return;
+        };
         let schema = Raw::from_json(&schema);
         let strict = self.target.quirks.strict_schemas && strict_ok(schema);
         if !strict {

@@ -13,3 +13,4 @@ mod recorded;
 mod replies;
 mod requests;
 mod support;
+mod thinking;

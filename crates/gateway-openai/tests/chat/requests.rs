@@ -1,5 +1,8 @@
 //! Requests: every row of what Anthropic can say, and what it becomes.
 
+use gateway_openai::{Api, WebSearch};
+use gateway_translate::Egress as _;
+use gateway_types::Feature;
 use serde_json::{Value, json};
 
 use crate::support::{Upstream, request};
@@ -551,7 +554,8 @@ fn r19_effort_is_said_in_the_servers_words() {
     let openrouter = || Upstream::new("https://openrouter.ai/api/v1", "x/y");
     assert_eq!(sent(openrouter(), &high)["reasoning"], json!({"effort": "high"}));
     assert_eq!(sent(openrouter(), &off)["reasoning"], json!({"effort": "none"}));
-    let budget = json!({"thinking": {"type": "enabled", "budget_tokens": 2000}});
+    let budget =
+        json!({"thinking": {"type": "enabled", "budget_tokens": 2000}, "max_tokens": 4000});
     assert_eq!(sent(openrouter(), &budget)["reasoning"], json!({"max_tokens": 2000}));
     assert_eq!(
         sent(openrouter(), &json!({"thinking": {"type": "adaptive"}}))["reasoning"],
@@ -615,6 +619,65 @@ fn formats_are_held_to_or_told() {
     assert_eq!(deepseek.losses, ["replaced output_config.format"]);
     let told = deepseek.body["messages"][0]["content"].as_str().expect("a system prompt");
     assert!(told.contains("JSON") && told.contains(&schema.to_string()), "{told}");
+}
+
+#[test]
+fn a_format_has_a_schema_that_is_taken() {
+    let asked = |schema: Value| json!({"output_config": {"format": {"type": "json_schema", "schema": schema}}});
+    let sent = gpt().sent(asked(json!({"type": "object"})));
+    assert_eq!(
+        sent.body["response_format"]["json_schema"]["schema"],
+        json!({"type": "object", "properties": {}})
+    );
+    // Neither is held to the schema, and only OpenAI needs `strict` for that.
+    let open = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let sent = gpt().sent(asked(open.clone()));
+    assert_eq!(sent.body["response_format"]["json_schema"]["strict"], false);
+    assert_eq!(sent.losses, ["replaced output_config.format"]);
+    assert_eq!(Upstream::compatible().sent(asked(open)).losses, [""; 0]);
+    // A root that is no object can't be held to; an empty object is not what was asked for.
+    for schema in [
+        json!({"type": "array", "items": {"type": "string"}}),
+        json!({"anyOf": [{"type": "string"}, {"type": "null"}]}),
+        json!({"type": ["array", "null"]}),
+        json!({}),
+    ] {
+        let sent = gpt().sent(asked(schema.clone()));
+        assert!(sent.body.get("response_format").is_none(), "{schema}");
+        assert_eq!(sent.losses, ["replaced output_config.format"], "{schema}");
+        let told = sent.body["messages"][0]["content"].as_str().expect("a system prompt");
+        assert!(told.contains(&schema.to_string()), "{told}");
+    }
+    let either = json!({"anyOf": [{"type": "object", "properties": {"a": {}}}]});
+    assert!(gpt().sent(asked(either)).body["response_format"].is_object());
+}
+
+#[test]
+fn a_stream_that_was_refused_is_not_asked_for() {
+    let mut up = gpt();
+    up.without = vec![Feature::Field("stream")];
+    let sent = up.sent(json!({"stream": true, "stop_sequences": ["a"]}));
+    assert!(!sent.stream, "{}", sent.text);
+    assert!(sent.body.get("stream").is_none() && sent.body.get("stream_options").is_none());
+}
+
+#[test]
+fn r39_auto_searches_the_web_where_it_can() {
+    let body = |tools: Value| request(json!({"tools": tools}));
+    let search = body(json!([{"type": "web_search_20250305", "name": "web_search"}]));
+    let plain = body(json!([{"name": "A", "input_schema": {"type": "object", "properties": {}}}]));
+    let path = |model: &str, web_search: WebSearch, body: &str| {
+        let mut up = Upstream::openai(model).quirk(|q| q.web_search = web_search);
+        up.egress.api = Api::Auto;
+        let request = gateway_anthropic::decode(body.as_bytes()).expect("a request");
+        let encoded = up.egress.encode(&request, &up.cx());
+        encoded.map(|e| e.path).map_err(|e| e.message().to_owned())
+    };
+    assert_eq!(path("gpt-4.1", WebSearch::Responses, &search).as_deref(), Ok("/responses"));
+    assert_eq!(path("gpt-4.1", WebSearch::Responses, &plain).as_deref(), Ok("/chat/completions"));
+    assert!(path("gpt-4.1", WebSearch::None, &search).is_err());
+    let nano = path("gpt-4.1-nano", WebSearch::Responses, &search);
+    assert!(nano.is_err_and(|e| e.contains("web search")), "the catalogue says it has none");
 }
 
 #[test]
