@@ -7,6 +7,7 @@
 )]
 
 mod carried;
+mod cases;
 mod fuzz;
 mod quirks;
 mod recorded;
