@@ -208,7 +208,11 @@ async fn messages(
         return translated(worker, record, job).await;
     }
     let renamed = upstream_model != asked;
-    let edited = edited(provider, record, &held.bytes, &mut head.headers, strict)?;
+    let edited = if envelope.foreign_state || provider.policy.acts() {
+        edited(provider, record, &held.bytes, &mut head.headers, strict)?
+    } else {
+        None
+    };
     let (bytes, span) = match edited {
         Some(bytes) => {
             let span = peek(&bytes)?.model_span;
@@ -274,7 +278,7 @@ fn edited(
     headers: &mut HeaderMap,
     strict: bool,
 ) -> Result<Option<Bytes>, ApiError> {
-    if provider.kind != Kind::Anthropic || !(provider.policy.acts() || edit::needs_edit(body)) {
+    if provider.kind != Kind::Anthropic {
         return Ok(None);
     }
     let betas: Vec<_> =

@@ -40,7 +40,7 @@ pub use dialect::{
     AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Flow, Ingress, ReplyCx, ReplyReader, ReplyWriter,
 };
 pub use names::{NameMap, call_id, caller_id, native_id};
-pub use peek::{PeekError, peek};
+pub use peek::{PeekError, holds_foreign_state, peek};
 pub use read::{Kind, Reader, is_json};
 pub use redact::Redactor;
 pub use scan::{Malformed, find};

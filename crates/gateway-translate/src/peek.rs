@@ -69,7 +69,16 @@ pub fn peek(body: &[u8]) -> Result<Envelope<'_>, PeekError> {
     let max_tokens = max_tokens
         .and_then(|span| std::str::from_utf8(&body[span]).ok())
         .and_then(|digits| digits.parse().ok());
-    Ok(Envelope { model, model_span, stream, max_tokens })
+    let foreign_state = scanner.signs().of_foreign_state();
+    Ok(Envelope { model, model_span, stream, max_tokens, foreign_state })
+}
+
+/// Whether a body may hold state that another provider made: see
+/// [`Envelope::foreign_state`](gateway_types::Envelope). What is no JSON holds none.
+pub fn holds_foreign_state(body: &[u8]) -> bool {
+    let mut scanner = Scanner::new(body, 0);
+    let walk = scanner.object(|_, _| Ok::<(), ()>(()));
+    walk.is_ok() && scanner.signs().of_foreign_state()
 }
 
 /// The text of a JSON string token; `None` if it is something else.

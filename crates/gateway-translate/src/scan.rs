@@ -58,14 +58,55 @@ impl<E> From<Malformed> for Walk<E> {
     }
 }
 
+/// Signs of state that another provider may have made, met on the way through a body.
+///
+/// Only texts inside objects and arrays are looked at, and only their beginnings as they are written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Signs {
+    /// A text that a gateway sealed, or an id that it made.
+    sealed: bool,
+    /// Opaque state that is empty: a thought without a signature.
+    empty_state: bool,
+    /// An id in OpenAI's form.
+    foreign_call: bool,
+    /// A thinking budget.
+    budget: bool,
+    /// The text before was the key of opaque state.
+    at_state: bool,
+}
+
+impl Signs {
+    /// Whether the body may hold what only an edit can judge.
+    pub(crate) fn of_foreign_state(self) -> bool {
+        self.sealed || self.empty_state || (self.budget && self.foreign_call)
+    }
+
+    fn see(&mut self, text: &[u8]) {
+        let at_state = std::mem::take(&mut self.at_state);
+        match text.first() {
+            None => self.empty_state |= at_state,
+            Some(b'g') => self.sealed |= text.starts_with(b"gw1."),
+            Some(b't') => self.sealed |= text.starts_with(b"toolu_gw1_"),
+            Some(b'c') => self.foreign_call |= text.starts_with(b"call_"),
+            Some(b'b') => self.budget |= text == b"budget_tokens",
+            Some(b's') => self.at_state = text == b"signature",
+            Some(b'e') => {
+                self.at_state = text == b"encrypted_content" || text == b"encrypted_index";
+            }
+            Some(_) => {}
+        }
+    }
+}
+
 pub(crate) struct Scanner<'b> {
     bytes: &'b [u8],
     pos: usize,
+    signs: Signs,
 }
 
 impl<'b> Scanner<'b> {
     pub(crate) fn new(bytes: &'b [u8], pos: usize) -> Self {
-        Self { bytes, pos }
+        Self { bytes, pos, signs: Signs::default() }
     }
 
     /// Walks the members of the object at the current position: `on_member` gets each key with its
@@ -96,6 +137,11 @@ impl<'b> Scanner<'b> {
                 return Ok(());
             }
         }
+    }
+
+    /// What has been seen so far.
+    pub(crate) fn signs(&self) -> Signs {
+        self.signs
     }
 
     /// Nothing but blanks may follow.
@@ -137,7 +183,11 @@ impl<'b> Scanner<'b> {
         while let Some(&byte) = self.bytes.get(self.pos) {
             self.pos += 1;
             match byte {
-                b'"' => self.string_tail()?,
+                b'"' => {
+                    let start = self.pos;
+                    self.string_tail()?;
+                    self.signs.see(&self.bytes[start..self.pos - 1]);
+                }
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => {
                     depth -= 1;

@@ -39,4 +39,7 @@ pub struct Envelope<'b> {
     pub stream: bool,
     /// The output limit in tokens, if it is a number that fits.
     pub max_tokens: Option<u64>,
+    /// Whether the history may hold state that another provider made: sealed or empty signatures,
+    /// foreign ids beside a thinking budget. Seen where it is written without escapes.
+    pub foreign_state: bool,
 }

@@ -32,7 +32,6 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use gateway_translate::Malformed;
 use gateway_types::{ApiError, ErrorKind, Losses, Span, Text, What};
-use memchr::memmem;
 
 pub use features::BetaPatterns;
 use features::{CACHE_CONTROL, DEFER_LOADING, Dropped, note};
@@ -107,35 +106,13 @@ impl Policy {
     }
 }
 
-/// Whether `body` may hold something that only [`edit`] can judge. Costs three passes of a substring
-/// search (30 µs for 120 KB) and parses nothing.
+/// Whether `body` may hold something that only [`edit`] can judge. `peek` says the same
+/// ([`Envelope::foreign_state`](gateway_types::Envelope)), so this is for those who have no envelope.
 ///
 /// It sees opaque state as gateways and clients write it: without escapes in keys or in the first
 /// letters of values. A caller that escapes those gets the upstream's own refusal.
 pub fn needs_edit(body: &[u8]) -> bool {
-    holds_gateway_state(body)
-        || has_empty(body, b"\"signature\"")
-        // Only with a budget does a turn have to begin with thinking.
-        || (memmem::find(body, b"\"budget_tokens\"").is_some()
-            && memmem::find(body, b"\"call_").is_some())
-}
-
-/// `"gw1.` begins sealed state, `"toolu_gw1_` the id of a call that had none to be given.
-fn holds_gateway_state(body: &[u8]) -> bool {
-    memmem::find_iter(body, b"gw1").any(|at| {
-        let (before, after) = (&body[..at], &body[at + 3..]);
-        (before.ends_with(b"\"") && after.starts_with(b"."))
-            || (before.ends_with(b"\"toolu_") && after.starts_with(b"_"))
-    })
-}
-
-/// Whether the member `key` is an empty string somewhere.
-fn has_empty(body: &[u8], key: &[u8]) -> bool {
-    memmem::find_iter(body, key).any(|at| {
-        let rest = body[at + key.len()..].trim_ascii_start();
-        let value = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start);
-        value.is_some_and(|value| value.starts_with(b"\"\""))
-    })
+    gateway_translate::holds_foreign_state(body)
 }
 
 /// Edits a body of `/v1/messages` or `/v1/messages/count_tokens` for an upstream. `betas` is the

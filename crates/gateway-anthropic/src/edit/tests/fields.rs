@@ -155,8 +155,10 @@ fn looking_is_not_fooled_by_texts() {
         (r#"{"signature""#, false),
         ("", false),
     ] {
+        let body = format!("{{\"messages\":[{body}]}}");
         assert_eq!(needs_edit(body.as_bytes()), wanted, "{body}");
     }
+    assert!(!needs_edit(b""));
 }
 
 #[test]
