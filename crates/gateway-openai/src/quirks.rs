@@ -21,7 +21,7 @@ pub struct Quirks {
     pub parallel_tool_calls: bool,
     /// Which images it takes.
     pub images: Images,
-    /// Takes images inside tool results (Chat: none does; Responses: OpenAI does).
+    /// Takes images and files inside tool results (on Responses; on Chat none does).
     pub tool_images: bool,
     /// Takes PDF files.
     pub pdf: bool,
@@ -201,7 +201,7 @@ impl Default for Quirks {
             tool_choice: ToolChoiceLevel::Full,
             parallel_tool_calls: true,
             images: Images::Keep,
-            tool_images: false,
+            tool_images: true,
             pdf: true,
             refuse_documents: false,
             json_schema: true,

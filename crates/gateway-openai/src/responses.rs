@@ -1,6 +1,7 @@
 //! The Responses API.
 
 mod encode;
+mod ids;
 mod items;
 mod output;
 mod reader;

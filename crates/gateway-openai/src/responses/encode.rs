@@ -3,7 +3,8 @@
 use gateway_models::{Effort, Reasoning};
 use gateway_translate::{Assembler, Encoded, Json, NameMap, is_billing_line};
 use gateway_types::{
-    ApiError, BlockKind, Endpoint, Feature, Losses, Raw, Request, Text, ThinkingDisplay, What,
+    ApiError, BlockKind, Endpoint, ErrorKind, Feature, Losses, Raw, Request, Text, ThinkingDisplay,
+    ThinkingMode, ToolChoice, What,
 };
 
 use super::items;
@@ -11,6 +12,7 @@ use super::reader::{Of, ResponsesReader};
 use super::reasoning::Carrier;
 use super::tools::{self, Tools};
 use crate::common::{self, Target};
+use crate::content::{Content, Part};
 use crate::effort::{self, Plan};
 use crate::schema::format_schema;
 use crate::{UserField, estimate, strict_ok};
@@ -30,14 +32,17 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     };
     let mut losses = Losses::new();
     let tools = tools::select(request, target, &mut losses)?;
-    let plan = effort::plan(request, target, false, &mut losses);
+    let mut plan = effort::plan(request, target, false, &mut losses);
+    if tools.searches() {
+        more_than_minimal(&mut plan, request, target, &mut losses);
+    }
     let mut body = Body { json: Json::with_capacity(size(request)), target };
     // Only a stream can be ended where a stop sequence is met. Some accounts must not stream.
     let wanted = request.stream || !request.stop_sequences.is_empty();
     let stream = wanted && !counting && body.may("stream");
     body.json.open('{');
     body.json.key("model").string(target.cx.model);
-    body.instructions(request, &mut losses);
+    body.instructions(request, &mut losses)?;
     body.json.key("input").open('[');
     let carries = !target.cx.without.contains(&Feature::ReasoningState);
     let carried = carries.then_some(&carrier);
@@ -98,24 +103,8 @@ impl Body<'_> {
         !self.target.quirks.drop_fields.iter().any(|dropped| dropped == field)
     }
 
-    fn instructions(&mut self, request: &Request<'_>, losses: &mut Losses) {
-        let mut texts: Vec<Text<'_>> = Vec::new();
-        for (at, block) in request.system.iter().enumerate() {
-            match block.kind {
-                BlockKind::Text { text, .. } if is_billing_line(text) => {
-                    let why = "the client's billing line would spoil the prompt cache";
-                    losses.add(What::Hint, format!("system[{at}]"), why);
-                }
-                BlockKind::Text { text, .. } if text.is_empty() => {}
-                BlockKind::Text { text, .. } => {
-                    if !texts.is_empty() {
-                        texts.push(BETWEEN);
-                    }
-                    texts.push(text);
-                }
-                _ => losses.add(What::Dropped, format!("system[{at}]"), "only text is taken here"),
-            }
-        }
+    fn instructions(&mut self, request: &Request<'_>, losses: &mut Losses) -> Result<(), ApiError> {
+        let texts = system(request, self.target, losses)?;
         // A server without schemas is told in words, and one that takes none of this kind.
         let taken = self.target.quirks.json_schema;
         let schema = request.format.filter(|schema| !taken || format_schema(*schema).is_none());
@@ -124,14 +113,17 @@ impl Body<'_> {
             format!("{between}Answer with JSON alone, of this JSON schema: {}", schema.as_str())
         });
         if (texts.is_empty() && schema.is_none()) || !self.may("instructions") {
-            return;
+            return Ok(());
         }
         self.json.key("instructions").string_with(|s| {
-            for text in texts {
-                s.text(text);
+            for (at, part) in texts.iter().enumerate() {
+                let Part::Text { text, .. } = part else { continue };
+                s.push(if at == 0 { "" } else { "\n\n" });
+                s.text(Text::from_escaped(text));
             }
             s.push(schema.as_deref().unwrap_or_default());
         });
+        Ok(())
     }
 
     fn tools(
@@ -142,7 +134,8 @@ impl Body<'_> {
         losses: &mut Losses,
     ) {
         if tools.is_empty() {
-            if request.tool_choice.is_some() && !request.tools.is_empty() {
+            let chosen = request.tool_choice.is_some_and(|choice| choice != ToolChoice::None);
+            if chosen && !request.tools.is_empty() {
                 losses.add(What::Hint, "tool_choice", "no tool is left to choose");
             }
             return;
@@ -305,7 +298,49 @@ impl Body<'_> {
     }
 }
 
-const BETWEEN: Text<'static> = Text::from_escaped("\\n\\n");
+/// The texts of the system prompt.
+fn system<'b>(
+    request: &'b Request<'b>,
+    target: &Target<'_>,
+    losses: &mut Losses,
+) -> Result<Vec<Part<'b>>, ApiError> {
+    let mut parts = Vec::new();
+    for (at, block) in request.system.iter().enumerate() {
+        let path = format!("system[{at}]");
+        if let BlockKind::Text { text, .. } = block.kind
+            && is_billing_line(text)
+        {
+            losses.add(What::Hint, path, "the client's billing line would spoil the prompt cache");
+            continue;
+        }
+        Content::new(target, true, losses).parts(block, &path, &mut parts)?;
+        if parts.iter().any(|part| !matches!(part, Part::Text { .. })) {
+            let text = format!("{path}: only text can stand in the system prompt here");
+            return Err(ApiError::new(ErrorKind::InvalidRequest, text));
+        }
+    }
+    Ok(parts)
+}
+
+/// A search is refused beside the least effort.
+fn more_than_minimal(
+    plan: &mut Plan,
+    request: &Request<'_>,
+    target: &Target<'_>,
+    losses: &mut Losses,
+) {
+    if plan.effort != Some(Effort::Minimal) {
+        return;
+    }
+    let known = Some(&target.facts.efforts).filter(|efforts| !efforts.is_empty());
+    let levels = known.or(target.quirks.efforts.as_ref()).into_iter().flatten();
+    plan.effort = levels.copied().filter(|effort| *effort > Effort::Minimal).min();
+    // That a model thinks though it is not to has been told.
+    if !request.thinking.is_some_and(|thinking| thinking.mode == ThinkingMode::Disabled) {
+        let why = "the model searches with more effort than minimal";
+        losses.add(What::Clamped, "output_config.effort", why);
+    }
+}
 
 /// Notes what has no effect on the answer.
 fn note_hints(request: &Request<'_>, losses: &mut Losses) {

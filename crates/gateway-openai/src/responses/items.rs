@@ -3,17 +3,15 @@
 use std::borrow::Cow;
 
 use gateway_models::Family;
-use gateway_translate::{CallResult, Json, NameMap, Placed, Said, call_id, native_id, rounds};
+use gateway_translate::{CallResult, Json, NameMap, Placed, Round, Said, rounds};
 use gateway_types::{
-    ApiError, Block, BlockKind, ErrorKind, Losses, Request, Role, Text, What, escape,
+    ApiError, Block, BlockKind, ErrorKind, Losses, Request, Role, Text, What, escape, escaped,
 };
 
+use super::ids::call_ids;
 use super::reasoning::{Carried, Carrier};
 use crate::common::Target;
 use crate::content::{Content, ERROR_MARK, Part, server_call, server_result};
-
-/// Longest `call_id`, in characters.
-const CALL_ID_MAX: usize = 64;
 
 /// Writes the items. Without a `carrier` no reasoning goes along.
 ///
@@ -32,16 +30,26 @@ pub(super) fn write(
     let content = Content::new(target, true, losses);
     let mut items = Items { target, names, carrier, phases, content, json };
     let rounds = rounds(request);
+    let mut spoke = false;
     for round in &rounds {
-        items.turn(&round.assistant);
-        for result in &round.results {
-            items.result(result)?;
+        let ids = call_ids(target, round);
+        let before = items.json.len();
+        items.turn(&round.assistant, &ids);
+        spoke = items.json.len() > before;
+        let mut attached = Vec::new();
+        for (result, id) in round.results.iter().zip(&ids) {
+            items.result(result, id, &mut attached)?;
+        }
+        if !attached.is_empty() {
+            items.message("user", |json| attached.iter().for_each(|part| write_part(part, json)));
         }
         for said in &round.said {
             items.said(said)?;
         }
     }
-    let last = rounds.last().filter(|round| round.results.is_empty() && round.said.is_empty());
+    let open = |round: &&Round<'_, '_>| round.results.is_empty() && round.said.is_empty();
+    // Where nothing of the turn could be shown there is nothing to go on with.
+    let last = rounds.last().filter(open).filter(|_| spoke);
     if let Some(placed) = last.and_then(|round| round.assistant.last())
         && !target.quirks.prefill
     {
@@ -58,6 +66,7 @@ pub(super) fn write(
 }
 
 const GO_ON: &str = "Continue exactly where your last message ends, without repeating any of it.";
+const COMMENTARY: &str = "commentary";
 const INTERRUPTED: &str = "[no result: interrupted]";
 
 struct Items<'t, 'l, 'j> {
@@ -79,13 +88,21 @@ struct Thought<'b> {
 
 impl Items<'_, '_, '_> {
     /// The model's turn.
-    fn turn(&mut self, blocks: &[Placed<'_, '_>]) {
+    ///
+    /// Texts that follow each other are one message, since an answer with citations has many. Whether
+    /// they were two to the model is known only where the reasoning before them carries that the first
+    /// was commentary and no call follows: then the others are the final answer. Two messages of a
+    /// turn without reasoning come back as one.
+    fn turn(&mut self, blocks: &[Placed<'_, '_>], ids: &[String]) {
+        let mut ids = ids.iter();
         let last_call = blocks
             .iter()
             .rposition(|placed| matches!(placed.block.kind, BlockKind::ToolUse { .. }));
         let mut thoughts: Vec<Thought<'_>> = Vec::new();
         let mut texts: Vec<Cow<'_, str>> = Vec::new();
         let mut phase: Option<String> = None;
+        // The message that is being gathered is known to be commentary.
+        let mut was_commentary = false;
         for (at, placed) in blocks.iter().enumerate() {
             let calls_follow = last_call.is_some_and(|call| call > at);
             let spoken = match &placed.block.kind {
@@ -102,7 +119,12 @@ impl Items<'_, '_, '_> {
             };
             if let Some(spoken) = spoken {
                 if texts.is_empty() {
-                    phase = self.lead(&mut thoughts).or_else(|| self.phase(calls_follow));
+                    let led = self.lead(&mut thoughts);
+                    was_commentary = led.as_deref() == Some(COMMENTARY);
+                    phase = led.or_else(|| self.phase(calls_follow));
+                } else if std::mem::take(&mut was_commentary) && !calls_follow {
+                    self.spoken(&mut texts, phase.take());
+                    phase = self.phase(calls_follow);
                 }
                 texts.push(spoken);
                 continue;
@@ -117,14 +139,14 @@ impl Items<'_, '_, '_> {
                     let thought = self.thought(placed, *data, Text::default());
                     thoughts.extend(thought);
                 }
-                BlockKind::ToolUse { id, name, input } => {
+                BlockKind::ToolUse { name, input, .. } => {
                     self.lead(&mut thoughts);
-                    let id = self.call_id(*id);
+                    let id = ids.next().map_or("", String::as_str);
                     let name = name.decode();
                     let name = self.names.there(&name);
                     self.json.object(|json| {
                         json.key("type").string("function_call");
-                        json.key("call_id").string(&id).key("name").string(&name);
+                        json.key("call_id").string(id).key("name").string(&name);
                         json.key("arguments").json_in_string(*input);
                     });
                 }
@@ -181,7 +203,7 @@ impl Items<'_, '_, '_> {
 
     /// The phase of a message, as far as it can be told by its place.
     fn phase(&self, calls_follow: bool) -> Option<String> {
-        let phase = if calls_follow { "commentary" } else { "final_answer" };
+        let phase = if calls_follow { COMMENTARY } else { "final_answer" };
         self.phases.then(|| phase.to_owned())
     }
 
@@ -203,19 +225,17 @@ impl Items<'_, '_, '_> {
         });
     }
 
-    fn call_id(&self, id: Text<'_>) -> String {
-        let id = id.decode();
-        let native =
-            if self.target.quirks.native_call_ids { native_id(&id) } else { Cow::Borrowed(&*id) };
-        call_id(&native, CALL_ID_MAX).into_owned()
-    }
-
-    fn result(&mut self, result: &CallResult<'_, '_>) -> Result<(), ApiError> {
-        let (id, placed) = match result {
-            CallResult::Given { id, result } => (*id, Some(result)),
-            CallResult::Missing { id } => (*id, None),
+    /// A call's result. What no result may hold here is `attached` behind all of them.
+    fn result<'b>(
+        &mut self,
+        result: &CallResult<'_, 'b>,
+        id: &str,
+        attached: &mut Vec<Part<'b>>,
+    ) -> Result<(), ApiError> {
+        let placed = match result {
+            CallResult::Given { result, .. } => Some(result),
+            CallResult::Missing { .. } => None,
         };
-        let id = self.call_id(id);
         let mut parts = Vec::new();
         let mut failed = false;
         let given = placed.and_then(|placed| match &placed.block.kind {
@@ -237,10 +257,13 @@ impl Items<'_, '_, '_> {
             self.content.losses().add(What::Replaced, format!("tool_use {id}"), why);
             parts.push(Part::Text { text: Cow::Borrowed(INTERRUPTED), marked: false });
         }
+        if !self.target.quirks.tool_images {
+            detach(&mut parts, id, attached);
+        }
         let mark = if failed { ERROR_MARK } else { "" };
         let only_text = parts.iter().all(|part| matches!(part, Part::Text { .. }));
         self.json.object(|json| {
-            json.key("type").string("function_call_output").key("call_id").string(&id);
+            json.key("type").string("function_call_output").key("call_id").string(id);
             json.key("output");
             if only_text {
                 json.string_with(|s| {
@@ -320,6 +343,24 @@ impl Items<'_, '_, '_> {
             return Ok(());
         }
         self.content.parts(block, path, out)
+    }
+}
+
+/// Moves images and files out of a result and leaves a word on where they are (behaviour R27).
+fn detach<'b>(parts: &mut [Part<'b>], id: &str, attached: &mut Vec<Part<'b>>) {
+    let id = escaped(id);
+    let words = |text: String| Part::Text { text: Cow::Owned(text), marked: false };
+    let mut files = 0;
+    for part in parts {
+        let kind = match part {
+            Part::Text { .. } => continue,
+            Part::Image { .. } | Part::ImageUrl(_) => "image",
+            Part::Pdf { .. } | Part::PdfUrl { .. } => "document",
+        };
+        files += 1;
+        let here = words(format!("[{kind} {files} of result {id} is attached below]"));
+        attached.push(words(format!("[{kind} {files} of result {id}]")));
+        attached.push(std::mem::replace(part, here));
     }
 }
 

@@ -104,6 +104,12 @@ pub(super) fn select<'r, 'b>(
         let text = format!("tool_choice.name: no tool called `{}` is offered", name.decode());
         return Err(ApiError::new(ErrorKind::InvalidRequest, text));
     }
+    let untold = target.quirks.tool_choice == ToolChoiceLevel::None;
+    if untold && count > 0 && request.tool_choice == Some(ToolChoice::None) {
+        // It would call them all the same.
+        losses.add(What::Replaced, "tool_choice", "the tools are left out instead");
+        return Ok(Tools { functions: Vec::new(), search: None, search_tool: None });
+    }
     if count > target.quirks.tools_max {
         let text = format!(
             "tools: {count} tools are offered, but {} takes at most {}; offer fewer, or let them be \
@@ -207,16 +213,19 @@ impl<'b> Tools<'_, 'b> {
         losses: &mut Losses,
     ) {
         let Some(choice) = request.tool_choice else { return };
-        let level = target.quirks.tool_choice;
+        let mut level = target.quirks.tool_choice;
+        if target.facts.capabilities.forced_tools == Some(false) && level != ToolChoiceLevel::None {
+            level = ToolChoiceLevel::AutoOnly;
+        }
         let named = matches!(choice, ToolChoice::Tool(_));
         let forced = named || choice == ToolChoice::Any;
         let less = match level {
             ToolChoiceLevel::Full => false,
             ToolChoiceLevel::NoNamed => named,
-            ToolChoiceLevel::AutoOnly => choice != ToolChoice::Auto,
+            ToolChoiceLevel::AutoOnly => forced,
             ToolChoiceLevel::None => true,
         };
-        if less && (forced || choice == ToolChoice::None) {
+        if less && forced {
             losses.add(What::Dropped, "tool_choice", "the provider does not obey it");
         }
         match choice {

@@ -5,7 +5,7 @@ use gateway_translate::Keyring;
 use gateway_types::Feature;
 use serde_json::{Value, json};
 
-use crate::support::{Upstream, answer, hello, parse};
+use crate::support::{Upstream, answer, fold, hello, parse};
 
 const MODEL: &str = "gpt-5.6-terra";
 
@@ -107,6 +107,47 @@ fn a_phase_comes_back_with_the_reasoning_that_led_to_it() {
     // Without reasoning the place tells.
     message["content"].as_array_mut().expect("blocks").remove(0);
     assert_eq!(upstream.body(&next(&message))["input"][1]["phase"], "commentary");
+}
+
+#[test]
+fn an_answer_behind_commentary_comes_back_as_a_message_of_its_own() {
+    let upstream = Upstream::of(MODEL);
+    let message = |text: &str, phase: &str| {
+        json!({"type": "message", "id": format!("msg_{phase}"), "role": "assistant", "phase": phase,
+            "content": [{"type": "output_text", "text": text}]})
+    };
+    let mut reasoning = sent(&Turn::reasoning(&["a"]).and_text("x"))[0].clone();
+    reasoning["id"] = json!("rs_1");
+    let response = json!({"status": "completed", "output": [
+        reasoning, message("I look.", "commentary"), message("It is so.", "final_answer")]});
+    let mut reader = upstream.reader(&json!({"thinking": {"type": "adaptive"}}));
+    let answer =
+        fold(|sink| reader.whole(response.to_string().as_bytes(), sink)).expect("an answer");
+    let body = parse(&upstream.encode(&next(&answer)).expect("can be said"));
+    assert_eq!(kinds(&body), ["user", "reasoning", "assistant", "assistant", "user"]);
+    for (at, text, phase) in [(2, "I look.", "commentary"), (3, "It is so.", "final_answer")] {
+        assert_eq!(body["input"][at]["phase"], phase);
+        assert_eq!(body["input"][at]["content"][0]["text"], text);
+    }
+    // Where nothing tells of the border, they are one.
+    let mut bare = answer.clone();
+    bare["content"].as_array_mut().expect("blocks").remove(0);
+    let body = upstream.body(&next(&bare));
+    assert_eq!(body["input"][1]["content"][1]["text"], "It is so.");
+    assert_eq!(body["input"][1]["phase"], "final_answer");
+}
+
+#[test]
+fn a_last_turn_of_which_nothing_can_be_shown_is_not_to_be_gone_on_with() {
+    let upstream = Upstream::of(MODEL);
+    let mut request = hello(&json!({}));
+    let thinking = json!([{"type": "thinking", "thinking": "hm", "signature": "EqQBCkYIBxgCKkA"}]);
+    request["messages"]
+        .as_array_mut()
+        .expect("messages")
+        .push(json!({"role": "assistant", "content": thinking}));
+    assert_eq!(kinds(&upstream.body(&request)), ["user"]);
+    assert_eq!(upstream.losses(&request), ["dropped messages[1].content[0]"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What goes up.
 
-use gateway_openai::Quirks;
+use gateway_openai::{Quirks, ToolChoiceLevel};
 use gateway_testkit::fixtures;
 use gateway_testkit::openai::Turn;
 use gateway_types::{Endpoint, Feature};
@@ -79,6 +79,23 @@ fn r34_system_becomes_instructions_without_the_billing_line() {
     assert_eq!(Upstream::of("o3").losses(&request), ["hint system[0]", "hint cache_control"]);
     says("o3", &hello(&json!({"system": "s"})), &[("/instructions", json!("s"))]);
     says("o3", &hello(&json!({"system": []})), &[("/instructions", Value::Null)]);
+}
+
+#[test]
+fn r34_a_document_in_the_system_prompt_is_text_or_refused() {
+    let document = |source: Value| {
+        hello(&json!({"system": [{"type": "text", "text": "a"},
+            {"type": "document", "title": "T", "source": source}, {"type": "text", "text": "b"}]}))
+    };
+    let plain = document(json!({"type": "text", "media_type": "text/plain", "data": "IMPORTANT"}));
+    let body = Upstream::of("gpt-5.6-terra").body(&plain);
+    let told = body["instructions"].as_str().expect("a text");
+    assert!(told.starts_with("a\n\n") && told.ends_with("\n\nb"), "{told}");
+    assert!(told.contains("IMPORTANT") && told.contains('T'), "{told}");
+    let pdf =
+        document(json!({"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}));
+    let refusal = Upstream::of("gpt-5.6-terra").refusal(&pdf);
+    assert!(refusal.starts_with("system[1]: "), "{refusal}");
 }
 
 #[test]
@@ -232,6 +249,58 @@ fn empty_results_and_odd_ids_are_taken() {
     let mut upstream = Upstream::of("o3");
     upstream.egress.quirks.empty_tool_output = "(no output)".to_owned();
     assert_eq!(upstream.body(&request)["input"][2]["output"], "(no output)");
+    // A server may take less than the dialect does, but not more.
+    for (most, longest) in [(20, 20), (9, 9), (500, 64)] {
+        upstream.egress.quirks.call_id_max = most;
+        let body = upstream.body(&request);
+        let id = body["input"][1]["call_id"].as_str().expect("an id");
+        assert!(id.len() <= longest, "{id}");
+        assert_eq!(body["input"][2]["call_id"], id);
+    }
+}
+
+#[test]
+fn r12_calls_of_one_id_are_parted_and_keep_their_results() {
+    let call = |n: u64| json!({"type": "tool_use", "id": "t", "name": "A", "input": {"n": n}});
+    let result = |n: &str| json!({"type": "tool_result", "tool_use_id": "t", "content": n});
+    let request = conversation(json!([
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": [call(1), call(2), call(3)]},
+        {"role": "user", "content": [result("1"), result("2"), result("3")]},
+    ]));
+    let body = Upstream::of("gpt-5.6-terra").body(&request);
+    let ids: Vec<&str> =
+        (1..4).map(|at| body["input"][at]["call_id"].as_str().expect("an id")).collect();
+    assert!(ids[0] == "t" && ids[1] != "t" && ids[2] != "t" && ids[1] != ids[2], "{ids:?}");
+    for (at, id) in ids.iter().enumerate() {
+        assert_eq!(body["input"][at + 4]["call_id"], *id);
+        assert_eq!(body["input"][at + 4]["output"], (at + 1).to_string());
+    }
+    assert_eq!(body, Upstream::of("gpt-5.6-terra").body(&request), "the same each time");
+}
+
+#[test]
+fn r27_images_leave_results_where_they_may_not_stand() {
+    let image = json!({"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}});
+    let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "A", "input": {}});
+    let request = conversation(json!([
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": [call("t"), call("u")]},
+        {"role": "user", "content": [
+            {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": "see"}, image]},
+            {"type": "tool_result", "tool_use_id": "u", "content": "ok"},
+            {"type": "text", "text": "well?"},
+        ]},
+    ]));
+    let mut upstream = Upstream::of("gpt-4.1");
+    assert_eq!(upstream.body(&request)["input"][3]["output"][1]["type"], "input_image");
+    upstream.egress.quirks.tool_images = false;
+    let input = upstream.body(&request)["input"].clone();
+    assert_eq!(input[3]["output"], "see\n[image 1 of result t is attached below]");
+    assert_eq!(input[4]["output"], "ok");
+    assert_eq!(input[5]["content"][0]["text"], "[image 1 of result t]");
+    assert_eq!(input[5]["content"][1]["type"], "input_image");
+    assert_eq!(input[6]["content"][0]["text"], "well?");
 }
 
 fn tool(name: &str) -> Value {
@@ -289,6 +358,25 @@ fn tool_choices_become_theirs() {
     }
     let none = hello(&json!({"tools": [], "tool_choice": {"type": "auto"}}));
     says("o3", &none, &[("/tools", Value::Null), ("/tool_choice", Value::Null)]);
+    let mut lesser = Upstream::of("gpt-4.1");
+    for (level, choice, wanted, losses) in [
+        (ToolChoiceLevel::AutoOnly, "none", json!("none"), &[][..]),
+        (ToolChoiceLevel::AutoOnly, "auto", json!("auto"), &[]),
+        (ToolChoiceLevel::AutoOnly, "any", json!("auto"), &["dropped tool_choice"]),
+        (ToolChoiceLevel::NoNamed, "any", json!("required"), &[]),
+        (ToolChoiceLevel::None, "auto", Value::Null, &[]),
+        (ToolChoiceLevel::None, "any", Value::Null, &["dropped tool_choice"]),
+        (ToolChoiceLevel::None, "none", Value::Null, &["replaced tool_choice"]),
+    ] {
+        lesser.egress.quirks.tool_choice = level;
+        let request = hello(&json!({"tools": [tool("a")], "tool_choice": {"type": choice}}));
+        let body = lesser.body(&request);
+        assert_eq!(body["tool_choice"], wanted, "{level:?} {choice}");
+        // What can't be told not to call must have nothing to call.
+        let left_out = level == ToolChoiceLevel::None && choice == "none";
+        assert_eq!(body["tools"].is_null(), left_out, "{level:?} {choice}");
+        assert_eq!(lesser.losses(&request), losses, "{level:?} {choice}");
+    }
     let missing =
         hello(&json!({"tools": [tool("a")], "tool_choice": {"type": "tool", "name": "b"}}));
     assert_eq!(
@@ -418,6 +506,56 @@ fn r19_thinking_and_effort_become_reasoning() {
         let include =
             if model == "gpt-4.1" { Value::Null } else { json!(["reasoning.encrypted_content"]) };
         says(model, &hello(&more), &[("/include", include)]);
+    }
+}
+
+#[test]
+fn r19_models_that_do_or_do_not_think_by_themselves() {
+    let adaptive = json!({"type": "adaptive"});
+    let shown = |effort: &str| json!({"effort": effort, "summary": "auto"});
+    for (model, more, wanted) in [
+        ("gpt-5.1", json!({}), Value::Null),
+        ("gpt-5.2", json!({}), Value::Null),
+        ("gpt-5.4", json!({}), Value::Null),
+        ("gpt-5.1", json!({"thinking": adaptive}), shown("high")),
+        ("gpt-5.2", json!({"thinking": adaptive}), shown("high")),
+        ("gpt-5.4", json!({"thinking": adaptive}), shown("high")),
+        ("gpt-5.4", json!({"output_config": {"effort": "max"}}), json!({"effort": "xhigh"})),
+        ("gpt-5.4", json!({"thinking": {"type": "disabled"}}), json!({"effort": "none"})),
+        ("o1", json!({}), Value::Null),
+        ("o1", json!({"thinking": {"type": "disabled"}}), json!({"effort": "low"})),
+        ("o1", json!({"thinking": adaptive, "output_config": {"effort": "max"}}), shown("high")),
+        (
+            "gpt-5.6-terra",
+            json!({"thinking": {"type": "between_tools"}}),
+            json!({"summary": "auto"}),
+        ),
+        ("gpt-5.2", json!({"thinking": {"type": "between_tools"}}), shown("high")),
+    ] {
+        let body = parse(&Upstream::of(model).encode(&hello(&more)).expect("can be said"));
+        assert_eq!(body["reasoning"], wanted, "{model} {more}");
+        Upstream::of(model).check(&body).unwrap_or_else(|r| panic!("{model} {more} {}", r.message));
+    }
+}
+
+#[test]
+fn r19_r39_the_least_effort_never_goes_beside_a_search() {
+    let search = json!([{"type": "web_search_20250305", "name": "web_search"}]);
+    for (model, more, wanted, losses) in [
+        ("gpt-5", json!({"thinking": {"type": "disabled"}}), "low", ["clamped thinking"]),
+        ("gpt-5-mini", json!({"thinking": {"type": "disabled"}}), "low", ["clamped thinking"]),
+        (
+            "gpt-5-nano",
+            json!({"output_config": {"effort": "minimal"}}),
+            "low",
+            ["clamped output_config.effort"],
+        ),
+    ] {
+        let mut request = hello(&more);
+        says(model, &request, &[("/reasoning/effort", json!("minimal"))]);
+        request["tools"] = search.clone();
+        says(model, &request, &[("/reasoning/effort", json!(wanted))]);
+        assert_eq!(Upstream::of(model).losses(&request), losses, "{model}");
     }
 }
 

@@ -120,6 +120,7 @@ pub fn check(body: &Value, rules: &Rules, issued: &Issued) -> Result<(), Refusal
         typed(object(options, "stream_options")?, "stream_options", &known)?;
     }
     responses_tools::check(fields)?;
+    searches(fields)?;
     if let Some(id) = get(fields, "previous_response_id").and_then(Value::as_str)
         && !issued.stored.contains(id)
     {
@@ -192,6 +193,23 @@ fn reasoning(fields: &Fields, rules: &Rules, model: &str) -> Checked<bool> {
         return Err(not_with("reasoning.effort", effort, model, &supported));
     }
     Ok(rules.reasons(effort))
+}
+
+/// The least effort has no tools of the service's own.
+fn searches(fields: &Fields) -> Checked {
+    let effort = get(fields, "reasoning").and_then(|reasoning| reasoning.get("effort"));
+    let tools = get(fields, "tools").and_then(Value::as_array);
+    let is_search =
+        |tool: &Value| tool["type"].as_str().is_some_and(|kind| kind.starts_with("web_search"));
+    if effort.is_some_and(|effort| effort == "minimal")
+        && tools.is_some_and(|tools| tools.iter().any(is_search))
+    {
+        return Err(Refusal::new(
+            "The following tools cannot be used with reasoning.effort 'minimal': web_search.",
+        )
+        .param("tools"));
+    }
+    Ok(())
 }
 
 fn not_with(param: &str, found: &str, model: &str, supported: &[&str]) -> Refusal {

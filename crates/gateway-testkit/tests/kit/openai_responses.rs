@@ -251,6 +251,11 @@ fn fields_at_the_top() {
     let o3 = patched(json!({"model": "o3"}), json!({"parallel_tool_calls": true}));
     let wanted = (Some("unsupported_parameter"), Some("parallel_tool_calls"), "not supported");
     refused(&Rules::openai("o3"), o3, wanted);
+    let minimal = |effort: &str, tool: Value| json!({"model": "gpt-5", "reasoning": {"effort": effort}, "tools": [tool]});
+    let search = json!({"type": "web_search"});
+    let wanted = (None, Some("tools"), "reasoning.effort 'minimal': web_search.");
+    refused(&Rules::openai("gpt-5"), minimal("minimal", search.clone()), wanted);
+    passes(&Rules::openai("gpt-5"), minimal("low", search));
     let five = json!({"model": "gpt-5-codex", "reasoning": {"effort": "max"}});
     refused(
         &Rules::openai("gpt-5-codex"),
