@@ -7,6 +7,7 @@ mod output;
 mod reader;
 mod reasoning;
 mod search;
+mod slot;
 mod step;
 mod tools;
 mod wire;

@@ -10,6 +10,7 @@ use gateway_types::{EventSink, Fault, Raw, Text, What, escaped};
 
 use super::reasoning::{BETWEEN, Carried, Carrier};
 use super::search;
+use super::slot::{self, Slot};
 use super::step::{Step, fresh};
 use super::wire::{Bad, Event, Item, Part};
 
@@ -29,38 +30,6 @@ pub(super) struct Output {
     /// A reasoning item that is over but for its seal, which takes in the phase of what follows.
     unsealed: Option<Unsealed>,
     carrier: Carrier,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    index: Option<u64>,
-    id: String,
-    /// What kind of item it is; empty until an event tells.
-    kind: Cow<'static, str>,
-    call_id: String,
-    entered: bool,
-    over: bool,
-    /// The part that pieces belong to now.
-    part: Option<u64>,
-    /// Decoded bytes of that part, or of the arguments, that have been handed on.
-    sent: usize,
-    /// Whether thinking comes as a summary.
-    summary: Option<bool>,
-    /// Citations of the part that came by events.
-    annotations: Vec<String>,
-    /// Events that came before the item was live.
-    waiting: Vec<String>,
-}
-
-impl Slot {
-    fn may_be(&self, item: &Item<'_>) -> bool {
-        self.kind.is_empty() || self.kind == item.kind.decode()
-    }
-
-    fn is_call(&self, item: &Item<'_>) -> bool {
-        !self.call_id.is_empty()
-            && item.call_id.is_some_and(|call_id| self.call_id == call_id.decode())
-    }
 }
 
 #[derive(Debug)]
@@ -133,7 +102,7 @@ impl Output {
         let items: Result<Vec<Item<'_>>, Bad> = output.iter().map(|raw| Item::read(*raw)).collect();
         let items = items.map_err(|Bad| asm.nonsense(NOT_JSON))?;
         let by_events = !self.is_empty();
-        let slots = self.slots_of(&items);
+        let slots = slot::of(&self.items, &items);
         let last_new = slots
             .iter()
             .zip(&items)
@@ -155,40 +124,6 @@ impl Output {
             }
         }
         Ok(Flow::More)
-    }
-
-    /// Which slot each item of the whole response has; `None` for one that no event told of. Servers
-    /// may number or name the items of their events otherwise, so the surest sign goes first, and in
-    /// the end the order within a kind.
-    fn slots_of(&self, items: &[Item<'_>]) -> Vec<Option<usize>> {
-        type Sign = fn(&Slot, u64, &Item<'_>) -> bool;
-        const SIGNS: [Sign; 5] = [
-            |slot, place, item| slot.index == Some(place) && slot.is_call(item),
-            |slot, _, item| slot.is_call(item),
-            |slot, place, item| slot.index == Some(place) && slot.id == item.id.decode(),
-            |slot, place, item| {
-                slot.index == Some(place) || (!slot.id.is_empty() && slot.id == item.id.decode())
-            },
-            |_, _, _| true,
-        ];
-        let mut slots = vec![None; items.len()];
-        let mut taken = vec![false; self.items.len()];
-        for sign in SIGNS {
-            for (place, item) in items.iter().enumerate().filter(|(_, item)| !item.kind.is_empty())
-            {
-                if slots[place].is_some() {
-                    continue;
-                }
-                let fits = |(at, slot): (usize, &Slot)| {
-                    !taken[at] && slot.may_be(item) && sign(slot, place as u64, item)
-                };
-                if let Some(at) = self.items.iter().enumerate().position(fits) {
-                    taken[at] = true;
-                    slots[place] = Some(at);
-                }
-            }
-        }
-        slots
     }
 
     /// The response is over: so are all items, whether or not they say so.

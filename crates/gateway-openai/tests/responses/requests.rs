@@ -579,7 +579,15 @@ fn r22_limits_are_brought_into_range() {
     for (model, asked, wanted) in [
         ("gpt-4.1", 128_000, 32_768),
         ("gpt-4.1", 1, 16),
+        ("gpt-4.1", 15, 16),
+        ("gpt-4.1", 16, 16),
+        ("gpt-4.1", 17, 17),
         ("o3", 1, 256),
+        ("o3", 255, 256),
+        ("o3", 256, 256),
+        ("o3", 257, 257),
+        // It decides by itself how much it thinks.
+        ("gpt-5.6-terra", 16, 256),
         ("gpt-5.6-terra", 500, 500),
     ] {
         says(
@@ -588,6 +596,10 @@ fn r22_limits_are_brought_into_range() {
             &[("/max_output_tokens", json!(wanted))],
         );
     }
+    // What does not think needs no room for it.
+    let silent = hello(&json!({"max_tokens": 1, "thinking": {"type": "disabled"}}));
+    says("gpt-5.6-terra", &silent, &[("/max_output_tokens", json!(16))]);
+    assert_eq!(Upstream::of("gpt-5.6-terra").losses(&silent), ["hint max_tokens"]);
     let request = hello(&json!({"max_tokens": 128_000}));
     assert_eq!(Upstream::of("gpt-4.1").losses(&request), ["clamped max_tokens"]);
 }

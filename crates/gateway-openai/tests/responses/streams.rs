@@ -214,7 +214,7 @@ fn r03_streams_of_all_kinds_are_put_in_order() {
 }
 
 #[test]
-fn r06_reasoning_that_only_the_end_tells_of_stands_where_it_led_to_something() {
+fn reasoning_that_only_the_end_tells_of_stands_where_it_led_to_something() {
     let thought = json!({"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]});
     for (output, wanted, lost) in [
         (json!([thought, message(&["x"])]), "T:x/.end_turn", true),
@@ -312,6 +312,57 @@ fn r32_an_answer_without_usage_is_estimated() {
     let usage = reader.usage();
     assert_eq!(usage.quality, UsageQuality::Estimated);
     assert!(usage.counts.input > 0 && usage.counts.output == 2);
+}
+
+#[test]
+fn r32_what_usage_leaves_out_is_estimated() {
+    for (usage, input, output) in [
+        (json!({"input_tokens": 10}), Some(10), None),
+        (json!({"input_tokens": 10, "output_tokens": 0}), Some(10), None),
+        (json!({"output_tokens": 10}), None, Some(10)),
+        (json!({"input_tokens": 0, "output_tokens": 10}), None, Some(10)),
+    ] {
+        let end = json!({"type": "response.completed", "response":
+            {"status": "completed", "output": [], "usage": usage}});
+        let events = [words(0, 0, "hello there"), end];
+        let mut reader = Upstream::of(MODEL).reader(&json!({}));
+        assert!(short(&mut *reader, &[stream(&events).as_bytes()]).1.is_none());
+        let got = reader.usage();
+        assert_eq!(got.quality, UsageQuality::Partial, "{usage}");
+        assert!(input.map_or(got.counts.input > 0, |n| got.counts.input == n), "{usage} {got:?}");
+        assert!(
+            output.map_or(got.counts.output > 0, |n| got.counts.output == n),
+            "{usage} {got:?}"
+        );
+    }
+}
+
+#[test]
+fn r03_two_calls_of_one_call_id_are_two_calls() {
+    let item = |id: &str, arguments: &str| json!({"type": "function_call", "id": id, "call_id": "c", "name": "Bash", "arguments": arguments});
+    let (one, two) = (item("f1", "{\"a\":1}"), item("f2", "{\"a\":2}"));
+    for events in [
+        vec![done(json!([one, two]))],
+        vec![ended(0, one.clone()), ended(1, two.clone()), done(json!([one, two]))],
+        vec![
+            added(0, item("f1", "")),
+            added(1, item("f2", "")),
+            args(1, "{\"a\":2}"),
+            args(0, "{\"a\":1}"),
+            ended(1, two.clone()),
+            ended(0, one.clone()),
+            done(json!([one, two])),
+        ],
+        vec![ended(0, one.clone()), done(json!([one, two]))],
+    ] {
+        let mut reader = Upstream::of(MODEL).reader(&json!({}));
+        let (got, fault) = short(&mut *reader, &[stream(&events).as_bytes()]);
+        assert!(fault.is_none(), "{fault:?} after {got}");
+        let calls: Vec<&str> = got.split("C:").skip(1).collect();
+        let [first, second] = calls[..] else { panic!("two calls: {got}") };
+        assert!(first.starts_with(r#"c:Bash:{\"a\":1}/"#), "{got}");
+        assert!(!second.starts_with("c:") && second.contains(r#":Bash:{\"a\":2}/"#), "{got}");
+    }
 }
 
 #[test]
