@@ -22,6 +22,7 @@ impl Quirks {
             replay_reasoning: Replay::ToolTurns,
             user_field: UserField::None,
             prompt_cache_key: false,
+            cache_breakpoints: false,
             store: false,
             service_tier: false,
             // Templates drop a tool message without content, or fail on it.
@@ -79,7 +80,12 @@ impl Quirks {
 
     /// Azure takes what OpenAI does, the newest fields later.
     fn azure() -> Self {
-        Self { user_field: UserField::User, service_tier: false, ..Self::default() }
+        Self {
+            user_field: UserField::User,
+            service_tier: false,
+            cache_breakpoints: false,
+            ..Self::default()
+        }
     }
 
     /// Refuses fields that it does not know, also on messages.

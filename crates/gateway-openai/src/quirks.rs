@@ -80,6 +80,8 @@ pub struct Quirks {
     pub text_parts: bool,
     /// Takes `cache_control` on text parts.
     pub cache_marks: bool,
+    /// Takes `prompt_cache_breakpoint` on parts of a message (Responses), of the models that know it.
+    pub cache_breakpoints: bool,
     /// How it searches the web.
     pub web_search: WebSearch,
     /// Which models it wants told not to think where functions are offered (Chat).
@@ -231,6 +233,7 @@ impl Default for Quirks {
             prefill: false,
             text_parts: true,
             cache_marks: false,
+            cache_breakpoints: true,
             web_search: WebSearch::Responses,
             unthinking_tools: UnthinkingTools::Known,
         }

@@ -22,6 +22,7 @@ const OPTIONAL: &[(&str, What)] = &[
     ("user", What::Hint),
     ("safety_identifier", What::Hint),
     ("prompt_cache_key", What::Hint),
+    (CACHE_BREAKPOINT, What::Hint),
     ("service_tier", What::Hint),
     ("store", What::Hint),
     ("include", What::Hint),
@@ -33,6 +34,9 @@ const OPTIONAL: &[(&str, What)] = &[
 /// Stands for whichever field of a message holds its reasoning. Some servers show reasoning and refuse it in
 /// the next request's history.
 pub(crate) const MESSAGE_REASONING: &str = "reasoning_content";
+
+/// The mark of a prompt cache on a part of a message.
+pub(crate) const CACHE_BREAKPOINT: &str = "prompt_cache_breakpoint";
 
 /// What becomes of a request that is sent without `field`; `None` for a field that it needs.
 pub(crate) fn fate(field: &str) -> Option<What> {
@@ -64,6 +68,9 @@ pub(crate) fn feature(body: &[u8]) -> Option<Feature> {
 pub(crate) fn is_in(body: &str, name: &str) -> bool {
     if name == MESSAGE_REASONING || name == "reasoning_details" {
         return body.contains("\"reasoning");
+    }
+    if name == CACHE_BREAKPOINT {
+        return body.contains("\"prompt_cache_breakpoint\"");
     }
     let path: Vec<&str> = name.split('.').collect();
     gateway_translate::find(body.as_bytes(), &path).is_some()
@@ -191,6 +198,10 @@ mod tests {
                 None,
             ),
             (
+                r#"{"error":{"message":"Unknown parameter: 'input[0].content[0].prompt_cache_breakpoint'.","param":"input[0].content[0].prompt_cache_breakpoint"}}"#,
+                Some("prompt_cache_breakpoint"),
+            ),
+            (
                 r#"{"error":{"message":"Invalid schema for function 'Bash': object schema missing properties"}}"#,
                 None,
             ),
@@ -199,5 +210,14 @@ mod tests {
         ] {
             assert_eq!(field(body.as_bytes()), wanted, "{body}");
         }
+    }
+
+    #[test]
+    fn a_mark_of_the_cache_is_found_wherever_it_stands() {
+        let body = r#"{"input":[{"content":[{"text":"a","prompt_cache_breakpoint":{}}]}]}"#;
+        assert!(is_in(body, CACHE_BREAKPOINT));
+        assert!(!is_in(r#"{"input":"prompt_cache_breakpoint"}"#, "prompt_cache_key"));
+        assert!(!is_in(r#"{"input":"a prompt_cache_breakpoint"}"#, CACHE_BREAKPOINT));
+        assert_eq!(fate(CACHE_BREAKPOINT), Some(What::Hint));
     }
 }

@@ -1,10 +1,10 @@
 //! Writes a request.
 
-use gateway_models::{Effort, Reasoning};
+use gateway_models::{Effort, Family, Reasoning};
 use gateway_translate::{Assembler, Encoded, Json, NameMap, is_billing_line};
 use gateway_types::{
     ApiError, BlockKind, Endpoint, ErrorKind, Feature, Losses, Raw, Request, Text, ThinkingDisplay,
-    ThinkingMode, ToolChoice, What,
+    ThinkingMode, ToolChoice, What, escaped,
 };
 
 use super::items;
@@ -14,6 +14,7 @@ use super::tools::{self, Tools};
 use crate::common::{self, Target};
 use crate::content::{Content, Part};
 use crate::effort::{self, Plan};
+use crate::refused::CACHE_BREAKPOINT;
 use crate::schema::format_schema;
 use crate::{UserField, estimate, strict_ok};
 
@@ -42,8 +43,15 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     let stream = wanted && !counting && body.may("stream");
     body.json.open('{');
     body.json.key("model").string(target.cx.model);
-    body.instructions(request, &mut losses)?;
+    let system = body.system(request, &mut losses)?;
+    let marked = body.keeps_marks(&system);
+    if !marked {
+        body.instructions(&system);
+    }
     body.json.key("input").open('[');
+    if marked {
+        items::system(&system, target, &mut body.json);
+    }
     let carries = !target.cx.without.contains(&Feature::ReasoningState);
     let carried = carries.then_some(&carrier);
     items::write(request, target, &names, carried, &mut body.json, &mut losses)?;
@@ -64,7 +72,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         }
     }
     body.json.close('}');
-    note_hints(request, &mut losses);
+    note_hints(request, marked, &mut losses);
 
     let prompt_estimate = estimate::prompt(request, target.facts.family, target.cx.endpoint);
     let of = Of {
@@ -103,27 +111,45 @@ impl Body<'_> {
         !self.target.quirks.drop_fields.iter().any(|dropped| dropped == field)
     }
 
-    fn instructions(&mut self, request: &Request<'_>, losses: &mut Losses) -> Result<(), ApiError> {
-        let texts = system(request, self.target, losses)?;
+    /// What the system prompt and the gateway itself tell the model.
+    fn system<'b>(
+        &self,
+        request: &'b Request<'b>,
+        losses: &mut Losses,
+    ) -> Result<Vec<Part<'b>>, ApiError> {
+        let mut parts = system(request, self.target, losses)?;
         // A server without schemas is told in words, and one that takes none of this kind.
         let taken = self.target.quirks.json_schema;
         let schema = request.format.filter(|schema| !taken || format_schema(*schema).is_none());
-        let schema = schema.map(|schema| {
-            let between = if texts.is_empty() { "" } else { "\n\n" };
-            format!("{between}Answer with JSON alone, of this JSON schema: {}", schema.as_str())
-        });
-        if (texts.is_empty() && schema.is_none()) || !self.may("instructions") {
-            return Ok(());
+        parts.extend(schema.map(|schema| {
+            let text = format!("Answer with JSON alone, of this JSON schema: {}", schema.as_str());
+            Part::Text { text: escaped(&text).into_owned().into(), marked: false }
+        }));
+        Ok(if self.may("instructions") { parts } else { Vec::new() })
+    }
+
+    /// Whether the system prompt goes up as a message, since the caller marked in it up to where it
+    /// is to be cached, and the server takes such marks, but not on `instructions`. Marks in messages
+    /// move from turn to turn; they are left to the server's own cache, so that what was sent before
+    /// is sent again byte for byte.
+    fn keeps_marks(&self, system: &[Part<'_>]) -> bool {
+        self.target.quirks.cache_breakpoints
+            && matches!(self.target.facts.family, Family::Gpt5(6..) | Family::Gpt6)
+            && self.may(CACHE_BREAKPOINT)
+            && system.iter().any(|part| matches!(part, Part::Text { marked: true, .. }))
+    }
+
+    fn instructions(&mut self, system: &[Part<'_>]) {
+        if system.is_empty() {
+            return;
         }
         self.json.key("instructions").string_with(|s| {
-            for (at, part) in texts.iter().enumerate() {
+            for (at, part) in system.iter().enumerate() {
                 let Part::Text { text, .. } = part else { continue };
                 s.push(if at == 0 { "" } else { "\n\n" });
                 s.text(Text::from_escaped(text));
             }
-            s.push(schema.as_deref().unwrap_or_default());
         });
-        Ok(())
     }
 
     fn tools(
@@ -342,11 +368,12 @@ fn more_than_minimal(
     }
 }
 
-/// Notes what has no effect on the answer.
-fn note_hints(request: &Request<'_>, losses: &mut Losses) {
+/// Notes what has no effect on the answer. `marked`: the marks of the system prompt are kept.
+fn note_hints(request: &Request<'_>, marked: bool, losses: &mut Losses) {
     common::note_others(request, losses);
     let blocks = request.messages.iter().flat_map(|message| &message.content);
-    if request.system.iter().chain(blocks).any(|block| block.cache_control) {
+    let system = if marked { &[][..] } else { &request.system };
+    if system.iter().chain(blocks).any(|block| block.cache_control) {
         losses.add(What::Hint, "cache_control", "the provider caches prompts by itself");
     }
 }

@@ -12,6 +12,7 @@ use super::ids::call_ids;
 use super::reasoning::{Carried, Carrier};
 use crate::common::Target;
 use crate::content::{Content, ERROR_MARK, Part, server_call, server_result};
+use crate::refused::CACHE_BREAKPOINT;
 
 /// Writes the items. Without a `carrier` no reasoning goes along.
 ///
@@ -63,6 +64,36 @@ pub(super) fn write(
         return Err(ApiError::new(ErrorKind::InvalidRequest, text));
     }
     Ok(())
+}
+
+/// As many marks of the cache as a request may have.
+const MARKS_MAX: usize = 4;
+
+/// Writes the system prompt as the first message, with the caller's marks on its parts.
+pub(super) fn system(parts: &[Part<'_>], target: &Target<'_>, json: &mut Json) {
+    let is_marked = |part: &Part<'_>| matches!(part, Part::Text { marked: true, .. });
+    let mut too_many = parts.iter().filter(|p| is_marked(p)).count().saturating_sub(MARKS_MAX);
+    json.object(|json| {
+        json.key("type").string("message");
+        json.key("role").string(if target.quirks.developer_role { "developer" } else { "system" });
+        json.key("content").array(|json| {
+            for part in parts {
+                let Part::Text { text, .. } = part else { continue };
+                // The later ones hold more.
+                let mark = is_marked(part) && too_many == 0;
+                too_many -= usize::from(is_marked(part) && !mark);
+                json.object(|json| {
+                    json.key("type").string("input_text");
+                    json.key("text").text(Text::from_escaped(text));
+                    if mark {
+                        json.key(CACHE_BREAKPOINT).object(|json| {
+                            json.key("mode").string("explicit");
+                        });
+                    }
+                });
+            }
+        });
+    });
 }
 
 const GO_ON: &str = "Continue exactly where your last message ends, without repeating any of it.";

@@ -75,10 +75,70 @@ fn r34_system_becomes_instructions_without_the_billing_line() {
         {"type": "text", "text": "two"},
     ]);
     let request = hello(&json!({ "system": system }));
-    says("gpt-5.6-terra", &request, &[("/instructions", json!("One \"line\"\n\ntwo"))]);
+    says("gpt-5.1", &request, &[("/instructions", json!("One \"line\"\n\ntwo"))]);
     assert_eq!(Upstream::of("o3").losses(&request), ["hint system[0]", "hint cache_control"]);
     says("o3", &hello(&json!({"system": "s"})), &[("/instructions", json!("s"))]);
     says("o3", &hello(&json!({"system": []})), &[("/instructions", Value::Null)]);
+}
+
+#[test]
+fn r34_marks_of_the_system_prompt_stay_where_the_model_knows_them() {
+    let text = |text: &str, marked: bool| {
+        let mut block = json!({"type": "text", "text": text});
+        if marked {
+            block["cache_control"] = json!({"type": "ephemeral"});
+        }
+        block
+    };
+    let system =
+        json!([text("x-anthropic-billing-header: a;", true), text("S", true), text("T", false)]);
+    let request = hello(&json!({ "system": system }));
+    let upstream = Upstream::of("gpt-5.6-terra");
+    let body = upstream.body(&request);
+    assert!(body["instructions"].is_null());
+    assert_eq!(
+        body["input"][0],
+        json!({"type": "message", "role": "developer", "content": [
+            {"type": "input_text", "text": "S", "prompt_cache_breakpoint": {"mode": "explicit"}},
+            {"type": "input_text", "text": "T"},
+        ]})
+    );
+    assert_eq!(upstream.losses(&request), ["hint system[0]"]);
+    // The next turn begins with the same bytes, wherever the caller's marks have moved.
+    let mut next = request.clone();
+    next["messages"] = json!([
+        {"role": "user", "content": "hello"},
+        {"role": "assistant", "content": "hi"},
+        {"role": "user", "content": [text("more", true)]},
+    ]);
+    let bytes = |request: &Value| upstream.encode(request).expect("can be said").body;
+    let (first, second) = (bytes(&request), bytes(&next));
+    let turn = first.find("]}],").expect("the end of the input");
+    assert_eq!(first[..turn], second[..turn]);
+    assert_eq!(upstream.losses(&next), ["hint system[0]", "hint cache_control"]);
+    // The service takes four.
+    let many: Vec<Value> = (0..6).map(|n| text(&n.to_string(), true)).collect();
+    let body = upstream.body(&hello(&json!({ "system": many })));
+    let marks: Vec<bool> = (0..6)
+        .map(|n| !body["input"][0]["content"][n]["prompt_cache_breakpoint"].is_null())
+        .collect();
+    assert_eq!(marks, [false, false, true, true, true, true]);
+
+    let plain = |upstream: &Upstream, why: &str| {
+        let body = upstream.body(&request);
+        assert_eq!(body["instructions"], "S\n\nT", "{why}");
+        assert!(!body.to_string().contains("prompt_cache_breakpoint"), "{why}");
+    };
+    plain(&Upstream::of("gpt-5.1"), "an older model");
+    let mut elsewhere = upstream.clone();
+    elsewhere.egress.quirks = Quirks::for_base("https://x.openai.azure.com/openai/v1");
+    plain(&elsewhere, "another service");
+    let mut dropped = upstream.clone();
+    dropped.egress.quirks.drop_fields = vec!["prompt_cache_breakpoint".to_owned()];
+    plain(&dropped, "as configuration says");
+    let refused =
+        Upstream { without: &[Feature::Field("prompt_cache_breakpoint")], ..upstream.clone() };
+    plain(&refused, "as the server said");
 }
 
 #[test]
