@@ -99,6 +99,9 @@ impl Output {
         asm: &mut Assembler,
         out: &mut dyn EventSink,
     ) -> Took<Flow> {
+        if output.len() > MAX_ITEMS {
+            return Err(asm.nonsense(TOO_MANY));
+        }
         let items: Result<Vec<Item<'_>>, Bad> = output.iter().map(|raw| Item::read(*raw)).collect();
         let items = items.map_err(|Bad| asm.nonsense(NOT_JSON))?;
         let by_events = !self.is_empty();
@@ -168,7 +171,7 @@ impl Output {
 
     fn add(&mut self, slot: Slot, asm: &Assembler) -> Took<usize> {
         if self.items.len() == MAX_ITEMS {
-            return Err(asm.nonsense("more items than any reply has"));
+            return Err(asm.nonsense(TOO_MANY));
         }
         self.items.push(slot);
         Ok(self.items.len() - 1)
@@ -461,4 +464,5 @@ impl Output {
     }
 }
 
+const TOO_MANY: &str = "more items than any reply has";
 pub(super) const NOT_JSON: &str = "an event that is not JSON";

@@ -546,3 +546,12 @@ fn an_event_of_several_megabytes_is_taken() {
     assert!(fault.is_none());
     assert_eq!(got, format!("T:{text}/.end_turn 7+0+0>3(0) 0"));
 }
+
+#[test]
+fn an_end_with_items_without_end_is_an_error() {
+    let items = vec![json!({"type": "novel"}); 5000];
+    let events = [words(0, 0, "x"), done(json!(items))];
+    let mut reader = Upstream::of(MODEL).reader(&json!({}));
+    let (_, fault) = short(&mut *reader, &[stream(&events).as_bytes()]);
+    assert!(fault.expect("a fault").error.message().contains("more items"));
+}
