@@ -19,6 +19,8 @@ pub struct Placed<'r, 'b> {
     pub message: usize,
     /// Index within the message.
     pub index: usize,
+    /// A cache mark stands on it, or on an empty text behind it.
+    pub marked: bool,
 }
 
 impl Placed<'_, '_> {
@@ -66,7 +68,8 @@ pub struct Said<'r, 'b> {
 }
 
 /// The rounds of a conversation. Messages of one role in a row are one; empty text blocks are left
-/// out (no provider takes them, R26).
+/// out (no provider takes them), and their cache mark moves to the block before, in the same message
+/// (behaviour R26).
 pub fn rounds<'r, 'b>(request: &'r Request<'b>) -> Vec<Round<'r, 'b>> {
     let mut rounds: Vec<Round<'r, 'b>> = Vec::new();
     let mut last = None;
@@ -77,13 +80,19 @@ pub fn rounds<'r, 'b>(request: &'r Request<'b>) -> Vec<Round<'r, 'b>> {
         }
         let Some(round) = rounds.last_mut() else { continue };
         last = Some(message.role);
-        let placed = message.content.iter().enumerate().filter(|(_, block)| !is_empty(block));
-        let placed = placed.map(|(index, block)| Placed { block, message: at, index });
+        let mut blocks: Vec<Placed<'_, '_>> = Vec::with_capacity(message.content.len());
+        for (index, block) in message.content.iter().enumerate() {
+            let marked = block.cache_control;
+            if !is_empty(block) {
+                blocks.push(Placed { block, message: at, index, marked });
+            } else if let Some(before) = blocks.last_mut() {
+                before.marked |= marked;
+            }
+        }
         if message.role == Role::Assistant {
-            round.assistant.extend(placed);
+            round.assistant.append(&mut blocks);
             continue;
         }
-        let mut blocks: Vec<_> = placed.collect();
         match round.said.last_mut() {
             Some(said) if said.role == message.role => said.blocks.append(&mut blocks),
             _ if blocks.is_empty() => {}
@@ -304,6 +313,19 @@ mod tests {
             (U, vec![result("1")]),
         ]);
         assert_eq!(got, ["||User(a,b)", "c,+1|1|"]);
+    }
+
+    #[test]
+    fn r26_the_mark_of_an_empty_text_moves_to_the_block_before() {
+        let marked = |text| Block { cache_control: true, ..text };
+        let blocks = [text("a"), text("b"), text(""), marked(text(""))];
+        let alone = [marked(text("")), text("c")];
+        let content = |blocks: &[Block<'static>]| Message { role: U, content: blocks.to_vec() };
+        let messages = vec![content(&blocks), content(&alone)];
+        let request = Request { messages, ..Request::default() };
+        let said = &rounds(&request)[0].said[0];
+        let marks: Vec<bool> = said.blocks.iter().map(|placed| placed.marked).collect();
+        assert_eq!(marks, [false, true, false]);
     }
 
     #[test]
