@@ -81,6 +81,26 @@ impl<'a> Target<'a> {
         reasons: bool,
         losses: &mut Losses,
     ) -> Option<u64> {
+        self.limit(wanted, if reasons { LEAST_REASONED } else { LEAST }, losses)
+    }
+
+    /// The same for Chat Completions, where only models that reason have a least answer.
+    pub(crate) fn chat_output_limit(
+        &self,
+        wanted: Option<u64>,
+        reasons: bool,
+        losses: &mut Losses,
+    ) -> Option<u64> {
+        let can = self.facts.reasoning != Reasoning::Never && !self.facts.efforts.is_empty();
+        let least = match (reasons, can) {
+            (true, _) => LEAST_REASONED,
+            (false, true) => LEAST,
+            (false, false) => 0,
+        };
+        self.limit(wanted, least, losses)
+    }
+
+    fn limit(&self, wanted: Option<u64>, least: u64, losses: &mut Losses) -> Option<u64> {
         let wanted = wanted?;
         let most = self.overrides.max_output.or(self.facts.max_output).unwrap_or(u64::MAX);
         let most = most.min(self.overrides.context_window.unwrap_or(u64::MAX));
@@ -90,7 +110,6 @@ impl<'a> Target<'a> {
             return Some(most);
         }
         // Reasoning eats a tiny limit whole, which is refused instead of cut.
-        let least = if reasons { LEAST_REASONED } else { LEAST };
         if wanted < least && least <= most {
             losses.add(What::Hint, "max_tokens", format!("raised to {least}, the least there is"));
             return Some(least);
@@ -198,7 +217,14 @@ pub(crate) fn note_others(request: &Request<'_>, losses: &mut Losses) {
 /// Notes cache marks that this upstream does not take.
 pub(crate) fn note_cache_marks(request: &Request<'_>, losses: &mut Losses) {
     let blocks = request.messages.iter().flat_map(|message| &message.content);
-    if request.system.iter().chain(blocks).any(|block| block.cache_control) {
+    let marked = |block: &Block<'_>| {
+        let inner = match &block.kind {
+            BlockKind::ToolResult { content, .. } => any_marked(content),
+            _ => false,
+        };
+        block.cache_control || inner
+    };
+    if request.system.iter().chain(blocks).any(marked) {
         losses.add(What::Hint, "cache_control", "the provider caches prompts by itself");
     }
 }

@@ -296,4 +296,11 @@ pub(crate) fn server_result(kind: Text<'_>, content: Raw<'_>) -> String {
     text
 }
 
+/// A file is taken for what its name says it is.
+pub(crate) fn file_name(title: Option<Text<'_>>) -> [Text<'_>; 2] {
+    let title = title.filter(|title| !title.is_empty()).unwrap_or(Text::from_escaped("document"));
+    let named = title.escaped().to_ascii_lowercase().ends_with(".pdf");
+    [title, Text::from_escaped(if named { "" } else { ".pdf" })]
+}
+
 const LISTED_RESULTS: usize = 50;

@@ -70,7 +70,8 @@ pub struct Quirks {
     pub empty_tool_output: String,
     /// Top-level fields that are left out, whatever they are.
     pub drop_fields: Vec<String>,
-    /// Top-level fields that are always sent: name and JSON value.
+    /// Top-level fields that are always sent: name and JSON value. What else the field would hold is
+    /// left out; not `model`, `messages`, `stream`.
     pub extra_fields: Vec<(String, String)>,
     /// Refuses tool turns whose reasoning is not sent back; a blank stands for what is lost.
     pub reasoning_required: bool,
@@ -104,7 +105,7 @@ pub enum ToolChoiceLevel {
     Full,
     /// `auto`, `none` and `required`, but no named tool.
     NoNamed,
-    /// Only `auto`.
+    /// Only `auto` and `none`.
     AutoOnly,
     /// Not even the field.
     None,

@@ -15,8 +15,8 @@ use crate::common::{
 use crate::effort::{self, Plan};
 use crate::schema::format_schema;
 use crate::{
-    MaxTokensField, ReasoningIn, ReasoningOut, Replay, UnthinkingTools, UserField, estimate,
-    strict_ok,
+    MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, UnthinkingTools, UserField,
+    estimate, strict_ok,
 };
 
 /// Writes a request for a server of this dialect.
@@ -27,7 +27,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     let quirks = target.quirks;
     let mut losses = Losses::new();
     let names = NameMap::new(tool_names(request), quirks.tool_name_max);
-    let tools = Tools::choose(request, target, &mut losses)?;
+    let tools = Tools::choose(request, target, &names, &mut losses)?;
     let plan = plan(request, target, !tools.is_empty(), &mut losses);
     let stops = !request.stop_sequences.is_empty();
     // Stop sequences are matched here; a stream can be given up as soon as one is met. Some give no
@@ -37,7 +37,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     let mut told: Vec<String> = tools.told.iter().cloned().collect();
     let format = format(request, target, &mut told, &mut losses);
 
-    let mut body = Body { json: Json::with_capacity(room(request)), drop: &quirks.drop_fields };
+    let mut body = Body { json: Json::with_capacity(room(request)), quirks };
     body.json.open('{');
     body.json.key("model").string(target.cx.model);
     body.json.key("messages").open('[');
@@ -63,7 +63,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         body.raw("response_format", &format);
     }
     let reasons = target.reasons(plan.effort);
-    let limit = target.output_limit(request.max_tokens, reasons, &mut losses);
+    let limit = target.chat_output_limit(request.max_tokens, reasons, &mut losses);
     reasoning(&mut body, target, plan.within(limit, &mut losses));
     if let Some(limit) = limit {
         body.raw(
@@ -101,7 +101,10 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         }
     }
     for (name, value) in &quirks.extra_fields {
-        body.raw(name, value);
+        let dropped = quirks.drop_fields.contains(name);
+        if !dropped && !matches!(name.as_str(), "model" | "messages" | "stream") {
+            body.json.key(name).raw(Raw::from_json(value));
+        }
     }
     body.json.close('}');
     note_others(request, &mut losses);
@@ -133,13 +136,16 @@ fn room(request: &Request<'_>) -> usize {
 #[derive(Debug)]
 struct Body<'q> {
     json: Json,
-    drop: &'q [String],
+    quirks: &'q Quirks,
 }
 
 impl Body<'_> {
-    /// The place of a field's value; `None` where the field is to be left out.
+    /// The place of a field's value; `None` where the field is to be left out, or always has
+    /// another.
     fn field(&mut self, name: &str) -> Option<&mut Json> {
-        (!self.drop.iter().any(|dropped| dropped == name)).then(|| self.json.key(name))
+        let dropped = self.quirks.drop_fields.iter().any(|dropped| dropped == name);
+        let fixed = self.quirks.extra_fields.iter().any(|(extra, _)| extra == name);
+        (!dropped && !fixed).then(|| self.json.key(name))
     }
 
     fn raw(&mut self, name: &str, value: &str) {

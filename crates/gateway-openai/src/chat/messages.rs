@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use gateway_models::Reasoning;
 use gateway_translate::{
     CallResult, Json, NameMap, Placed, Round, call_id, is_billing_line, native_id, rounds,
 };
@@ -46,11 +47,22 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         told: &[String],
     ) -> Result<(), ApiError> {
         self.system(&request.system, told)?;
-        let rounds = rounds(request);
-        for round in &rounds {
-            self.round(round)?;
+        if self.target.quirks.cache_marks {
+            for (at, message) in request.messages.iter().enumerate() {
+                let is_empty = |block: &&Block<'_>| matches!(block.kind, BlockKind::Text { text, .. } if text.is_empty());
+                if message.content.iter().take_while(is_empty).any(|block| block.cache_control) {
+                    let why = "a mark on an empty text that nothing stands before";
+                    self.losses.add(What::Hint, format!("messages[{at}]"), why);
+                }
+            }
         }
-        if let Some(last) = rounds.last() {
+        let rounds = rounds(request);
+        let mut speaks = false;
+        for round in &rounds {
+            speaks = self.round(round)?;
+        }
+        // There is nothing to go on with where the last turn held only what can't be told.
+        if let Some(last) = rounds.last().filter(|_| speaks) {
             self.prefill(last);
         }
         self.flush();
@@ -66,6 +78,12 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
             {
                 self.losses.add(What::Hint, path, "the client's billing line");
                 continue;
+            }
+            if let (BlockKind::Text { text, .. }, Some(Part::Text { marked, .. })) =
+                (&block.kind, parts.last_mut())
+            {
+                // The mark of an empty text is the text's before it (behaviour R26).
+                *marked |= text.is_empty() && block.cache_control;
             }
             self.content(block, &path, &mut parts)?;
             if parts.iter().any(|part| !matches!(part, Part::Text { .. })) {
@@ -86,7 +104,13 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
     }
 
     fn system_role(&self) -> &'static str {
-        let reasons = self.target.facts.reasoning != gateway_models::Reasoning::Never;
+        // Models that do not reason may not know the role, and a deployment's name says nothing.
+        let facts = &self.target.facts;
+        let reasons = match facts.reasoning {
+            Reasoning::Always => true,
+            Reasoning::Optional => !facts.efforts.is_empty(),
+            Reasoning::Never => false,
+        };
         if self.target.quirks.developer_role && reasons { "developer" } else { "system" }
     }
 
@@ -102,11 +126,10 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         });
     }
 
-    fn round(&mut self, round: &Round<'b, 'b>) -> Result<(), ApiError> {
+    /// Writes a round; says whether the assistant says anything in it.
+    fn round(&mut self, round: &Round<'b, 'b>) -> Result<bool, ApiError> {
         let ids = wire_ids(self.target, round);
-        if !round.assistant.is_empty() {
-            self.assistant(round, &ids);
-        }
+        let speaks = !round.assistant.is_empty() && self.assistant(round, &ids);
         let mut attached = Vec::new();
         for (result, id) in round.results.iter().zip(&ids) {
             if let (CallResult::Missing { .. }, Some(turn)) = (result, round.assistant.last()) {
@@ -123,18 +146,18 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
             }
             for placed in &said.blocks {
                 let mut parts = Vec::new();
-                self.content(placed.block, &placed.path(), &mut parts)?;
+                self.placed(placed, &mut parts)?;
                 self.pending.append(&mut parts);
             }
         }
-        Ok(())
+        Ok(speaks)
     }
 
     /// A system message in the middle of the conversation (behaviour R24).
     fn mid_system(&mut self, blocks: &[Placed<'b, 'b>]) -> Result<(), ApiError> {
         let mut parts = Vec::new();
         for placed in blocks {
-            self.content(placed.block, &placed.path(), &mut parts)?;
+            self.placed(placed, &mut parts)?;
         }
         if parts.is_empty() {
             return Ok(());
@@ -166,8 +189,8 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         Ok(())
     }
 
-    /// An assistant's turn as one message: its text, then its calls.
-    fn assistant(&mut self, round: &Round<'b, 'b>, ids: &[String]) {
+    /// An assistant's turn as one message: its text, then its calls. Says whether there is one.
+    fn assistant(&mut self, round: &Round<'b, 'b>, ids: &[String]) -> bool {
         let mut content = String::new();
         let mut calls = Vec::new();
         let mut thoughts = Vec::new();
@@ -175,6 +198,9 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         let mut border = "";
         for placed in &round.assistant {
             let path = || placed.path();
+            if placed.marked && self.target.quirks.cache_marks {
+                self.losses.add(What::Hint, path(), NO_MARK);
+            }
             let mut text = |text: &str, border: &mut &'static str| {
                 if !content.is_empty() {
                     content.push_str(border);
@@ -218,7 +244,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         }
         history::into_content(self.target, &thoughts, &mut content);
         if content.is_empty() && calls.is_empty() {
-            return;
+            return false;
         }
         self.flush();
         let (target, names) = (self.target, self.names);
@@ -246,6 +272,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
                 }
             });
         });
+        true
     }
 
     fn recall(
@@ -268,13 +295,21 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         attached: &mut Vec<Part<'b>>,
     ) -> Result<(), ApiError> {
         self.flush();
-        let text = match result {
-            CallResult::Missing { .. } => "[no result: interrupted]".to_owned(),
-            CallResult::Given { result, .. } => self.result_text(id, result, attached)?,
+        let (text, marked) = match result {
+            CallResult::Missing { .. } => ("[no result: interrupted]".to_owned(), false),
+            CallResult::Given { result, .. } => (
+                self.result_text(id, result, attached)?,
+                self.target.quirks.cache_marks && is_marked_result(result),
+            ),
         };
         self.json.object(|json| {
-            json.key("role").string("tool").key("tool_call_id").string(id);
-            json.key("content").text(Text::from_escaped(&text));
+            json.key("role").string("tool").key("tool_call_id").string(id).key("content");
+            if marked {
+                let part = Part::Text { text: text.into(), marked };
+                json.array(|json| write_part(&part, true, json));
+            } else {
+                json.text(Text::from_escaped(&text));
+            }
         });
         Ok(())
     }
@@ -338,6 +373,19 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         self.pending.push(Part::Text { text, marked: false });
     }
 
+    /// A block as parts. Its cache mark, where such are taken, stands on the last text of it.
+    fn placed(&mut self, placed: &Placed<'b, 'b>, out: &mut Vec<Part<'b>>) -> Result<(), ApiError> {
+        let before = out.len();
+        self.content(placed.block, &placed.path(), out)?;
+        if placed.marked && self.target.quirks.cache_marks {
+            match out[before..].last_mut() {
+                Some(Part::Text { marked, .. }) => *marked = true,
+                _ => self.losses.add(What::Hint, placed.path(), NO_MARK),
+            }
+        }
+        Ok(())
+    }
+
     fn content(
         &mut self,
         block: &Block<'b>,
@@ -377,6 +425,17 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
             }
         });
     }
+}
+
+const NO_MARK: &str = "no cache mark can stand here at this upstream";
+
+/// Whether a cache mark stands on a result or in it.
+fn is_marked_result(placed: &Placed<'_, '_>) -> bool {
+    let inner = match &placed.block.kind {
+        BlockKind::ToolResult { content, .. } => any_marked(content),
+        _ => false,
+    };
+    placed.marked || inner
 }
 
 /// Texts as one string, with a blank line between them.

@@ -3,15 +3,14 @@
 use gateway_translate::Json;
 use gateway_types::Text;
 
-use crate::content::Part;
+use crate::content::{Part, file_name};
 
 /// Writes one part. `marks`: cache markers are taken.
 pub(super) fn write_part(part: &Part<'_>, marks: bool, json: &mut Json) {
     const DATA: Text<'static> = Text::from_escaped("data:");
     const BASE64: Text<'static> = Text::from_escaped(";base64,");
     let name = |title: &Option<Text<'_>>, json: &mut Json| {
-        let title = title.filter(|title| !title.is_empty());
-        json.key("filename").text(title.unwrap_or(Text::from_escaped("document.pdf")));
+        json.key("filename").texts(&file_name(*title));
     };
     json.object(|json| match part {
         Part::Text { text, marked } => {

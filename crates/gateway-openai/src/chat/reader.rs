@@ -74,6 +74,7 @@ impl ChatReader {
             prompt_limit,
             prompt_estimate: expect.prompt_estimate,
             done: false,
+            whole_calls: 0,
             assembler: Assembler::new(expect),
         };
         if !tags {
@@ -183,7 +184,8 @@ impl State {
         }
         let data = frame.data();
         let data = data.trim_ascii();
-        if data.is_empty() {
+        // Some fill a pause with nothing, in JSON.
+        if data.is_empty() || data == b"null" {
             return Ok(Flow::More);
         }
         if data == b"[DONE]" {
@@ -214,7 +216,19 @@ impl State {
         if let Some(usage) = chunk.usage {
             self.usage(usage);
         }
-        let Some(choice) = &chunk.choice else { return Ok(Flow::More) };
+        for choice in chunk.choice.iter().chain(&chunk.more) {
+            if self.choice(choice, out)? == Flow::Done {
+                return Ok(Flow::Done);
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    fn choice(
+        &mut self,
+        choice: &wire::Choice<'_>,
+        out: &mut dyn EventSink,
+    ) -> Result<Flow, Fault> {
         self.answered = true;
         let ending = choice.finish.map(ending::ending);
         let mut flow = self.say(&choice.delta, false, out)?;
@@ -262,14 +276,20 @@ impl State {
         if let Some(usage) = chunk.usage {
             self.usage(usage);
         }
-        let Some(choice) = &chunk.choice else {
+        if chunk.choice.is_none() && chunk.complains {
+            return Err(self.failed(text));
+        }
+        if chunk.choice.is_none() {
             return Err(self.assembler.nonsense("an answer without a choice"));
-        };
+        }
         self.answered = true;
-        self.finish_word(choice.finish.map(ending::ending))?;
-        if self.say(choice.message.as_ref().unwrap_or(&choice.delta), true, out)? == Flow::Done {
-            self.done = true;
-            return Ok(());
+        for choice in chunk.choice.iter().chain(&chunk.more) {
+            self.finish_word(choice.finish.map(ending::ending))?;
+            let said = choice.message.as_ref().unwrap_or(&choice.delta);
+            if self.say(said, true, out)? == Flow::Done {
+                self.done = true;
+                return Ok(());
+            }
         }
         self.end(out).map(|_| ())
     }

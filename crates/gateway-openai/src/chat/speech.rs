@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) prompt_estimate: u64,
     pub(super) prompt_limit: Option<u64>,
     pub(super) done: bool,
+    /// Calls that came in whole messages.
+    pub(super) whole_calls: u64,
 }
 
 impl State {
@@ -216,14 +218,15 @@ impl State {
     fn calls(&mut self, raw: Raw<'_>, whole: bool, out: &mut dyn EventSink) -> Result<(), Fault> {
         let calls = wire::calls(raw);
         let calls = calls.map_err(|_| self.assembler.nonsense("a tool call that can't be read"))?;
-        for (at, call) in calls.into_iter().enumerate() {
+        for call in calls {
             self.said = true;
             self.flush_tags(out)?;
             self.end_thinking(out)?;
             self.in_text = false;
             self.blanks.clear();
             // In a whole message each entry is a call of its own, whatever it says of itself.
-            let index = if whole { Some(at as u64) } else { call.index };
+            let index = if whole { Some(self.whole_calls) } else { call.index };
+            self.whole_calls += u64::from(whole);
             let arguments = call.arguments.as_deref().map(Text::from_escaped);
             self.assembler.call(CallRef { index }, call.id, call.name, arguments, out)?;
         }

@@ -35,6 +35,7 @@ impl<'r, 'b> Tools<'r, 'b> {
     pub(super) fn choose(
         request: &'r Request<'b>,
         target: &Target<'_>,
+        names: &NameMap,
         losses: &mut Losses,
     ) -> Result<Self, ApiError> {
         let mut tools = Self {
@@ -45,6 +46,11 @@ impl<'r, 'b> Tools<'r, 'b> {
             one_at_a_time: false,
         };
         if !request.tools.is_empty() && !target.calls_tools() {
+            if matches!(request.tool_choice, Some(ToolChoice::Any | ToolChoice::Tool(_))) {
+                let text = "tool_choice: a call is asked for, but the model calls no tools; route \
+                            this request to a provider whose model does";
+                return Err(ApiError::new(ErrorKind::InvalidRequest, text));
+            }
             losses.add(What::Dropped, "tools", "the model calls no tools");
             return Ok(tools);
         }
@@ -60,7 +66,7 @@ impl<'r, 'b> Tools<'r, 'b> {
             return Err(ApiError::new(ErrorKind::InvalidRequest, text));
         }
         if !tools.offers.is_empty() {
-            tools.decide(request, target, losses)?;
+            tools.decide(request, target, names, losses)?;
         }
         Ok(tools)
     }
@@ -81,6 +87,10 @@ impl<'r, 'b> Tools<'r, 'b> {
             match offer(tool) {
                 Offer::WebSearch(tool) if target.quirks.web_search == WebSearch::OpenRouter => {
                     self.searches = true;
+                    if has_limit(tool) {
+                        let path = format!("tools.{}.max_uses", tool.name.decode());
+                        losses.add(What::Dropped, path, "this upstream has no limit of searches");
+                    }
                     self.offers.push(Offer::WebSearch(tool));
                 }
                 Offer::Foreign { kind } if kind.decode().starts_with("tool_search_tool_") => {}
@@ -114,6 +124,7 @@ impl<'r, 'b> Tools<'r, 'b> {
         &mut self,
         request: &Request<'b>,
         target: &Target<'_>,
+        names: &NameMap,
         losses: &mut Losses,
     ) -> Result<(), ApiError> {
         use ToolChoiceLevel as Level;
@@ -154,7 +165,9 @@ impl<'r, 'b> Tools<'r, 'b> {
                     }
                     if !(level == Level::NoNamed && self.offers.len() == 1) {
                         losses.add(What::Replaced, "tool_choice", TOLD);
+                        // By the name that the model can call.
                         let name = name.decode();
+                        let name = names.there(&name);
                         self.told = Some(format!("Answer with a call of the tool `{name}`."));
                     }
                 }
@@ -271,6 +284,12 @@ fn function(
             }
         });
     });
+}
+
+/// Whether a search is limited to some uses.
+fn has_limit(tool: &Tool<'_>) -> bool {
+    let found = gateway_translate::find(tool.raw.as_str().as_bytes(), &["max_uses"]);
+    found.is_some_and(|span| &tool.raw.as_str()[span] != "null")
 }
 
 /// `openrouter:web_search` with what of the tool's settings it knows.

@@ -13,10 +13,14 @@ use gateway_types::{Raw, Text, escape, escaped};
 pub(super) struct Chunk<'b> {
     /// The first choice; others are never asked for.
     pub choice: Option<Choice<'b>>,
+    /// More of it: some put what a model says and whom it calls into a choice each.
+    pub more: Vec<Choice<'b>>,
     pub usage: Option<Raw<'b>>,
     /// An error in the place of an answer.
     pub error: Option<Raw<'b>>,
     pub priority: bool,
+    /// It has words that are nobody's answer: in the place of one they tell an error.
+    pub complains: bool,
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +100,9 @@ pub(super) fn chunk(json: &str) -> Result<Chunk<'_>, Malformed> {
             "service_tier" => {
                 chunk.priority = r.maybe_string()?.is_some_and(|tier| tier.is("priority"));
             }
+            "detail" | "message" | "msg" | "errors" | "error_message" | "error_description" => {
+                chunk.complains |= meaningful(r.raw()?).is_some();
+            }
             "object" | "type" => says_error |= r.maybe_string()?.is_some_and(|t| t.is("error")),
             _ => r.skip()?,
         }
@@ -130,7 +137,9 @@ fn choices<'b>(r: &mut Reader<'b>, chunk: &mut Chunk<'b>) -> Result<(), Malforme
             }
             Ok(())
         })?;
-        if index == 0 && chunk.choice.is_none() {
+        if index == 0 && chunk.choice.is_some() {
+            chunk.more.push(choice);
+        } else if index == 0 {
             chunk.choice = Some(choice);
         }
         Ok(())

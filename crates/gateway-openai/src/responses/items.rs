@@ -11,7 +11,7 @@ use gateway_types::{
 use super::ids::call_ids;
 use super::reasoning::{Carried, Carrier};
 use crate::common::Target;
-use crate::content::{Content, ERROR_MARK, Part, server_call, server_result};
+use crate::content::{Content, ERROR_MARK, Part, file_name, server_call, server_result};
 use crate::refused::CACHE_BREAKPOINT;
 
 /// Writes the items. Without a `carrier` no reasoning goes along.
@@ -435,11 +435,4 @@ fn write_part(part: &Part<'_>, json: &mut Json) {
             });
         }
     }
-}
-
-/// A file is taken for what its name says it is.
-fn file_name(title: Option<Text<'_>>) -> [Text<'_>; 2] {
-    let title = title.filter(|title| !title.is_empty()).unwrap_or(Text::from_escaped("document"));
-    let named = title.escaped().to_ascii_lowercase().ends_with(".pdf");
-    [title, Text::from_escaped(if named { "" } else { ".pdf" })]
 }

@@ -15,3 +15,4 @@ mod replies;
 mod requests;
 mod support;
 mod thinking;
+mod turns;

@@ -269,6 +269,23 @@ fn every_quirk_changes_what_it_says() {
 }
 
 #[test]
+fn an_extra_field_takes_the_place_of_ours() {
+    let extra = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let up = Upstream::openai("gpt-4.1").quirk(|q| {
+        q.extra_fields =
+            vec![extra("temperature", "0.5"), extra("model", "\"x\""), extra("top_p", "1")];
+        q.drop_fields = vec!["top_p".to_owned()];
+    });
+    let sent = up.sent(json!({"temperature": 1}));
+    assert_eq!(sent.body["temperature"], 0.5);
+    assert_eq!(sent.body["model"], "gpt-4.1");
+    assert!(sent.body.get("top_p").is_none());
+    for name in ["temperature", "model"] {
+        assert_eq!(sent.text.matches(&format!("\"{name}\":")).count(), 1, "{}", sent.text);
+    }
+}
+
+#[test]
 fn stop_sequences_go_up_to_models_that_take_them() {
     let up = Upstream::openai("gpt-4.1").quirk(|q| q.stop_max = 1);
     let sent = up.sent(json!({"stop_sequences": ["a", "b"]}));

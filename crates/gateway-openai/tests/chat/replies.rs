@@ -381,6 +381,12 @@ fn errors_inside_a_success_are_errors() {
         let got = whole(&mut *up.sent(json!({})).reader, &error.to_string()).short();
         assert!(got.contains(&format!("FAULT {status}")) && got.contains(said), "{error}: {got}");
     }
+    // Words in the place of an answer are an error's, whatever their shape.
+    for body in [r#"{"detail":"Quota gone"}"#, r#"{"message":"Quota gone","status":500}"#] {
+        let got = whole(&mut *Upstream::compatible().sent(json!({})).reader, body).short();
+        assert!(got.contains("FAULT 50") && got.contains("Quota gone"), "{got}");
+        assert!(read(body).contains("Quota gone"));
+    }
     let event = "event: error\ndata: {\"message\":\"gone\"}\n\n";
     assert!(read(event).contains("gone"));
     let overflow = json!({"error": {"message": "This model's maximum context length is 8192 tokens. \
@@ -425,6 +431,7 @@ fn what_says_nothing_changes_nothing() {
         plain.replace(",\"choices\"", ",\ndata: \"choices\""),
         plain.trim_end().to_owned(),
         plain.replace("data: [DONE]\n\n", ""),
+        format!("data: null\n\n{plain}"),
     ] {
         assert_eq!(read(&other), read(&plain), "{other}");
     }
@@ -612,6 +619,32 @@ fn a_call_without_ids_in_a_whole_answer_is_still_a_call_of_its_own() {
         calls.len() == 2 && got.contains(" A ] ") && got.contains(" B json: {\"x\":1} ]"),
         "{got}"
     );
+}
+
+#[test]
+fn choices_of_one_answer_are_one() {
+    let call = |id: &str| json!([{"id": id, "function": {"name": "A", "arguments": "{}"}}]);
+    let called = |calls: [Value; 2]| {
+        let [one, two] = calls;
+        json!({"choices": [{"message": {"content": "a", "tool_calls": one}, "finish_reason": "tool_calls"},
+            {"index": 0, "message": {"tool_calls": two}, "finish_reason": "tool_calls"},
+            {"index": 1, "message": {"content": "another answer"}}]})
+    };
+    for (calls, wanted) in [
+        ([json!([]), call("q")], "[text text: a ] [call q A json: {} ] finish tool_use"),
+        (
+            [call("p"), call("q")],
+            "[text text: a ] [call p A json: {} ] [call q A json: {} ] finish tool_use",
+        ),
+    ] {
+        let body = called(calls).to_string();
+        let got = whole(&mut *Upstream::compatible().sent(json!({})).reader, &body).short();
+        assert!(got.starts_with(wanted), "{got}");
+    }
+    let stream = done(&[
+        json!({"choices": [{"delta": {"content": "a"}}, {"delta": {"tool_calls": [{"index": 0, "id": "q", "function": {"name": "A", "arguments": "{}"}}]}, "finish_reason": "tool_calls"}]}),
+    ]);
+    assert!(read(&stream).starts_with("[text text: a ] [call q A json: {} ] finish tool_use"));
 }
 
 #[test]

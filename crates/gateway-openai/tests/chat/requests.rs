@@ -458,6 +458,26 @@ fn tool_choice_is_said_as_well_as_the_server_can() {
     }
     let missing = gpt().send(json!({"tools": tools, "tool_choice": {"type": "tool", "name": "C"}}));
     assert!(missing.is_err_and(|e| e.starts_with("400 tool_choice") && e.contains("`C`")));
+    // A call that can't be made, and a choice that asks for none.
+    let mut without = gpt();
+    without.egress.overrides.tools = Some(false);
+    for choice in [json!({"type": "any"}), json!({"type": "tool", "name": "A"})] {
+        let refused = without.send(json!({"tools": tools, "tool_choice": choice}));
+        assert!(refused.is_err_and(|e| e.starts_with("400 tool_choice")), "{choice}");
+    }
+    let sent = without.sent(json!({"tools": tools, "tool_choice": {"type": "auto"}}));
+    assert_eq!(sent.losses, ["dropped tools"]);
+    // In words, too, a tool has the name by which it can be called.
+    let long = "n".repeat(80);
+    let sent = kimi().sent(
+        json!({"tools": [{"name": long, "input_schema": {"type": "object", "properties": {}}}],
+        "tool_choice": {"type": "tool", "name": long}}),
+    );
+    let name = sent.body["tools"][0]["function"]["name"].as_str().expect("a name");
+    assert_eq!(
+        sent.body["messages"][0]["content"],
+        format!("Answer with a call of the tool `{name}`.")
+    );
     // One at a time.
     let one = json!({"type": "auto", "disable_parallel_tool_use": true});
     let sent = gpt().sent(json!({"tools": tools, "tool_choice": one}));
@@ -485,6 +505,7 @@ fn r39_a_search_that_nobody_runs_is_refused_or_told() {
         sent.body["tools"],
         json!([{"type": "openrouter:web_search", "parameters": {"allowed_domains": ["a.example"]}}])
     );
+    assert_eq!(sent.losses, ["dropped tools.web_search.max_uses", "hint tool_choice"]);
     let both = json!([search, {"type": "web_fetch_20250910", "name": "web_fetch"}]);
     assert!(gpt().send(json!({"tools": both})).is_err(), "nothing is left of what was asked for");
     let fetch = json!({"type": "code_execution_20250825", "name": "code_execution"});
@@ -505,7 +526,10 @@ fn r22_the_output_limit_is_clamped_renamed_and_floored() {
     for (up, asked, field, sent, losses) in [
         (gpt(), 128_000, "max_completion_tokens", 32_768, vec!["clamped max_tokens"]),
         (gpt(), 1000, "max_completion_tokens", 1000, vec![]),
-        (gpt(), 1, "max_completion_tokens", 16, vec!["hint max_tokens"]),
+        (gpt(), 1, "max_completion_tokens", 1, vec![]),
+        (Upstream::compatible(), 1, "max_tokens", 1, vec![]),
+        // By default this one does not reason, but it can.
+        (Upstream::openai("gpt-5.2"), 1, "max_completion_tokens", 16, vec!["hint max_tokens"]),
         (Upstream::openai("gpt-5"), 1, "max_completion_tokens", 256, vec!["hint max_tokens"]),
         (Upstream::compatible(), 128_000, "max_tokens", 128_000, vec![]),
     ] {
