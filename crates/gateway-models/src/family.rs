@@ -169,7 +169,10 @@ pub(crate) fn presumed(name: &str) -> Model {
             ..Habits::UNKNOWN
         },
         Family::Gpt4 => plain(),
-        Family::OSeries => o_series(has("pro") || base.contains("deep-research"), has("mini")),
+        Family::OSeries => {
+            let elsewhere = has("pro") || base.contains("deep-research") || has("codex");
+            o_series(elsewhere, has("mini"))
+        }
         Family::Gpt5(_) if base.contains("chat-latest") => plain(),
         Family::Gpt5(minor) => gpt5(minor, has("pro"), base.contains("codex")),
         Family::Gpt6 => Habits {

@@ -55,6 +55,7 @@ fn names_that_nobody_listed_have_the_habits_of_their_family() {
         ("gpt-4.9-mini", &[][..], None, true, true, true),
         ("o5-mini", &[Low, Medium, High], Some(Medium), true, true, true),
         ("o5-pro", &[Low, Medium, High], Some(Medium), false, false, true),
+        ("codex-mini-latest", &[Low, Medium, High], Some(Medium), false, false, true),
         ("gpt-5-2099", &[Minimal, Low, Medium, High], Some(Medium), true, true, true),
         ("gpt-5-pro-x", &[High], Some(High), false, false, true),
         ("gpt-5.1-foo", &[none, Low, Medium, High], Some(none), true, true, true),
