@@ -86,7 +86,7 @@ fn overflow(chat: bool) -> Refusal {
 
 /// Not streamed, with a stop sequence that OpenAI's newer models do not take.
 #[test]
-fn c04_r16_the_safety_check_of_auto_mode_is_answered() {
+fn c04_the_safety_check_of_auto_mode_is_answered() {
     both(|dialect| {
         let setup = Setup::new(dialect, |seen| {
             if !seen.streams() {
@@ -186,7 +186,7 @@ fn c10_r40_the_client_discovers_openais_models() {
 
 /// What stands behind a stop sequence is not told, and the sequence is named.
 #[test]
-fn r16_a_stop_sequence_is_met() {
+fn a_stop_sequence_is_met() {
     both(|dialect| {
         let setup = Setup::new(dialect, |_| Turn::text("<block>no</block> and more"));
         let (status, text) = replay(&setup, "auto-mode-classifier");
