@@ -3,7 +3,7 @@
 use gateway_types::Raw;
 use serde_json::{Value, json};
 
-use super::{TYPES, acceptable_schema, strict_ok};
+use super::{TYPES, acceptable_schema, format_schema, strict_ok};
 
 /// What OpenAI says against a function's schema, if anything; written apart from the code under
 /// test, over a parsed value.
@@ -206,4 +206,28 @@ fn only_schemas_that_can_be_enforced_are_strict() {
         many.join(",")
     );
     assert!(!strict_ok(Raw::from_json(&many)));
+}
+
+#[test]
+fn a_format_whose_root_is_no_object_is_not_mended_into_one() {
+    for (schema, wanted) in [
+        (
+            r#"{"type":"object","properties":{"a":{}}}"#,
+            Some(r#"{"type":"object","properties":{"a":{}}}"#),
+        ),
+        (r#"{"type":"object"}"#, Some(r#"{"type":"object","properties":{}}"#)),
+        (r#"{"properties":{"a":{}}}"#, Some(r#"{"type":"object","properties":{"a":{}}}"#)),
+        (r##"{"$ref":"#/$defs/s","$defs":{"s":{"type":"string"}}}"##, None),
+        (r#"{"type":"array","items":{}}"#, None),
+        (
+            r#"{"type":["object","null"],"properties":{"a":{}}}"#,
+            Some(r#"{"type":"object","properties":{"a":{}}}"#),
+        ),
+        (r#"{"type":["array","null"]}"#, None),
+        (r#"{"enum":["a"]}"#, None),
+        ("{}", None),
+        ("[]", None),
+    ] {
+        assert_eq!(format_schema(Raw::from_json(schema)).as_deref(), wanted, "{schema}");
+    }
 }

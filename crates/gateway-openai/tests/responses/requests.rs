@@ -691,6 +691,19 @@ fn stop_sequences_are_matched_here_on_a_stream() {
 }
 
 #[test]
+fn a_format_that_is_no_object_is_told_in_words() {
+    let schema = json!({"type": "array", "items": {"type": "string"}});
+    let request =
+        hello(&json!({"output_config": {"format": {"type": "json_schema", "schema": schema}}}));
+    let encoded = Upstream::of("gpt-5").encode(&request).expect("can be said");
+    let body = parse(&encoded);
+    assert!(body.get("text").is_none(), "{body}");
+    let told = body["instructions"].as_str().expect("instructions");
+    assert!(told.contains(&schema.to_string()), "{told}");
+    assert!(encoded.losses.iter().any(|loss| loss.path == "output_config.format"));
+}
+
+#[test]
 fn formats_are_flat() {
     let schema = json!({"type": "object", "properties": {"title": {"type": "string"}},
         "required": ["title"], "additionalProperties": false});
