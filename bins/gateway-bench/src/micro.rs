@@ -6,7 +6,7 @@ use std::hint::black_box;
 use anyhow::{Context, Result};
 use gateway_anthropic::Messages;
 use gateway_models::{Catalogue, Estimate, Family};
-use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks, acceptable_schema};
+use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks, SchemaMemo, acceptable_schema};
 use gateway_translate::{
     AttemptCx, BodyEnd, Egress as _, Encoded, Flow, Ingress as _, Keyring, ReplyCx, ReplyWriter,
     peek,
@@ -111,6 +111,7 @@ fn encoded(request: &Request<'_>) -> Encoded {
                 quirks: Quirks::for_base("http://127.0.0.1:1/v1"),
                 catalogue: Catalogue::builtin().clone(),
                 overrides: ModelOverrides::default(),
+                schemas: SchemaMemo::default(),
             },
             Keyring::new(["a key of the bench"]),
         );

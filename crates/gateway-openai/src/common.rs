@@ -10,7 +10,7 @@ use gateway_types::{
 };
 use sha2::{Digest as _, Sha256};
 
-use crate::{ModelOverrides, OpenAi, Quirks};
+use crate::{ModelOverrides, OpenAi, Quirks, SchemaMemo};
 
 /// An upstream and one attempt at it.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(crate) struct Target<'a> {
     /// What holds for the model.
     pub facts: Facts,
     pub overrides: ModelOverrides,
+    pub schemas: &'a SchemaMemo,
     pub cx: &'a AttemptCx<'a>,
     family: String,
 }
@@ -31,7 +32,8 @@ impl<'a> Target<'a> {
             Family::Unknown => cx.model.to_owned(),
             family => format!("{family:?}"),
         };
-        Self { quirks: &egress.quirks, facts, overrides: egress.overrides, cx, family }
+        let schemas = &egress.schemas;
+        Self { quirks: &egress.quirks, facts, overrides: egress.overrides, schemas, cx, family }
     }
 
     /// To whom carried state belongs, in `dialect`.

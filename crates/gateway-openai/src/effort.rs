@@ -170,7 +170,7 @@ mod tests {
     use gateway_types::{Endpoint, Text, Thinking, ThinkingDisplay};
 
     use super::*;
-    use crate::{Api, ModelOverrides, OpenAi, Quirks};
+    use crate::{Api, ModelOverrides, OpenAi, Quirks, SchemaMemo};
 
     fn run(
         model: &str,
@@ -183,6 +183,7 @@ mod tests {
             quirks,
             catalogue: Catalogue::empty(),
             overrides: ModelOverrides::default(),
+            schemas: SchemaMemo::default(),
         };
         let keys = Keyring::new(["k"]);
         let cx = AttemptCx {

@@ -5,7 +5,7 @@
 //!
 //! ```
 //! use gateway_models::Catalogue;
-//! use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks};
+//! use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks, SchemaMemo};
 //! use gateway_translate::{AttemptCx, Egress as _, Keyring};
 //! use gateway_types::{Block, BlockKind, Endpoint, Message, Raw, Request, Role, Text};
 //!
@@ -14,6 +14,7 @@
 //!     quirks: Quirks::for_base("http://127.0.0.1:8000/v1"),
 //!     catalogue: Catalogue::builtin().clone(),
 //!     overrides: ModelOverrides::default(),
+//!     schemas: SchemaMemo::default(),
 //! };
 //! let keys = Keyring::new(["a secret"]);
 //! let cx = AttemptCx {
@@ -59,7 +60,7 @@ pub use quirks::{
     Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel,
     UnthinkingTools, UserField, WebSearch,
 };
-pub use schema::{acceptable_schema, strict_ok};
+pub use schema::{SchemaMemo, acceptable_schema, strict_ok};
 
 /// Which of OpenAI's interfaces an upstream is asked by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,8 @@ pub struct OpenAi {
     pub catalogue: Catalogue,
     /// What configuration says of the model.
     pub overrides: ModelOverrides,
+    /// The schemas that were found to need no change.
+    pub schemas: SchemaMemo,
 }
 
 impl Egress for OpenAi {

@@ -10,7 +10,7 @@ use gateway_config::{
 use gateway_models::{Catalogue, CatalogueError, Effort};
 use gateway_openai::{
     Api, Images, MaxTokensField, ModelOverrides, OpenAi, Quirks, ReasoningIn, ReasoningOut, Replay,
-    ToolChoiceLevel, UserField,
+    SchemaMemo, ToolChoiceLevel, UserField,
 };
 use gateway_translate::Egress;
 use serde_json::{Map, Value, json};
@@ -34,7 +34,13 @@ pub(crate) fn of(
         quirks = Quirks::default();
     }
     configure(&mut quirks, &provider.compat);
-    Ok(Some(Box::new(OpenAi { api, quirks, catalogue, overrides: ModelOverrides::default() })))
+    Ok(Some(Box::new(OpenAi {
+        api,
+        quirks,
+        catalogue,
+        overrides: ModelOverrides::default(),
+        schemas: SchemaMemo::default(),
+    })))
 }
 
 /// What an Anthropic-shaped upstream can't take.

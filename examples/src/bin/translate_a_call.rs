@@ -9,7 +9,7 @@
 
 use gateway_anthropic::{Folder, StreamWriter, decode};
 use gateway_models::Catalogue;
-use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks};
+use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks, SchemaMemo};
 use gateway_translate::{
     AttemptCx, BodyEnd, Egress as _, Encoded, Keyring, ReplyCx, ReplyWriter as _,
 };
@@ -41,6 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         quirks: Quirks::for_base("http://127.0.0.1:8000/v1"),
         catalogue: Catalogue::builtin().clone(),
         overrides: ModelOverrides::default(),
+        schemas: SchemaMemo::default(),
     };
     let keys = Keyring::new(["seals what the model wants back"]);
     let cx = AttemptCx {

@@ -6,7 +6,7 @@ use gateway_types::{
 };
 
 use crate::common::{Offer, Target, offer};
-use crate::{ToolChoiceLevel, WebSearch, acceptable_schema, strict_ok};
+use crate::{ToolChoiceLevel, WebSearch, strict_ok};
 
 /// The tools as they go up.
 #[derive(Debug)]
@@ -208,7 +208,7 @@ impl<'r, 'b> Tools<'r, 'b> {
             match offer {
                 Offer::Function { name, description, schema, strict } => {
                     let name = name.decode();
-                    let parameters = acceptable_schema(*schema);
+                    let parameters = target.schemas.acceptable(*schema);
                     let strict = *strict && {
                         let ok = target.quirks.strict_schemas && strict_ok(*schema);
                         if !ok {

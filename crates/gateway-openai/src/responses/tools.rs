@@ -7,7 +7,7 @@ use gateway_types::{
 
 use super::wire::{Bad, each, whole_object};
 use crate::common::{Offer, Target, offer};
-use crate::{ToolChoiceLevel, WebSearch, acceptable_schema, strict_ok};
+use crate::{ToolChoiceLevel, WebSearch, strict_ok};
 
 /// The tools of one request.
 #[derive(Debug)]
@@ -180,7 +180,7 @@ impl<'b> Tools<'_, 'b> {
         json.open('[');
         for (function, at) in &self.functions {
             let name = function.name.decode();
-            let schema = acceptable_schema(function.schema);
+            let schema = target.schemas.acceptable(function.schema);
             let schema = Raw::from_json(&schema);
             // Without a word the schema would be made strict, and with it all that is optional
             // required.

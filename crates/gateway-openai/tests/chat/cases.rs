@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use gateway_models::Catalogue;
-use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks};
+use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks, SchemaMemo};
 use gateway_translate::{AttemptCx, Egress as _, Keyring};
 use gateway_types::Endpoint;
 use serde_json::Value;
@@ -17,6 +17,7 @@ fn written(request: &[u8], api: Api, model: &str) -> String {
         quirks: Quirks::for_base("https://api.openai.com/v1"),
         catalogue: Catalogue::builtin().clone(),
         overrides: ModelOverrides::default(),
+        schemas: SchemaMemo::default(),
     };
     let keys = Keyring::new(["a key for tests"]);
     let cx = AttemptCx {

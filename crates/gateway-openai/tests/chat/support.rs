@@ -1,7 +1,7 @@
 //! Requests in, bodies and events out.
 
 use gateway_models::Catalogue;
-use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks};
+use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks, SchemaMemo};
 use gateway_testkit::openai::{Rules, chat_rules};
 use gateway_translate::{AttemptCx, BodyEnd, Egress as _, Encoded, Flow, Keyring, ReplyReader};
 use gateway_types::{
@@ -59,6 +59,7 @@ impl Upstream {
                 quirks,
                 catalogue: Catalogue::builtin().clone(),
                 overrides: ModelOverrides::default(),
+                schemas: SchemaMemo::default(),
             },
             model: model.to_owned(),
             provider: "up".to_owned(),

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use gateway_anthropic::Folder;
 use gateway_models::Catalogue;
-use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks};
+use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks, SchemaMemo};
 use gateway_testkit::openai::{
     Asked, Issued, Refusal, Rules, Turn, responses_reply, responses_rules,
 };
@@ -47,6 +47,7 @@ impl Upstream {
             quirks: Quirks::default(),
             catalogue: CATALOGUE.clone(),
             overrides: ModelOverrides::default(),
+            schemas: SchemaMemo::default(),
         };
         Self {
             egress,
