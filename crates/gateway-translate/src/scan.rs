@@ -81,20 +81,24 @@ impl Signs {
         self.sealed || self.empty_state || (self.budget && self.foreign_call)
     }
 
+    /// Takes note of a text. Thousands pass by, so only those with a telling beginning are read.
     fn see(&mut self, text: &[u8]) {
-        let at_state = std::mem::take(&mut self.at_state);
-        match text.first() {
-            None => self.empty_state |= at_state,
-            Some(b'g') => self.sealed |= text.starts_with(b"gw1."),
-            Some(b't') => self.sealed |= text.starts_with(b"toolu_gw1_"),
-            Some(b'c') => self.foreign_call |= text.starts_with(b"call_"),
-            Some(b'b') => self.budget |= text == b"budget_tokens",
-            Some(b's') => self.at_state = text == b"signature",
-            Some(b'e') => {
-                self.at_state = text == b"encrypted_content" || text == b"encrypted_index";
-            }
-            Some(_) => {}
+        if let Some(head) = text.first_chunk::<4>()
+            && matches!(head, b"gw1." | b"tool" | b"call" | b"budg" | b"sign" | b"encr")
+        {
+            self.read(text);
+        } else if self.at_state {
+            self.at_state = false;
+            self.empty_state |= text.is_empty();
         }
+    }
+
+    #[cold]
+    fn read(&mut self, text: &[u8]) {
+        self.sealed |= text.starts_with(b"gw1.") || text.starts_with(b"toolu_gw1_");
+        self.foreign_call |= text.starts_with(b"call_");
+        self.budget |= text == b"budget_tokens";
+        self.at_state = matches!(text, b"signature" | b"encrypted_content" | b"encrypted_index");
     }
 }
 

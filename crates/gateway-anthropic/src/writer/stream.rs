@@ -12,6 +12,8 @@ pub struct StreamWriter {
     grammar: Grammar,
     id: String,
     model: String,
+    /// How much was taken at once the last time: the next piece will be about as long.
+    room: usize,
     /// Index of the open block, or of the next one.
     index: u32,
     committed: bool,
@@ -25,6 +27,7 @@ impl StreamWriter {
             grammar: Grammar::default(),
             id: cx.id.to_owned(),
             model: cx.model.to_owned(),
+            room: 1024,
             index: 0,
             committed: false,
         }
@@ -42,6 +45,10 @@ impl StreamWriter {
     fn delta(&mut self, kind: &str, field: &str, value: &str, quoted: bool) {
         let index = self.index;
         let out = &mut self.out;
+        if out.capacity() == 0 {
+            // Growing from nothing would cost more than the event.
+            out.reserve(self.room);
+        }
         out.extend_from_slice(
             b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":",
         );
@@ -133,6 +140,7 @@ impl EventSink for StreamWriter {
 
 impl ReplyWriter for StreamWriter {
     fn take(&mut self) -> Vec<u8> {
+        self.room = self.out.len().next_multiple_of(256).clamp(256, 16 << 10);
         std::mem::take(&mut self.out)
     }
 
