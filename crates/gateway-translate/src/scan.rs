@@ -60,7 +60,7 @@ impl<E> From<Malformed> for Walk<E> {
 
 /// Signs of state that another provider may have made, met on the way through a body.
 ///
-/// Only texts inside objects and arrays are looked at, and only their beginnings as they are written.
+/// Only texts in `messages` and `thinking` are looked at, and only their beginnings as they are written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Signs {
     /// A text that a gateway sealed, or an id that it made.
@@ -106,11 +106,13 @@ pub(crate) struct Scanner<'b> {
     bytes: &'b [u8],
     pos: usize,
     signs: Signs,
+    /// Inside a member where signs may stand.
+    watching: bool,
 }
 
 impl<'b> Scanner<'b> {
     pub(crate) fn new(bytes: &'b [u8], pos: usize) -> Self {
-        Self { bytes, pos, signs: Signs::default() }
+        Self { bytes, pos, signs: Signs::default(), watching: false }
     }
 
     /// Walks the members of the object at the current position: `on_member` gets each key with its
@@ -131,6 +133,7 @@ impl<'b> Scanner<'b> {
             self.expect(b':')?;
             self.blank();
             let start = self.pos;
+            self.watching = matches!(&*key, b"messages" | b"thinking");
             self.value()?;
             on_member(&key, start..self.pos).map_err(Walk::Stopped)?;
             self.blank();
@@ -190,7 +193,9 @@ impl<'b> Scanner<'b> {
                 b'"' => {
                     let start = self.pos;
                     self.string_tail()?;
-                    self.signs.see(&self.bytes[start..self.pos - 1]);
+                    if self.watching {
+                        self.signs.see(&self.bytes[start..self.pos - 1]);
+                    }
                 }
                 b'{' | b'[' => depth += 1,
                 b'}' | b']' => {
