@@ -28,12 +28,7 @@ pub(crate) fn of(
         (_, Wanted::Auto | Wanted::Chat) => Api::Chat,
     };
     let catalogue = known_models(catalogue, &provider.models)?;
-    let mut quirks = Quirks::for_base(provider.api_base.as_deref().unwrap_or_default());
-    if api == Api::Responses && quirks == Quirks::compatible() {
-        // Servers of many kinds speak Chat Completions; who speaks Responses speaks it as OpenAI does.
-        quirks = Quirks::default();
-    }
-    configure(&mut quirks, &provider.compat);
+    let quirks = quirks(provider, api);
     Ok(Some(Box::new(OpenAi {
         api,
         quirks,
@@ -41,6 +36,17 @@ pub(crate) fn of(
         overrides: ModelOverrides::default(),
         schemas: SchemaMemo::default(),
     })))
+}
+
+/// What is known of the server by its address, and what the configuration says of it.
+fn quirks(provider: &Provider, api: Api) -> Quirks {
+    let mut quirks = Quirks::for_base(provider.api_base.as_deref().unwrap_or_default());
+    if api == Api::Responses && quirks == Quirks::compatible() {
+        // Servers of many kinds speak Chat Completions; who speaks Responses speaks it as OpenAI does.
+        quirks = Quirks::default();
+    }
+    configure(&mut quirks, &provider.compat);
+    quirks
 }
 
 /// What an Anthropic-shaped upstream can't take.
@@ -188,5 +194,102 @@ fn configure(quirks: &mut Quirks, compat: &Compat) {
             quirks.pdf = false;
             quirks.refuse_documents = wish == Documents::Refuse;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gateway_config::{Sources, load};
+
+    use super::*;
+
+    fn provider(compat: &str) -> Provider {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("gateway.yaml");
+        let yaml = format!(
+            "providers:\n  up: {{kind: openai, api_base: \"http://10.0.0.1/v1\", compat: {{{compat}}}}}\n"
+        );
+        std::fs::write(&file, yaml).expect("written");
+        let mut sources = Sources::empty(dir.path());
+        sources.overrides.config = Some(file);
+        let loaded = load(&sources).unwrap_or_else(|faults| panic!("{compat}: {faults:?}"));
+        loaded.config.providers.into_iter().next().expect("one")
+    }
+
+    /// Each key reaches the quirk it is about, and no other.
+    #[test]
+    fn every_key_of_compat_sets_its_quirk() {
+        type Change = fn(&mut Quirks);
+        let keys: &[(&str, Change)] = &[
+            ("max_tokens_field: max_completion_tokens", |q| {
+                q.max_tokens_field = MaxTokensField::MaxCompletionTokens;
+            }),
+            ("stream_options: false", |q| q.stream_options = false),
+            ("developer_role: true", |q| q.developer_role = true),
+            ("system_anywhere: true", |q| q.system_anywhere = true),
+            ("tool_choice: no_named", |q| q.tool_choice = ToolChoiceLevel::NoNamed),
+            ("tool_choice: auto_only", |q| q.tool_choice = ToolChoiceLevel::AutoOnly),
+            ("tool_choice: none", |q| q.tool_choice = ToolChoiceLevel::None),
+            ("parallel_tool_calls: true", |q| q.parallel_tool_calls = true),
+            ("images: base64", |q| q.images = Images::Base64),
+            ("images: none", |q| q.images = Images::None),
+            ("tool_images: false", |q| q.tool_images = false),
+            ("pdf: true", |q| q.pdf = true),
+            ("json_schema: false", |q| q.json_schema = false),
+            ("json_object: false", |q| q.json_object = false),
+            ("strict_schemas: true", |q| q.strict_schemas = true),
+            ("stop_max: 3", |q| q.stop_max = 3),
+            ("tool_name_max: 33", |q| q.tool_name_max = 33),
+            ("call_id_max: 9", |q| q.call_id_max = 9),
+            ("tools_max: 7", |q| q.tools_max = 7),
+            ("reasoning_in: reasoning", |q| q.reasoning_in = ReasoningIn::Reasoning),
+            ("reasoning_in: thinking", |q| q.reasoning_in = ReasoningIn::Thinking),
+            ("reasoning_in: none", |q| q.reasoning_in = ReasoningIn::None),
+            ("reasoning_out: reasoning_content", |q| {
+                q.reasoning_out = ReasoningOut::ReasoningContent;
+            }),
+            ("reasoning_out: reasoning", |q| q.reasoning_out = ReasoningOut::Reasoning),
+            ("reasoning_out: reasoning_details", |q| {
+                q.reasoning_out = ReasoningOut::ReasoningDetails;
+            }),
+            ("reasoning_out: think_tags", |q| q.reasoning_out = ReasoningOut::ThinkTags),
+            ("reasoning_content: replay", |q| q.replay_reasoning = Replay::Always),
+            ("reasoning_content: never", |q| q.replay_reasoning = Replay::Never),
+            ("user_field: safety_identifier", |q| q.user_field = UserField::SafetyIdentifier),
+            ("user_field: user", |q| q.user_field = UserField::User),
+            ("efforts: [low, max]", |q| q.efforts = Some(vec![Effort::Low, Effort::Max])),
+            ("temperature: false", |q| q.temperature = Some(false)),
+            ("top_k: true", |q| q.top_k = true),
+            ("empty_tool_output: nothing", |q| q.empty_tool_output = "nothing".to_owned()),
+            ("drop_fields: [user, seed]", |q| q.drop_fields = vec!["user".into(), "seed".into()]),
+            ("documents: text", |q| q.pdf = false),
+            ("documents: refuse", |q| {
+                q.pdf = false;
+                q.refuse_documents = true;
+            }),
+        ];
+        for (key, change) in keys {
+            let mut wanted = Quirks::compatible();
+            change(&mut wanted);
+            assert_eq!(quirks(&provider(key), Api::Chat), wanted, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_model_lies_over_the_catalogue() {
+        let mut provider = provider("");
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("gateway.yaml");
+        let yaml = "providers:\n  up:\n    kind: openai\n    api_base: http://10.0.0.1/v1\n    models:\n      \
+                    gpt-4.1: {max_tokens: 7, supports_vision: false}\n      own: {context_window: 9000}\n";
+        std::fs::write(&file, yaml).expect("written");
+        let mut sources = Sources::empty(dir.path());
+        sources.overrides.config = Some(file);
+        provider.models = load(&sources).expect("valid").config.providers[0].models.clone();
+        let known = known_models(Catalogue::builtin(), &provider.models).expect("valid");
+        let model = known.find("gpt-4.1").expect("listed");
+        assert_eq!((model.max_output, model.capabilities.vision), (Some(7), Some(false)));
+        assert!(model.context_window.is_some(), "what is not said stays");
+        assert_eq!(known.find("own").and_then(gateway_models::Model::prompt_limit), Some(9000));
     }
 }
