@@ -205,7 +205,8 @@ async fn messages(
             patience,
             strict,
         };
-        return translated(worker, record, job).await;
+        // In a box, so that the futures of relayed requests are not as large as this one.
+        return Box::pin(translated(worker, record, job)).await;
     }
     let renamed = upstream_model != asked;
     let edited = if envelope.foreign_state || provider.policy.acts() {

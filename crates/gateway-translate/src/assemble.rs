@@ -169,11 +169,6 @@ impl Assembler {
         self.open == Open::Thinking
     }
 
-    /// Whether any event has been made.
-    pub fn has_started(&self) -> bool {
-        self.started
-    }
-
     /// Whether the reply is whole.
     pub fn has_ended(&self) -> bool {
         self.ended

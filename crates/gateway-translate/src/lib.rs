@@ -1,9 +1,15 @@
-//! Looking at a JSON body without building a tree, and changing one value of it without touching
-//! another byte.
+//! What every dialect shares: the shapes of a translation, and the machinery that makes one.
 //!
-//! [`peek`] reads what routing needs from a Messages request in one pass; [`Splice`] replaces the
-//! model's name and lends the result as three slices, so that nothing large is copied; [`find`]
-//! locates a value in a reply. No I/O.
+//! * **Looking and editing.** [`peek`] reads what routing needs from a Messages request in one pass;
+//!   [`Splice`] replaces the model's name without copying anything large; [`find`] locates a value.
+//! * **Translating.** [`Egress`] writes a request for an upstream and gives the [`ReplyReader`] of its
+//!   answer; [`Ingress`] reads a caller's request and gives the [`ReplyWriter`] of the reply. Dialects are
+//!   built from [`Reader`] and [`Json`] (reading and writing without a tree), [`rounds`] (a conversation
+//!   in the order others want), [`NameMap`] and [`caller_id`] (names and ids, there and back), and the
+//!   [`Assembler`], which makes a legal sequence of events of whatever an upstream says in whatever order.
+//! * **Carrying.** [`Keyring`] seals state that a provider wants back, so that callers can carry it.
+//!
+//! No I/O, no clock, no luck.
 //!
 //! ```
 //! use bytes::Bytes;

@@ -65,11 +65,6 @@ impl NameMap {
     pub fn back<'a>(&'a self, name: &'a str) -> &'a str {
         self.back.get(name).map_or(name, String::as_str)
     }
-
-    /// Whether every name stays as it is.
-    pub fn is_identity(&self) -> bool {
-        self.back.is_empty()
-    }
 }
 
 /// Lower-case hexadecimal digits.

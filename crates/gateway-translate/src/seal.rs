@@ -85,11 +85,6 @@ impl Keyring {
         Self { keys: secrets.into_iter().map(key).collect() }
     }
 
-    /// Whether there is a key to seal with.
-    pub fn can_seal(&self) -> bool {
-        !self.keys.is_empty()
-    }
-
     /// Seals `payload`. `subject` is what it belongs to (a call, a block), if that is known.
     /// `None` without a key.
     pub fn seal(&self, binding: &Binding<'_>, subject: &[u8], payload: &[u8]) -> Option<String> {
