@@ -45,6 +45,7 @@ mod content;
 mod effort;
 mod estimate;
 mod fault;
+mod ids;
 mod presets;
 mod quirks;
 mod refused;

@@ -1,7 +1,6 @@
 //! The Responses API.
 
 mod encode;
-mod ids;
 mod items;
 mod output;
 mod reader;

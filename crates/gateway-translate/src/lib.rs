@@ -29,6 +29,7 @@
 
 mod assemble;
 mod conversation;
+mod cursor;
 mod dialect;
 mod names;
 mod peek;
@@ -36,12 +37,14 @@ mod read;
 mod redact;
 mod scan;
 mod seal;
+mod signs;
 mod splice;
 mod stops;
 mod write;
 
 pub use assemble::{Assembler, CallRef, Expect, ThinkingShown};
 pub use conversation::{CallResult, Placed, Round, Said, is_billing_line, rounds, visible_tools};
+pub use cursor::Malformed;
 pub use dialect::{
     AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Flow, Ingress, ReplyCx, ReplyReader, ReplyWriter,
 };
@@ -49,7 +52,7 @@ pub use names::{NameMap, call_id, caller_id, native_id};
 pub use peek::{PeekError, holds_foreign_state, peek};
 pub use read::{Kind, Reader, is_json};
 pub use redact::Redactor;
-pub use scan::{Malformed, find};
+pub use scan::find;
 pub use seal::{Binding, Keyring, SEALED_PREFIX, Unsealed, is_sealed};
 pub use splice::Splice;
 pub use stops::{Scanned, Stops};

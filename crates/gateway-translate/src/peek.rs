@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use gateway_types::{ApiError, Envelope, ErrorKind, Span};
 
-use crate::scan::{Malformed, Scanner, Walk};
+use crate::cursor::Malformed;
+use crate::scan::{Scanner, Walk};
 
 /// Why a body can't be routed. Each is a 400 for the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,9 +5,9 @@
 //! string holds between its quotes is not judged, since it is copied to a party that does.
 
 use gateway_types::{Raw, Text};
-use memchr::{memchr, memchr3};
+use memchr::memchr3;
 
-use crate::scan::Malformed;
+use crate::cursor::{Cursor, Malformed};
 
 /// What kind of value comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub enum Kind {
 #[derive(Debug, Clone)]
 pub struct Reader<'b> {
     text: &'b str,
-    pos: usize,
+    at: Cursor<'b>,
 }
 
 /// Nesting beyond this is refused: no request or reply is so deep, and whoever gets it next would
@@ -40,20 +40,20 @@ const MAX_DEPTH: usize = 256;
 impl<'b> Reader<'b> {
     /// A reader at the beginning of `text`.
     pub fn new(text: &'b str) -> Self {
-        Self { text, pos: 0 }
+        Self { text, at: Cursor { bytes: text.as_bytes(), pos: 0 } }
     }
 
     /// What comes next; blanks are passed over.
     pub fn kind(&mut self) -> Result<Kind, Malformed> {
-        self.blank();
-        match self.peek() {
+        self.at.blank();
+        match self.at.peek() {
             Some(b'{') => Ok(Kind::Object),
             Some(b'[') => Ok(Kind::Array),
             Some(b'"') => Ok(Kind::String),
             Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
             Some(b't' | b'f') => Ok(Kind::Bool),
             Some(b'n') => Ok(Kind::Null),
-            _ => Err(self.malformed()),
+            _ => Err(self.at.malformed()),
         }
     }
 
@@ -62,23 +62,23 @@ impl<'b> Reader<'b> {
         &mut self,
         mut on_member: impl FnMut(&mut Self, Text<'b>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.blank();
-        self.expect(b'{')?;
-        self.blank();
-        if self.take(b'}') {
+        self.at.blank();
+        self.at.expect(b'{')?;
+        self.at.blank();
+        if self.at.take(b'}') {
             return Ok(());
         }
         loop {
             let key = self.string()?;
-            self.blank();
-            self.expect(b':')?;
-            self.blank();
+            self.at.blank();
+            self.at.expect(b':')?;
+            self.at.blank();
             on_member(self, key)?;
-            self.blank();
-            if self.take(b',') {
-                self.blank();
+            self.at.blank();
+            if self.at.take(b',') {
+                self.at.blank();
             } else {
-                self.expect(b'}')?;
+                self.at.expect(b'}')?;
                 return Ok(());
             }
         }
@@ -89,19 +89,19 @@ impl<'b> Reader<'b> {
         &mut self,
         mut on_element: impl FnMut(&mut Self) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.blank();
-        self.expect(b'[')?;
-        self.blank();
-        if self.take(b']') {
+        self.at.blank();
+        self.at.expect(b'[')?;
+        self.at.blank();
+        if self.at.take(b']') {
             return Ok(());
         }
         loop {
             on_element(self)?;
-            self.blank();
-            if self.take(b',') {
-                self.blank();
+            self.at.blank();
+            if self.at.take(b',') {
+                self.at.blank();
             } else {
-                self.expect(b']')?;
+                self.at.expect(b']')?;
                 return Ok(());
             }
         }
@@ -109,19 +109,19 @@ impl<'b> Reader<'b> {
 
     /// A string.
     pub fn string(&mut self) -> Result<Text<'b>, Malformed> {
-        self.blank();
-        self.expect(b'"')?;
-        let start = self.pos;
-        self.string_tail()?;
-        Ok(Text::from_escaped(&self.text[start..self.pos - 1]))
+        self.at.blank();
+        self.at.expect(b'"')?;
+        let start = self.at.pos;
+        self.at.string_tail()?;
+        Ok(Text::from_escaped(&self.text[start..self.at.pos - 1]))
     }
 
     /// Any value, as it was written.
     pub fn raw(&mut self) -> Result<Raw<'b>, Malformed> {
-        self.blank();
-        let start = self.pos;
+        self.at.blank();
+        let start = self.at.pos;
         self.value()?;
-        Ok(Raw::from_json(&self.text[start..self.pos]))
+        Ok(Raw::from_json(&self.text[start..self.at.pos]))
     }
 
     /// A string; `None` for any other value, which is passed over.
@@ -160,31 +160,30 @@ impl<'b> Reader<'b> {
 
     /// Passes over a value.
     pub fn skip(&mut self) -> Result<(), Malformed> {
-        self.blank();
+        self.at.blank();
         self.value()
     }
 
     /// Nothing but blanks may follow.
     pub fn end(&mut self) -> Result<(), Malformed> {
-        self.blank();
-        if self.pos == self.text.len() { Ok(()) } else { Err(self.malformed()) }
+        self.at.end()
     }
 
     /// Bytes read so far.
     pub fn position(&self) -> usize {
-        self.pos
+        self.at.pos
     }
 
     /// What has been read since `position`.
     pub fn since(&self, position: usize) -> &'b str {
-        &self.text[position..self.pos]
+        &self.text[position..self.at.pos]
     }
 
     fn value(&mut self) -> Result<(), Malformed> {
-        match self.peek() {
+        match self.at.peek() {
             Some(b'"') => {
-                self.pos += 1;
-                self.string_tail()
+                self.at.pos += 1;
+                self.at.string_tail()
             }
             Some(b'{' | b'[') => self.container(),
             Some(b'-' | b'0'..=b'9') => {
@@ -194,16 +193,16 @@ impl<'b> Reader<'b> {
                 let end = end.unwrap_or(self.rest().len());
                 let valid = is_number(&self.rest().as_bytes()[..end]);
                 if !valid {
-                    return Err(self.malformed());
+                    return Err(self.at.malformed());
                 }
-                self.pos += end;
+                self.at.pos += end;
                 Ok(())
             }
             _ => {
                 let word =
                     ["true", "false", "null"].into_iter().find(|w| self.rest().starts_with(w));
-                let word = word.ok_or_else(|| self.malformed())?;
-                self.pos += word.len();
+                let word = word.ok_or_else(|| self.at.malformed())?;
+                self.at.pos += word.len();
                 Ok(())
             }
         }
@@ -215,16 +214,16 @@ impl<'b> Reader<'b> {
         // One bit a level: an object or an array.
         let mut stack = [0u64; MAX_DEPTH / 64];
         let mut depth = 0usize;
-        while let Some(&byte) = bytes.get(self.pos) {
+        while let Some(&byte) = bytes.get(self.at.pos) {
             match byte {
                 b'"' => {
-                    self.pos += 1;
-                    self.string_tail()?;
+                    self.at.pos += 1;
+                    self.at.string_tail()?;
                     continue;
                 }
                 b'{' | b'[' => {
                     if depth == MAX_DEPTH {
-                        return Err(self.malformed());
+                        return Err(self.at.malformed());
                     }
                     let bit = 1u64 << (depth % 64);
                     if byte == b'{' {
@@ -238,63 +237,22 @@ impl<'b> Reader<'b> {
                     depth -= 1;
                     let object = stack[depth / 64] & (1 << (depth % 64)) != 0;
                     if object != (byte == b'}') {
-                        return Err(self.malformed());
+                        return Err(self.at.malformed());
                     }
                     if depth == 0 {
-                        self.pos += 1;
+                        self.at.pos += 1;
                         return Ok(());
                     }
                 }
                 _ => {}
             }
-            self.pos += 1;
+            self.at.pos += 1;
         }
-        Err(self.malformed())
-    }
-
-    fn string_tail(&mut self) -> Result<(), Malformed> {
-        let bytes = self.text.as_bytes();
-        let start = self.pos;
-        loop {
-            let Some(found) = memchr(b'"', &bytes[self.pos..]) else {
-                self.pos = bytes.len();
-                return Err(self.malformed());
-            };
-            let quote = self.pos + found;
-            self.pos = quote + 1;
-            let before = bytes[start..quote].iter().rev();
-            if before.take_while(|byte| **byte == b'\\').count() % 2 == 0 {
-                return Ok(());
-            }
-        }
+        Err(self.at.malformed())
     }
 
     fn rest(&self) -> &'b str {
-        &self.text[self.pos..]
-    }
-
-    fn blank(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.pos += 1;
-        }
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
-        if self.take(byte) { Ok(()) } else { Err(self.malformed()) }
-    }
-
-    fn take(&mut self, byte: u8) -> bool {
-        let hit = self.peek() == Some(byte);
-        self.pos += usize::from(hit);
-        hit
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.pos).copied()
-    }
-
-    fn malformed(&self) -> Malformed {
-        Malformed { at: self.pos.min(self.text.len()) }
+        &self.text[self.at.pos..]
     }
 }
 

@@ -10,13 +10,8 @@ use std::borrow::Cow;
 use gateway_types::Span;
 use memchr::memchr;
 
-/// The text is not JSON at this byte offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not valid JSON at byte {at}")]
-pub struct Malformed {
-    /// Byte offset from the beginning of the body.
-    pub at: usize,
-}
+use crate::cursor::{Cursor, Malformed};
+use crate::signs::Signs;
 
 /// Where the value at `path` lies, following object keys from the top; `None` where there is none.
 /// Of duplicate keys the first counts. For a string the span includes its quotes.
@@ -58,53 +53,8 @@ impl<E> From<Malformed> for Walk<E> {
     }
 }
 
-/// Signs of state that another provider may have made, met on the way through a body.
-///
-/// Only texts in `messages` and `thinking` are looked at, and only their beginnings as they are written.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Signs {
-    /// A text that a gateway sealed, or an id that it made.
-    sealed: bool,
-    /// Opaque state that is empty: a thought without a signature.
-    empty_state: bool,
-    /// An id in OpenAI's form.
-    foreign_call: bool,
-    /// A thinking budget.
-    budget: bool,
-    /// The text before was the key of opaque state.
-    at_state: bool,
-}
-
-impl Signs {
-    /// Whether the body may hold what only an edit can judge.
-    pub(crate) fn of_foreign_state(self) -> bool {
-        self.sealed || self.empty_state || (self.budget && self.foreign_call)
-    }
-
-    /// Takes note of a text. Thousands pass by, so only those with a telling beginning are read.
-    fn see(&mut self, text: &[u8]) {
-        if let Some(head) = text.first_chunk::<4>()
-            && matches!(head, b"gw1." | b"tool" | b"call" | b"budg" | b"sign" | b"encr")
-        {
-            self.read(text);
-        } else if self.at_state {
-            self.at_state = false;
-            self.empty_state |= text.is_empty();
-        }
-    }
-
-    #[cold]
-    fn read(&mut self, text: &[u8]) {
-        self.sealed |= text.starts_with(b"gw1.") || text.starts_with(b"toolu_gw1_");
-        self.foreign_call |= text.starts_with(b"call_");
-        self.budget |= text == b"budget_tokens";
-        self.at_state = matches!(text, b"signature" | b"encrypted_content" | b"encrypted_index");
-    }
-}
-
 pub(crate) struct Scanner<'b> {
-    bytes: &'b [u8],
-    pos: usize,
+    at: Cursor<'b>,
     signs: Signs,
     /// Inside a member where signs may stand.
     watching: bool,
@@ -112,7 +62,7 @@ pub(crate) struct Scanner<'b> {
 
 impl<'b> Scanner<'b> {
     pub(crate) fn new(bytes: &'b [u8], pos: usize) -> Self {
-        Self { bytes, pos, signs: Signs::default(), watching: false }
+        Self { at: Cursor { bytes, pos }, signs: Signs::default(), watching: false }
     }
 
     /// Walks the members of the object at the current position: `on_member` gets each key with its
@@ -121,26 +71,26 @@ impl<'b> Scanner<'b> {
         &mut self,
         mut on_member: impl FnMut(&[u8], Span) -> Result<(), E>,
     ) -> Result<(), Walk<E>> {
-        self.blank();
-        self.expect(b'{')?;
-        self.blank();
-        if self.take(b'}') {
+        self.at.blank();
+        self.at.expect(b'{')?;
+        self.at.blank();
+        if self.at.take(b'}') {
             return Ok(());
         }
         loop {
             let key = self.key()?;
-            self.blank();
-            self.expect(b':')?;
-            self.blank();
-            let start = self.pos;
+            self.at.blank();
+            self.at.expect(b':')?;
+            self.at.blank();
+            let start = self.at.pos;
             self.watching = matches!(&*key, b"messages" | b"thinking");
             self.value()?;
-            on_member(&key, start..self.pos).map_err(Walk::Stopped)?;
-            self.blank();
-            if self.take(b',') {
-                self.blank();
+            on_member(&key, start..self.at.pos).map_err(Walk::Stopped)?;
+            self.at.blank();
+            if self.at.take(b',') {
+                self.at.blank();
             } else {
-                self.expect(b'}')?;
+                self.at.expect(b'}')?;
                 return Ok(());
             }
         }
@@ -153,15 +103,14 @@ impl<'b> Scanner<'b> {
 
     /// Nothing but blanks may follow.
     pub(crate) fn end(&mut self) -> Result<(), Malformed> {
-        self.blank();
-        if self.pos == self.bytes.len() { Ok(()) } else { Err(self.malformed()) }
+        self.at.end()
     }
 
     fn key(&mut self) -> Result<Cow<'b, [u8]>, Malformed> {
-        let start = self.pos;
-        self.expect(b'"')?;
-        self.string_tail()?;
-        let token = &self.bytes[start..self.pos];
+        let start = self.at.pos;
+        self.at.expect(b'"')?;
+        self.at.string_tail()?;
+        let token = &self.at.bytes[start..self.at.pos];
         if memchr(b'\\', token).is_none() {
             return Ok(Cow::Borrowed(&token[1..token.len() - 1]));
         }
@@ -170,31 +119,31 @@ impl<'b> Scanner<'b> {
     }
 
     fn value(&mut self) -> Result<(), Malformed> {
-        match self.peek() {
+        match self.at.peek() {
             Some(b'"') => {
-                self.pos += 1;
-                self.string_tail()
+                self.at.pos += 1;
+                self.at.string_tail()
             }
             Some(b'{' | b'[') => self.container(),
             Some(b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
                 self.scalar();
                 Ok(())
             }
-            _ => Err(self.malformed()),
+            _ => Err(self.at.malformed()),
         }
     }
 
     /// Over an object or array: brackets are counted, strings jumped over.
     fn container(&mut self) -> Result<(), Malformed> {
         let mut depth = 0usize;
-        while let Some(&byte) = self.bytes.get(self.pos) {
-            self.pos += 1;
+        while let Some(&byte) = self.at.bytes.get(self.at.pos) {
+            self.at.pos += 1;
             match byte {
                 b'"' => {
-                    let start = self.pos;
-                    self.string_tail()?;
+                    let start = self.at.pos;
+                    self.at.string_tail()?;
                     if self.watching {
-                        self.signs.see(&self.bytes[start..self.pos - 1]);
+                        self.signs.see(&self.at.bytes[start..self.at.pos - 1]);
                     }
                 }
                 b'{' | b'[' => depth += 1,
@@ -207,61 +156,16 @@ impl<'b> Scanner<'b> {
                 _ => {}
             }
         }
-        Err(self.malformed())
+        Err(self.at.malformed())
     }
 
     fn scalar(&mut self) {
-        while let Some(byte) = self.peek() {
+        while let Some(byte) = self.at.peek() {
             if matches!(byte, b',' | b'}' | b']' | b' ' | b'\t' | b'\n' | b'\r') {
                 break;
             }
-            self.pos += 1;
+            self.at.pos += 1;
         }
-    }
-
-    /// From behind the opening quote to behind the closing one.
-    ///
-    /// Only quotes are searched for, and the few that are escaped looked at: texts are full of `\n`,
-    /// and stopping at each of those costs twice as much.
-    fn string_tail(&mut self) -> Result<(), Malformed> {
-        let start = self.pos;
-        loop {
-            let rest = self.bytes.get(self.pos..).unwrap_or_default();
-            let Some(found) = memchr(b'"', rest) else {
-                self.pos = self.bytes.len();
-                return Err(self.malformed());
-            };
-            let quote = self.pos + found;
-            self.pos = quote + 1;
-            let before = self.bytes[start..quote].iter().rev();
-            if before.take_while(|byte| **byte == b'\\').count() % 2 == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    fn blank(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.pos += 1;
-        }
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), Malformed> {
-        if self.take(byte) { Ok(()) } else { Err(self.malformed()) }
-    }
-
-    fn take(&mut self, byte: u8) -> bool {
-        let hit = self.peek() == Some(byte);
-        self.pos += usize::from(hit);
-        hit
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.pos).copied()
-    }
-
-    fn malformed(&self) -> Malformed {
-        Malformed { at: self.pos.min(self.bytes.len()) }
     }
 }
 

@@ -2,12 +2,9 @@
 //! each call's result right behind, and only text in those.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use gateway_models::Reasoning;
-use gateway_translate::{
-    CallResult, Json, NameMap, Placed, Round, call_id, is_billing_line, native_id, rounds,
-};
+use gateway_translate::{CallResult, Json, NameMap, Placed, Round, is_billing_line, rounds};
 use gateway_types::{ApiError, Block, BlockKind, ErrorKind, Losses, Request, Role, Text, What};
 
 use super::history::{self, Thought};
@@ -15,6 +12,7 @@ use super::parts::write_part;
 use crate::Replay;
 use crate::common::{Target, any_marked};
 use crate::content::{Content, ERROR_MARK, Part, server_call, server_result};
+use crate::ids::call_ids;
 
 /// Writes the messages of one request.
 #[derive(Debug)]
@@ -128,7 +126,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
 
     /// Writes a round; says whether the assistant says anything in it.
     fn round(&mut self, round: &Round<'b, 'b>) -> Result<bool, ApiError> {
-        let ids = wire_ids(self.target, round);
+        let ids = call_ids(self.target, round, self.target.quirks.call_id_max);
         let speaks = !round.assistant.is_empty() && self.assistant(round, &ids);
         let mut attached = Vec::new();
         for (result, id) in round.results.iter().zip(&ids) {
@@ -450,31 +448,4 @@ fn joined(parts: &[Part<'_>], json: &mut Json) {
             out.text(Text::from_escaped(text));
         }
     });
-}
-
-/// The ids of a turn's calls on the wire, each one once.
-fn wire_ids(target: &Target<'_>, round: &Round<'_, '_>) -> Vec<String> {
-    let mut ids: Vec<String> = Vec::with_capacity(round.results.len());
-    let mut taken = HashSet::new();
-    for placed in &round.assistant {
-        let BlockKind::ToolUse { id, .. } = placed.block.kind else { continue };
-        let mut wire = wire_id(target, id).into_owned();
-        if !taken.insert(wire.clone()) {
-            let other = format!("{}.{}\u{0}", id.decode(), ids.len());
-            wire = call_id(&other, target.quirks.call_id_max).into_owned();
-            taken.insert(wire.clone());
-        }
-        ids.push(wire);
-    }
-    ids
-}
-
-/// The id of a call on the wire.
-fn wire_id<'a>(target: &Target<'_>, id: Text<'a>) -> Cow<'a, str> {
-    let id = id.decode();
-    let id = if target.quirks.native_call_ids { native_id(&id).into_owned().into() } else { id };
-    match call_id(&id, target.quirks.call_id_max) {
-        Cow::Borrowed(_) => id,
-        Cow::Owned(short) => Cow::Owned(short),
-    }
 }

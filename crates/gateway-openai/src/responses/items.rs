@@ -8,11 +8,14 @@ use gateway_types::{
     ApiError, Block, BlockKind, ErrorKind, Losses, Request, Role, Text, What, escape, escaped,
 };
 
-use super::ids::call_ids;
 use super::reasoning::{Carried, Carrier};
 use crate::common::Target;
 use crate::content::{Content, ERROR_MARK, Part, file_name, server_call, server_result};
+use crate::ids::call_ids;
 use crate::refused::CACHE_BREAKPOINT;
+
+/// Longest `call_id` that this dialect takes, in characters, whatever the server's own limit.
+const CALL_ID_MAX: usize = 64;
 
 /// Writes the items. Without a `carrier` no reasoning goes along.
 ///
@@ -33,7 +36,8 @@ pub(super) fn write(
     let rounds = rounds(request);
     let mut spoke = false;
     for round in &rounds {
-        let ids = call_ids(target, round);
+        let longest = target.quirks.call_id_max.min(CALL_ID_MAX);
+        let ids = call_ids(target, round, longest);
         let before = items.json.len();
         items.turn(&round.assistant, &ids);
         spoke = items.json.len() > before;

@@ -3,6 +3,7 @@
 mod carried;
 mod damaged;
 mod events;
+mod history;
 mod replies;
 mod requests;
 mod streams;

@@ -250,3 +250,19 @@ pub(crate) fn stream(events: &[Value]) -> String {
     };
     events.iter().map(frame).collect()
 }
+
+/// A request and what of its body matters: pointers and values; `null` where nothing may stand.
+pub(crate) fn says(model: &'static str, request: &Value, wanted: &[(&str, Value)]) {
+    let body = Upstream::of(model).body(request);
+    for (pointer, value) in wanted {
+        let got = body.pointer(pointer).unwrap_or(&Value::Null);
+        assert_eq!(got, value, "{model} {pointer} of\n{body:#}");
+    }
+}
+
+/// A request with these messages.
+pub(crate) fn conversation(messages: Value) -> Value {
+    let mut request = hello(&json!({}));
+    request["messages"] = messages;
+    request
+}

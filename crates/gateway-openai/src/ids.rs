@@ -8,12 +8,9 @@ use gateway_types::BlockKind;
 
 use crate::common::Target;
 
-/// Longest `call_id` that this dialect takes, in characters, whatever the server's own limit.
-const CALL_ID_MAX: usize = 64;
-
-/// The ids of a turn's calls, in their order; each stands once, so that results find their calls.
-pub(super) fn call_ids(target: &Target<'_>, round: &Round<'_, '_>) -> Vec<String> {
-    let max = target.quirks.call_id_max.min(CALL_ID_MAX);
+/// The ids of a turn's calls, in their order, of at most `max` characters; each stands once, so that
+/// results find their calls.
+pub(crate) fn call_ids(target: &Target<'_>, round: &Round<'_, '_>, max: usize) -> Vec<String> {
     let mut ids = Vec::with_capacity(round.results.len());
     let mut taken = HashSet::new();
     for placed in &round.assistant {
