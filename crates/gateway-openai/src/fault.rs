@@ -96,10 +96,7 @@ fn judge(
             (plain(ErrorKind::InvalidRequest).with_should_retry(false), Remedy::Without(feature))
         }
         Sort::Key => {
-            let text = format!(
-                "{provider} refused the key that the gateway has for it; check the key configured \
-                 for this provider ({quoted})"
-            );
+            let text = format!("{provider} refused the key that the gateway has for it ({quoted})");
             let error = ApiError::new(ErrorKind::Authentication, text);
             (error.with_should_retry(false), Remedy::NextKey)
         }

@@ -404,7 +404,9 @@ async fn heads(
                 format!("{} refused the credential that came with the request", provider.name)
             }
             (_, Some(variable)) => format!("{}; check {variable}", fault.error.message()),
-            (_, None) => fault.error.message().to_owned(),
+            (_, None) => {
+                format!("{}; check the key configured for it", fault.error.message())
+            }
         };
         fault.error = ApiError::new(ErrorKind::Authentication, text).with_should_retry(false);
     }

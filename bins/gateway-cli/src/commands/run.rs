@@ -192,8 +192,9 @@ fn summary(gateway: &Gateway) -> String {
         0 => String::new(),
         count => format!(" ({count} failed)"),
     };
+    let plural = if requests.forwarded == 1 { "" } else { "s" };
     format!(
-        "gateway: {} requests{failed}, {input} tokens in ({cached} from cache), {output} tokens out",
+        "gateway: {} request{plural}{failed}, {input} tokens in ({cached} from cache), {output} tokens out",
         requests.forwarded
     )
 }

@@ -141,7 +141,7 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
         401,
         r#"{"error":{"message":"You didn't provide an API key.","type":"invalid_request_error"}}"#,
         KEY,
-        "check the key configured",
+        "refused the key that the gateway has",
     ),
     (
         403,
