@@ -11,7 +11,7 @@ use gateway_translate::{
     AttemptCx, BodyEnd, Egress as _, Encoded, Flow, Ingress as _, Keyring, ReplyCx, ReplyWriter,
     peek,
 };
-use gateway_types::{Endpoint, Request, ToolKind};
+use gateway_types::{Request, ToolKind};
 
 use crate::script::{Reply, Stream};
 use crate::{chat, clock, floor, workload};
@@ -118,13 +118,10 @@ fn encoded(request: &Request<'_>) -> Encoded {
     }
     EGRESS.with(|(egress, keys)| {
         let cx = AttemptCx {
-            endpoint: Endpoint::Messages,
             model: chat::MODEL,
             provider: "scripted",
-            account: "",
             reply_id: "msg_01Bench",
-            keys,
-            without: &[],
+            ..AttemptCx::new(keys)
         };
         egress.encode(request, &cx).expect("a request that can be said")
     })

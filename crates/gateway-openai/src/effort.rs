@@ -167,7 +167,7 @@ pub(crate) fn sampling(
 mod tests {
     use gateway_models::Catalogue;
     use gateway_translate::{AttemptCx, Keyring};
-    use gateway_types::{Endpoint, Text, Thinking, ThinkingDisplay};
+    use gateway_types::{Text, Thinking, ThinkingDisplay};
 
     use super::*;
     use crate::{Api, ModelOverrides, OpenAi, Quirks, SchemaMemo};
@@ -186,15 +186,7 @@ mod tests {
             schemas: SchemaMemo::default(),
         };
         let keys = Keyring::new(["k"]);
-        let cx = AttemptCx {
-            endpoint: Endpoint::Messages,
-            model,
-            provider: "p",
-            account: "",
-            reply_id: "r",
-            keys: &keys,
-            without: &[],
-        };
+        let cx = AttemptCx { model, provider: "p", reply_id: "r", ..AttemptCx::new(&keys) };
         let request = Request {
             thinking: mode.map(|mode| Thinking { mode, display: ThinkingDisplay::Shown }),
             effort: effort.map(Text::from_escaped),

@@ -18,13 +18,10 @@
 //! };
 //! let keys = Keyring::new(["a secret"]);
 //! let cx = AttemptCx {
-//!     endpoint: Endpoint::Messages,
 //!     model: "qwen3-coder",
 //!     provider: "local",
-//!     account: "",
 //!     reply_id: "msg_1",
-//!     keys: &keys,
-//!     without: &[],
+//!     ..AttemptCx::new(&keys)
 //! };
 //! let text = Block {
 //!     kind: BlockKind::Text { text: Text::plain("Hello"), citations: None },

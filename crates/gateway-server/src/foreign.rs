@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_anthropic::Messages;
+use gateway_anthropic::headers::ANTHROPIC_BETA;
 use gateway_translate::{
     AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Ingress as _, ReplyCx, Splice,
 };
@@ -47,6 +48,8 @@ pub(crate) struct Job {
     pub(crate) patience: Option<Duration>,
     /// Whether the caller would rather have an error than a lossy translation.
     pub(crate) strict: bool,
+    /// What the upstream says of the model, where the dialect asks for it.
+    pub(crate) about: Option<Bytes>,
 }
 
 impl Job {
@@ -58,14 +61,18 @@ impl Job {
         let provider = &worker.runtime.providers[self.provider];
         let request = Messages.decode(&self.held.bytes)?;
         let reply_id = reply_id(&self.id);
+        let betas: Vec<_> =
+            self.headers.get_all(ANTHROPIC_BETA).iter().filter_map(|v| v.to_str().ok()).collect();
+        let betas = betas.join(",");
         let cx = AttemptCx {
             endpoint: self.endpoint,
             model: &self.model,
             provider: &provider.name,
-            account: "",
             reply_id: &reply_id,
-            keys: &worker.runtime.keys,
             without,
+            betas: &betas,
+            about: self.about.as_deref(),
+            ..AttemptCx::new(&worker.runtime.keys)
         };
         let encoded = egress(provider)?.encode(&request, &cx)?;
         if self.strict {
@@ -89,7 +96,7 @@ impl Job {
             streaming: encoded.stream,
             method: Method::POST,
             path,
-            headers: upstream_headers(worker, provider, &self.headers, encoded.stream),
+            headers: upstream_headers(worker, provider, &self.headers, encoded),
             body: Splice::none(body),
             reserved: vec![crate::intake::reserve(&worker.runtime, body_len)?],
             rename: None,
@@ -122,13 +129,16 @@ fn upstream_headers(
     worker: &Worker,
     provider: &Provider,
     caller: &HeaderMap,
-    stream: bool,
+    encoded: &Encoded,
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accept = if stream { "text/event-stream" } else { "application/json" };
+    let accept = if encoded.stream { "text/event-stream" } else { "application/json" };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    for (name, value) in &encoded.headers {
+        headers.insert(name.clone(), value.clone());
+    }
     let agent = concat!("claude-code-model-gateway/", env!("CARGO_PKG_VERSION"));
     headers.insert(USER_AGENT, HeaderValue::from_static(agent));
     if provider.may_loop {

@@ -204,6 +204,7 @@ async fn messages(
             started: Instant::now(),
             patience,
             strict,
+            about: None,
         };
         // In a box, so that the futures of relayed requests are not as large as this one.
         return Box::pin(translated(worker, record, job)).await;

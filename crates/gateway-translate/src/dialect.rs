@@ -63,6 +63,13 @@ pub trait Egress: Send + Sync + std::fmt::Debug {
     /// [`Encoded::prompt_estimate`] is of use.
     fn counts(&self) -> bool;
 
+    /// What must be known of a model that only the upstream can tell. The answer comes back as
+    /// [`AttemptCx::about`]; it is kept for a while.
+    fn question(&self, model: &str) -> Option<Question> {
+        let _ = model;
+        None
+    }
+
     /// What an answer without success means.
     fn fault(&self, cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault;
 }
@@ -84,6 +91,36 @@ pub struct AttemptCx<'a> {
     pub keys: &'a Keyring,
     /// What the upstream was found to refuse.
     pub without: &'a [Feature],
+    /// The caller's `anthropic-beta`, all its values joined by commas.
+    pub betas: &'a str,
+    /// The upstream's answer to [`Egress::question`], if it gave one.
+    pub about: Option<&'a [u8]>,
+}
+
+impl<'a> AttemptCx<'a> {
+    /// An attempt of which nothing is known yet: a message to a nameless model.
+    pub fn new(keys: &'a Keyring) -> Self {
+        Self {
+            endpoint: Endpoint::Messages,
+            model: "",
+            provider: "",
+            account: "",
+            reply_id: "",
+            keys,
+            without: &[],
+            betas: "",
+            about: None,
+        }
+    }
+}
+
+/// What has to be asked of an upstream before a request can be written for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Path below the provider's base URL.
+    pub path: String,
+    /// The JSON body of a `POST`; `None`: a `GET`.
+    pub body: Option<String>,
 }
 
 /// What has to be known to read an error answer.
@@ -100,8 +137,10 @@ pub struct FaultCx<'a> {
 /// A request as an upstream gets it.
 #[derive(Debug)]
 pub struct Encoded {
-    /// Path below the provider's base URL, e.g. `/chat/completions`.
+    /// Path below the provider's base URL, e.g. `/chat/completions`, with a query if it has one.
     pub path: String,
+    /// Headers that this dialect wants beside the content's type and the credential.
+    pub headers: HeaderMap,
     /// The JSON body.
     pub body: String,
     /// Whether the upstream was asked for an event stream.
@@ -152,6 +191,14 @@ pub trait ReplyReader: Send + std::fmt::Debug {
     /// # Errors
     /// What makes the reply unusable.
     fn whole(&mut self, body: &[u8], out: &mut dyn EventSink) -> Result<(), Fault>;
+
+    /// The body of a request that goes on with this reply, where the upstream stops in the middle and
+    /// says how to go on. Asked once [`finish`](Self::finish) or [`whole`](Self::whole) has returned
+    /// without a fault and without having ended the reply; what the request brings is then pushed
+    /// to this same reader.
+    fn goes_on(&mut self) -> Option<String> {
+        None
+    }
 
     /// The usage as far as it is known now.
     fn usage(&self) -> ReplyUsage;

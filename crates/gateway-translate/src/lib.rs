@@ -46,7 +46,8 @@ pub use assemble::{Assembler, CallRef, Expect, ThinkingShown};
 pub use conversation::{CallResult, Placed, Round, Said, is_billing_line, rounds, visible_tools};
 pub use cursor::Malformed;
 pub use dialect::{
-    AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Flow, Ingress, ReplyCx, ReplyReader, ReplyWriter,
+    AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Flow, Ingress, Question, ReplyCx, ReplyReader,
+    ReplyWriter,
 };
 pub use names::{NameMap, call_id, caller_id, native_id};
 pub use peek::{PeekError, holds_foreign_state, peek};

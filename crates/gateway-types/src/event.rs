@@ -135,6 +135,8 @@ pub struct ReplyUsage {
     pub web_searches: u64,
     /// Served in a priority tier.
     pub priority: bool,
+    /// What the upstream says the reply cost, in billionths of a US dollar.
+    pub billed: Option<u64>,
 }
 
 /// Takes events.

@@ -45,13 +45,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let keys = Keyring::new(["seals what the model wants back"]);
     let cx = AttemptCx {
-        endpoint: Endpoint::Messages,
         model: "gpt-4.1",
         provider: "local",
-        account: "",
         reply_id: "msg_example",
-        keys: &keys,
-        without: &[],
+        ..AttemptCx::new(&keys)
     };
     let encoded = server.encode(&request, &cx)?;
     println!("POST {}\n{}\n", encoded.path, encoded.body);

@@ -3,6 +3,7 @@
 use gateway_models::Effort;
 use gateway_translate::{Encoded, Json, NameMap, ThinkingShown};
 use gateway_types::{ApiError, ErrorKind, Losses, Raw, Request, What};
+use http::HeaderMap;
 
 use super::DIALECT;
 use super::messages::Messages;
@@ -116,6 +117,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     let reader = reader(request, target, names, tools.searches, prompt_estimate);
     Ok(Encoded {
         path: "/chat/completions".to_owned(),
+        headers: HeaderMap::new(),
         body: body.json.into_string(),
         stream,
         reader: Box::new(reader),

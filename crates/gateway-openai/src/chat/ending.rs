@@ -27,6 +27,7 @@ pub(super) fn usage(raw: Raw<'_>) -> Option<ReplyUsage> {
         thinking: n.reasoning,
         web_searches: n.searches,
         priority: false,
+        billed: None,
     })
 }
 

@@ -6,6 +6,7 @@ use gateway_types::{
     ApiError, BlockKind, Endpoint, ErrorKind, Feature, Losses, Raw, Request, Text, ThinkingDisplay,
     ThinkingMode, ToolChoice, What, escaped,
 };
+use http::HeaderMap;
 
 use super::items;
 use super::reader::{Of, ResponsesReader};
@@ -84,6 +85,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     let asm = Assembler::new(target.expect(request, names, prompt_estimate));
     Ok(Encoded {
         path: if counting { "/responses/input_tokens" } else { "/responses" }.to_owned(),
+        headers: HeaderMap::new(),
         body: body.json.into_string(),
         stream,
         reader: Box::new(ResponsesReader::new(asm, carrier, of)),

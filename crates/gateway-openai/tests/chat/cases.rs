@@ -7,7 +7,6 @@ use std::path::Path;
 use gateway_models::Catalogue;
 use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks, SchemaMemo};
 use gateway_translate::{AttemptCx, Egress as _, Keyring};
-use gateway_types::Endpoint;
 use serde_json::Value;
 
 fn written(request: &[u8], api: Api, model: &str) -> String {
@@ -20,15 +19,7 @@ fn written(request: &[u8], api: Api, model: &str) -> String {
         schemas: SchemaMemo::default(),
     };
     let keys = Keyring::new(["a key for tests"]);
-    let cx = AttemptCx {
-        endpoint: Endpoint::Messages,
-        model,
-        provider: "openai",
-        account: "",
-        reply_id: "msg_1",
-        keys: &keys,
-        without: &[],
-    };
+    let cx = AttemptCx { model, provider: "openai", reply_id: "msg_1", ..AttemptCx::new(&keys) };
     let encoded = match egress.encode(&request, &cx) {
         Ok(encoded) => encoded,
         Err(refused) => return format!("refused: {}\n", refused.message()),

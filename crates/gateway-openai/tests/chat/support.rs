@@ -5,7 +5,7 @@ use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks, SchemaMemo};
 use gateway_testkit::openai::{Rules, chat_rules};
 use gateway_translate::{AttemptCx, BodyEnd, Egress as _, Encoded, Flow, Keyring, ReplyReader};
 use gateway_types::{
-    BlockStart, Delta, Endpoint, Event, EventSink, Feature, Grammar, Illegal, Losses, StopReason,
+    BlockStart, Delta, Event, EventSink, Feature, Grammar, Illegal, Losses, StopReason,
 };
 use serde_json::{Value, json};
 
@@ -78,13 +78,11 @@ impl Upstream {
     /// The attempt.
     pub(crate) fn cx(&self) -> AttemptCx<'_> {
         AttemptCx {
-            endpoint: Endpoint::Messages,
             model: &self.model,
             provider: &self.provider,
-            account: "",
             reply_id: &self.reply_id,
-            keys: &self.keys,
             without: &self.without,
+            ..AttemptCx::new(&self.keys)
         }
     }
 
@@ -93,7 +91,7 @@ impl Upstream {
         let request =
             gateway_anthropic::decode(body.as_bytes()).unwrap_or_else(|e| panic!("{e}: {body}"));
         let encoded = self.egress.encode(&request, &self.cx());
-        let Encoded { path, body, stream, reader, losses, prompt_estimate } =
+        let Encoded { path, body, stream, reader, losses, prompt_estimate, .. } =
             encoded.map_err(|e| format!("{} {}", e.status().as_u16(), e.message()))?;
         assert_eq!(path, "/chat/completions");
         let value: Value = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: {body}"));

@@ -68,8 +68,8 @@ impl Upstream {
             provider: self.provider,
             account: self.account,
             reply_id: "msg_1",
-            keys: &self.keys,
             without: self.without,
+            ..AttemptCx::new(&self.keys)
         };
         self.egress.encode(&request, &cx)
     }

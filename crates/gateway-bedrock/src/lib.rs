@@ -1,0 +1,1 @@
+//! Amazon Bedrock: the Converse dialect, and the event streams that all its replies come in. No I/O.

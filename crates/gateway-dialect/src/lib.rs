@@ -1,0 +1,1 @@
+//! What the foreign dialects share. No I/O.

@@ -1,0 +1,1 @@
+//! Google's `generateContent` dialect, on AI Studio and on Vertex AI, both directions. No I/O.

@@ -1,0 +1,1 @@
+//! Ollama's native `/api/chat`, both directions. No I/O.
