@@ -13,7 +13,7 @@ use gateway_openai::{Api, ModelOverrides, OpenAi, Quirks, SchemaMemo};
 use gateway_translate::{
     AttemptCx, BodyEnd, Egress as _, Encoded, Keyring, ReplyCx, ReplyWriter as _,
 };
-use gateway_types::{Endpoint, Losses};
+use gateway_types::Losses;
 
 /// What Claude Code would send, in short.
 const REQUEST: &[u8] = br#"{
