@@ -1,5 +1,6 @@
 //! How hard the model is to think: from Anthropic's words to an upstream's (behaviour R19).
 
+use gateway_dialect::of_budget;
 use gateway_models::{Effort, Reasoning};
 use gateway_types::{Losses, Request, ThinkingMode, What};
 
@@ -130,16 +131,6 @@ fn levels<'a>(target: &'a Target<'_>, chat: bool) -> &'a [Effort] {
         return target.quirks.efforts.as_deref().unwrap_or_default();
     }
     known
-}
-
-/// The effort that comes near a budget.
-fn of_budget(tokens: u64) -> Effort {
-    match tokens {
-        0..2048 => Effort::Low,
-        2048..8192 => Effort::Medium,
-        8192..24576 => Effort::High,
-        _ => Effort::XHigh,
-    }
 }
 
 /// Which of the sampling fields go up, given the effort that is named: `temperature` and `top_p`

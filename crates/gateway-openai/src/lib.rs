@@ -38,9 +38,7 @@
 
 mod chat;
 mod common;
-mod content;
 mod effort;
-mod estimate;
 mod fault;
 mod ids;
 mod presets;
@@ -54,11 +52,12 @@ use gateway_translate::{AttemptCx, Egress, Encoded, FaultCx};
 use gateway_types::{ApiError, Endpoint, Fault, Feature, Remedy, Request, What};
 use http::{HeaderMap, StatusCode};
 
+pub use gateway_dialect::SchemaMemo;
 pub use quirks::{
     Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel,
     UnthinkingTools, UserField, WebSearch,
 };
-pub use schema::{SchemaMemo, acceptable_schema, strict_ok};
+pub use schema::{acceptable_schema, strict_ok};
 
 /// Which of OpenAI's interfaces an upstream is asked by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,7 +197,7 @@ impl OpenAi {
                     || target.facts.reasoning != Reasoning::Never
                     || (self.quirks.web_search == WebSearch::Responses
                         && target.facts.capabilities.web_search != Some(false)
-                        && common::wants_search(request))
+                        && gateway_dialect::wants_search(request))
             }
         }
     }

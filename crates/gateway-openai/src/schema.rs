@@ -5,7 +5,6 @@
 //! fine and pass as they were written; only one that is not is taken apart ([`fix`]).
 
 mod fix;
-mod memo;
 mod strict;
 #[cfg(test)]
 mod tests;
@@ -15,7 +14,6 @@ use std::borrow::Cow;
 use gateway_translate::{Kind, Malformed, Reader};
 use gateway_types::{Raw, Text};
 
-pub use memo::SchemaMemo;
 pub use strict::strict_ok;
 
 /// Deeper schemas are cut there: `{}` takes anything.

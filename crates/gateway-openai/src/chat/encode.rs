@@ -1,5 +1,8 @@
 //! From a request to the body of `POST /chat/completions`.
 
+use gateway_dialect::{
+    cache_key, expect, note_cache_marks, note_others, prompt_estimate, tool_names, user_id,
+};
 use gateway_models::Effort;
 use gateway_translate::{Encoded, Json, NameMap, ThinkingShown};
 use gateway_types::{ApiError, ErrorKind, Losses, Raw, Request, What};
@@ -10,14 +13,12 @@ use super::messages::Messages;
 use super::reader::{ChatReader, Setup};
 use super::reasoning::Sealer;
 use super::tools::Tools;
-use crate::common::{
-    Target, cache_key, note_cache_marks, note_others, service_tier, tool_names, user_id,
-};
+use crate::common::{Target, service_tier};
 use crate::effort::{self, Plan};
 use crate::schema::format_schema;
 use crate::{
     MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, UnthinkingTools, UserField,
-    estimate, strict_ok,
+    strict_ok,
 };
 
 /// Writes a request for a server of this dialect.
@@ -113,7 +114,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         note_cache_marks(request, &mut losses);
     }
 
-    let prompt_estimate = estimate::prompt(request, target.facts.family, target.cx.endpoint);
+    let prompt_estimate = prompt_estimate(request, target.facts.family, target.cx.endpoint);
     let reader = reader(request, target, names, tools.searches, prompt_estimate);
     Ok(Encoded {
         path: "/chat/completions".to_owned(),
@@ -310,7 +311,7 @@ fn reader(
     prompt_estimate: u64,
 ) -> ChatReader {
     let quirks = target.quirks;
-    let mut expect = target.expect(request, names, prompt_estimate);
+    let mut expect = expect(request, target.cx, names, prompt_estimate);
     let wanted_back = quirks.reasoning_required || quirks.replay_reasoning == Replay::Always;
     if wanted_back && expect.thinking == ThinkingShown::Hidden {
         // Nobody asked to see it, but it has to come back: sealed, and without its text.

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use gateway_dialect::{Content, ERROR_MARK, Part, any_marked, server_call, server_result};
 use gateway_models::Reasoning;
 use gateway_translate::{CallResult, Json, NameMap, Placed, Round, is_billing_line, rounds};
 use gateway_types::{ApiError, Block, BlockKind, ErrorKind, Losses, Request, Role, Text, What};
@@ -10,8 +11,7 @@ use gateway_types::{ApiError, Block, BlockKind, ErrorKind, Losses, Request, Role
 use super::history::{self, Thought};
 use super::parts::write_part;
 use crate::Replay;
-use crate::common::{Target, any_marked};
-use crate::content::{Content, ERROR_MARK, Part, server_call, server_result};
+use crate::common::Target;
 use crate::ids::call_ids;
 
 /// Writes the messages of one request.
@@ -399,7 +399,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
             return Ok(());
         }
         let urls = self.target.quirks.web_search == crate::WebSearch::OpenRouter;
-        Content::new(self.target, urls, self.losses).parts(block, path, out)
+        Content::new(self.target.senses(urls), self.losses).parts(block, path, out)
     }
 
     /// Writes what the user says.

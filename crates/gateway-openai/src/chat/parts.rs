@@ -1,9 +1,8 @@
 //! The parts of a message's content.
 
+use gateway_dialect::{Part, file_name};
 use gateway_translate::Json;
 use gateway_types::Text;
-
-use crate::content::{Part, file_name};
 
 /// Writes one part. `marks`: cache markers are taken.
 pub(super) fn write_part(part: &Part<'_>, marks: bool, json: &mut Json) {

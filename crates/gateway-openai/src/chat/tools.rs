@@ -1,12 +1,13 @@
 //! The tools of a request and what the model may do with them.
 
+use gateway_dialect::{Offer, offer};
 use gateway_translate::{Json, Kind, Malformed, NameMap, Reader, visible_tools};
 use gateway_types::{
     ApiError, ErrorKind, Losses, Raw, Request, Text, Tool, ToolChoice, ToolKind, What,
 };
 
-use crate::common::{Offer, Target, offer};
-use crate::{ToolChoiceLevel, WebSearch, strict_ok};
+use crate::common::Target;
+use crate::{ToolChoiceLevel, WebSearch, acceptable_schema, strict_ok};
 
 /// The tools as they go up.
 #[derive(Debug)]
@@ -208,7 +209,7 @@ impl<'r, 'b> Tools<'r, 'b> {
             match offer {
                 Offer::Function { name, description, schema, strict } => {
                     let name = name.decode();
-                    let parameters = target.schemas.acceptable(*schema);
+                    let parameters = target.schemas.mended(*schema, acceptable_schema);
                     let strict = *strict && {
                         let ok = target.quirks.strict_schemas && strict_ok(*schema);
                         if !ok {

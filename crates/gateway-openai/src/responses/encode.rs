@@ -1,5 +1,8 @@
 //! Writes a request.
 
+use gateway_dialect::{
+    Content, Part, cache_key, expect, note_others, prompt_estimate, tool_names, user_id,
+};
 use gateway_models::{Effort, Family, Reasoning};
 use gateway_translate::{Assembler, Encoded, Json, NameMap, is_billing_line};
 use gateway_types::{
@@ -13,11 +16,10 @@ use super::reader::{Of, ResponsesReader};
 use super::reasoning::Carrier;
 use super::tools::{self, Tools};
 use crate::common::{self, Target};
-use crate::content::{Content, Part};
 use crate::effort::{self, Plan};
 use crate::refused::CACHE_BREAKPOINT;
 use crate::schema::format_schema;
-use crate::{UserField, estimate, strict_ok};
+use crate::{UserField, strict_ok};
 
 /// Writes `request` for Responses, or for its counter of tokens.
 ///
@@ -25,7 +27,7 @@ use crate::{UserField, estimate, strict_ok};
 /// What can't be said at all, by the field that says it.
 pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encoded, ApiError> {
     let counting = target.cx.endpoint == Endpoint::CountTokens;
-    let names = NameMap::new(common::tool_names(request), target.quirks.tool_name_max);
+    let names = NameMap::new(tool_names(request), target.quirks.tool_name_max);
     let carrier = Carrier {
         keys: target.cx.keys.clone(),
         provider: target.cx.provider.to_owned(),
@@ -75,14 +77,14 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     body.json.close('}');
     note_hints(request, marked, &mut losses);
 
-    let prompt_estimate = estimate::prompt(request, target.facts.family, target.cx.endpoint);
+    let prompt_estimate = prompt_estimate(request, target.facts.family, target.cx.endpoint);
     let of = Of {
         provider: target.cx.provider.to_owned(),
         model: target.cx.model.to_owned(),
         prompt_estimate,
         prompt_limit: target.overrides.context_window.or_else(|| target.facts.prompt_limit()),
     };
-    let asm = Assembler::new(target.expect(request, names, prompt_estimate));
+    let asm = Assembler::new(expect(request, target.cx, names, prompt_estimate));
     Ok(Encoded {
         path: if counting { "/responses/input_tokens" } else { "/responses" }.to_owned(),
         headers: HeaderMap::new(),
@@ -306,7 +308,7 @@ impl Body<'_> {
         }
         if quirks.prompt_cache_key
             && self.may("prompt_cache_key")
-            && let Some(key) = common::cache_key(request)
+            && let Some(key) = cache_key(request)
         {
             self.json.key("prompt_cache_key").string(&key);
         }
@@ -315,7 +317,7 @@ impl Body<'_> {
             UserField::User => Some("user"),
             UserField::None => None,
         };
-        if let Some(id) = common::user_id(request) {
+        if let Some(id) = user_id(request) {
             match field.filter(|field| self.may(field)) {
                 Some(field) => {
                     self.json.key(field).string(&id);
@@ -341,7 +343,7 @@ fn system<'b>(
             losses.add(What::Hint, path, "the client's billing line would spoil the prompt cache");
             continue;
         }
-        Content::new(target, true, losses).parts(block, &path, &mut parts)?;
+        Content::new(target.senses(true), losses).parts(block, &path, &mut parts)?;
         if parts.iter().any(|part| !matches!(part, Part::Text { .. })) {
             let text = format!("{path}: only text can stand in the system prompt here");
             return Err(ApiError::new(ErrorKind::InvalidRequest, text));
@@ -372,7 +374,7 @@ fn more_than_minimal(
 
 /// Notes what has no effect on the answer. `marked`: the marks of the system prompt are kept.
 fn note_hints(request: &Request<'_>, marked: bool, losses: &mut Losses) {
-    common::note_others(request, losses);
+    note_others(request, losses);
     let blocks = request.messages.iter().flat_map(|message| &message.content);
     let system = if marked { &[][..] } else { &request.system };
     if system.iter().chain(blocks).any(|block| block.cache_control) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use gateway_dialect::{Content, ERROR_MARK, Part, file_name, server_call, server_result};
 use gateway_models::Family;
 use gateway_translate::{CallResult, Json, NameMap, Placed, Round, Said, rounds};
 use gateway_types::{
@@ -10,7 +11,6 @@ use gateway_types::{
 
 use super::reasoning::{Carried, Carrier};
 use crate::common::Target;
-use crate::content::{Content, ERROR_MARK, Part, file_name, server_call, server_result};
 use crate::ids::call_ids;
 use crate::refused::CACHE_BREAKPOINT;
 
@@ -31,7 +31,7 @@ pub(super) fn write(
 ) -> Result<(), ApiError> {
     let begin = json.len();
     let phases = matches!(target.facts.family, Family::Gpt5(3..) | Family::Gpt6);
-    let content = Content::new(target, true, losses);
+    let content = Content::new(target.senses(true), losses);
     let mut items = Items { target, names, carrier, phases, content, json };
     let rounds = rounds(request);
     let mut spoke = false;
@@ -110,7 +110,7 @@ struct Items<'t, 'l, 'j> {
     carrier: Option<&'t Carrier>,
     /// Whether the model tells commentary from the final answer.
     phases: bool,
-    content: Content<'t, 'l>,
+    content: Content<'l>,
     json: &'j mut Json,
 }
 

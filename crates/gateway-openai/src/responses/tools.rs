@@ -1,12 +1,13 @@
 //! The tools offered, and which of them may or must be used.
 
+use gateway_dialect::{Offer, offer};
 use gateway_translate::{Json, Kind, NameMap, Reader, visible_tools};
 use gateway_types::{
     ApiError, ErrorKind, Losses, Raw, Request, Text, Tool, ToolChoice, ToolKind, What,
 };
 
 use super::wire::{Bad, each, whole_object};
-use crate::common::{Offer, Target, offer};
+use crate::common::Target;
 use crate::{ToolChoiceLevel, WebSearch, strict_ok};
 
 /// The tools of one request.
@@ -180,7 +181,7 @@ impl<'b> Tools<'_, 'b> {
         json.open('[');
         for (function, at) in &self.functions {
             let name = function.name.decode();
-            let schema = target.schemas.acceptable(function.schema);
+            let schema = target.schemas.mended(function.schema, crate::acceptable_schema);
             let schema = Raw::from_json(&schema);
             // Without a word the schema would be made strict, and with it all that is optional
             // required.

@@ -1,4 +1,4 @@
-//! What content blocks become at this upstream: parts that either dialect writes in its own way.
+//! What content blocks become at an upstream: parts that each dialect writes in its own way.
 
 use std::borrow::Cow;
 
@@ -7,22 +7,39 @@ use gateway_types::{
     ApiError, Block, BlockKind, ErrorKind, Losses, Raw, Source, Text, What, escape,
 };
 
-use crate::Images;
-use crate::common::Target;
-
 /// One part of a message. Texts are the inside of a JSON string, escaped.
 #[derive(Debug, Clone)]
-pub(crate) enum Part<'b> {
+pub enum Part<'b> {
     /// Text; `marked` says whether a cache marker stood on it.
-    Text { text: Cow<'b, str>, marked: bool },
+    Text {
+        /// The text.
+        text: Cow<'b, str>,
+        /// Whether a cache mark stood on it.
+        marked: bool,
+    },
     /// An image in the request.
-    Image { media_type: Text<'b>, data: Text<'b> },
+    Image {
+        /// E.g. `image/png`.
+        media_type: Text<'b>,
+        /// Base64.
+        data: Text<'b>,
+    },
     /// An image at an address.
     ImageUrl(Text<'b>),
     /// A PDF file in the request.
-    Pdf { title: Option<Text<'b>>, data: Text<'b> },
+    Pdf {
+        /// What it is called.
+        title: Option<Text<'b>>,
+        /// Base64.
+        data: Text<'b>,
+    },
     /// A PDF file at an address.
-    PdfUrl { title: Option<Text<'b>>, url: Text<'b> },
+    PdfUrl {
+        /// What it is called.
+        title: Option<Text<'b>>,
+        /// Where it is.
+        url: Text<'b>,
+    },
 }
 
 impl<'b> Part<'b> {
@@ -31,21 +48,37 @@ impl<'b> Part<'b> {
     }
 }
 
+/// What a model can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct Senses {
+    /// It sees images.
+    pub images: bool,
+    /// Images may be given by URL.
+    pub image_urls: bool,
+    /// It reads PDF files.
+    pub pdf: bool,
+    /// PDF files may be given by URL.
+    pub pdf_urls: bool,
+    /// A document it can't read is an error, not an omission.
+    pub refuse_documents: bool,
+}
+
 /// Turns content blocks into parts and notes what is lost.
 #[derive(Debug)]
-pub(crate) struct Content<'t, 'l> {
-    target: &'t Target<'t>,
-    /// PDF files may be given by URL.
-    pdf_urls: bool,
+pub struct Content<'l> {
+    senses: Senses,
     losses: &'l mut Losses,
 }
 
-impl<'t, 'l> Content<'t, 'l> {
-    pub(crate) fn new(target: &'t Target<'t>, pdf_urls: bool, losses: &'l mut Losses) -> Self {
-        Self { target, pdf_urls, losses }
+impl<'l> Content<'l> {
+    /// For a model with these senses.
+    pub fn new(senses: Senses, losses: &'l mut Losses) -> Self {
+        Self { senses, losses }
     }
 
-    pub(crate) fn losses(&mut self) -> &mut Losses {
+    /// What was lost so far.
+    pub fn losses(&mut self) -> &mut Losses {
         self.losses
     }
 
@@ -53,7 +86,7 @@ impl<'t, 'l> Content<'t, 'l> {
     ///
     /// # Errors
     /// When the block can't be shown to the model and leaving it out would mislead.
-    pub(crate) fn parts<'b>(
+    pub fn parts<'b>(
         &mut self,
         block: &Block<'b>,
         path: &str,
@@ -132,14 +165,14 @@ impl<'t, 'l> Content<'t, 'l> {
     fn image<'b>(&mut self, source: &Source<'b>, path: &str) -> Result<Part<'b>, ApiError> {
         match source {
             Source::File(_) => Err(refuse(path, FILE_STORE)),
-            _ if !self.target.sees() => {
+            _ if !self.senses.images => {
                 self.losses.add(What::Dropped, path.to_owned(), "the model sees no images");
                 Ok(Part::text("[image omitted: this model sees no images]"))
             }
             Source::Base64 { media_type, data } => {
                 Ok(Part::Image { media_type: *media_type, data: *data })
             }
-            Source::Url(_) if self.target.quirks.images == Images::Base64 => {
+            Source::Url(_) if !self.senses.image_urls => {
                 let why = "this provider takes no image URLs; send the image as base64";
                 Err(refuse(path, why))
             }
@@ -192,8 +225,8 @@ impl<'t, 'l> Content<'t, 'l> {
                 }
             }
             Source::Base64 { media_type, data } => {
-                let readable = media_type.is("application/pdf") && self.target.reads_pdf();
-                if !readable && self.target.quirks.refuse_documents {
+                let readable = media_type.is("application/pdf") && self.senses.pdf;
+                if !readable && self.senses.refuse_documents {
                     return Err(refuse(path, "this model can't read the document"));
                 }
                 if !readable {
@@ -206,11 +239,11 @@ impl<'t, 'l> Content<'t, 'l> {
                 out.push(Part::Pdf { title, data: *data });
             }
             Source::Url(url) => {
-                if !self.target.reads_pdf() && self.target.quirks.refuse_documents {
+                if !self.senses.pdf && self.senses.refuse_documents {
                     return Err(refuse(path, "this model can't read the document"));
-                } else if !self.target.reads_pdf() {
+                } else if !self.senses.pdf {
                     out.push(unread(self));
-                } else if self.pdf_urls {
+                } else if self.senses.pdf_urls {
                     out.push(Part::PdfUrl { title, url: *url });
                 } else {
                     let why = "this provider takes no document URLs; send the document as base64";
@@ -227,7 +260,7 @@ impl<'t, 'l> Content<'t, 'l> {
 }
 
 /// What a failed tool result begins with on wires without an error flag.
-pub(crate) const ERROR_MARK: &str = "Error: ";
+pub const ERROR_MARK: &str = "Error: ";
 
 const FILE_STORE: &str = "a `file_id` of Anthropic's file store means nothing to this provider; \
                           send the content as base64";
@@ -237,7 +270,7 @@ fn refuse(path: &str, why: &str) -> ApiError {
 }
 
 /// A call that the provider ran, as text (escaped).
-pub(crate) fn server_call(name: Text<'_>, input: Raw<'_>) -> String {
+pub fn server_call(name: Text<'_>, input: Raw<'_>) -> String {
     let mut query = None;
     // What is no object has no query.
     let _ = Reader::new(input.as_str()).object::<Malformed>(|r, key| {
@@ -257,7 +290,7 @@ pub(crate) fn server_call(name: Text<'_>, input: Raw<'_>) -> String {
 }
 
 /// What such a call brought, as text (escaped): titles and addresses, else the kind alone.
-pub(crate) fn server_result(kind: Text<'_>, content: Raw<'_>) -> String {
+pub fn server_result(kind: Text<'_>, content: Raw<'_>) -> String {
     let mut text = String::from("[found:");
     let mut found = 0;
     let mut reader = Reader::new(content.as_str());
@@ -297,7 +330,7 @@ pub(crate) fn server_result(kind: Text<'_>, content: Raw<'_>) -> String {
 }
 
 /// A file is taken for what its name says it is.
-pub(crate) fn file_name(title: Option<Text<'_>>) -> [Text<'_>; 2] {
+pub fn file_name(title: Option<Text<'_>>) -> [Text<'_>; 2] {
     let title = title.filter(|title| !title.is_empty()).unwrap_or(Text::from_escaped("document"));
     let named = title.escaped().to_ascii_lowercase().ends_with(".pdf");
     [title, Text::from_escaped(if named { "" } else { ".pdf" })]

@@ -5,7 +5,7 @@ use gateway_types::{Block, BlockKind, Endpoint, Request, Source};
 
 /// The prompt's length in tokens, estimated from the request as the caller wrote it: with care where
 /// that is what was asked for, else by samples, since the upstream's count will take its place.
-pub(crate) fn prompt(request: &Request<'_>, family: Family, endpoint: Endpoint) -> u64 {
+pub fn prompt_estimate(request: &Request<'_>, family: Family, endpoint: Endpoint) -> u64 {
     let mut sum = match endpoint {
         Endpoint::CountTokens => Estimate::new(family),
         Endpoint::Messages => Estimate::sampling(family),
