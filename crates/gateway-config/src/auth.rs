@@ -208,6 +208,9 @@ fn auth_word(auth: &Auth) -> &'static str {
     match auth {
         Auth::ApiKey(_) | Auth::Missing { .. } => "api_key",
         Auth::Bearer(_) => "bearer_token",
+        Auth::Aws(_) => "aws",
+        Auth::Google(_) => "google",
+        Auth::AzureAd(_) => "azure_ad",
         Auth::None => "none",
         Auth::Client => "client",
     }

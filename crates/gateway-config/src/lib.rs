@@ -57,7 +57,8 @@ pub use diag::{Colour, Diagnostic, Diagnostics, Severity};
 pub use init::{Existing, InitError, TEMPLATE, init};
 pub use load::{Loaded, load};
 pub use model::{
-    Auth, Config, Effective, Kind, LogLevel, ModelFacts, Origin, Price, Provider, ProxyUrl, Route,
+    Auth, AwsCredentials, AwsKeys, BedrockApi, Config, Effective, EntraCredentials, Extra,
+    GoogleCredentials, Kind, LogLevel, ModelFacts, Origin, Price, Provider, ProxyUrl, Route,
     Server, Timeouts, Tls,
 };
 pub use sources::{Overrides, Sources};

@@ -113,6 +113,24 @@ pub enum Kind {
     /// OpenAI's Responses and nothing else.
     #[serde(rename = "openai-responses")]
     OpenAiResponses,
+    /// Azure OpenAI.
+    #[serde(rename = "azure")]
+    Azure,
+    /// OpenRouter.
+    #[serde(rename = "openrouter")]
+    OpenRouter,
+    /// Gemini on Google's AI Studio.
+    #[serde(rename = "gemini")]
+    Gemini,
+    /// Gemini and Claude on Google's Vertex AI.
+    #[serde(rename = "vertex")]
+    Vertex,
+    /// Amazon Bedrock.
+    #[serde(rename = "bedrock")]
+    Bedrock,
+    /// Ollama, by its own interface.
+    #[serde(rename = "ollama")]
+    Ollama,
     /// Built in, answers by itself.
     #[serde(rename = "demo")]
     Demo,
@@ -125,6 +143,12 @@ impl Kind {
             Self::Anthropic => "anthropic",
             Self::OpenAi => "openai",
             Self::OpenAiResponses => "openai-responses",
+            Self::Azure => "azure",
+            Self::OpenRouter => "openrouter",
+            Self::Gemini => "gemini",
+            Self::Vertex => "vertex",
+            Self::Bedrock => "bedrock",
+            Self::Ollama => "ollama",
             Self::Demo => "demo",
         }
     }
@@ -167,6 +191,8 @@ pub struct Provider {
     /// Which of OpenAI's interfaces; [`Api::Responses`] for [`Kind::OpenAiResponses`], without meaning for
     /// kinds of other vendors.
     pub api: Api,
+    /// What only some kinds have.
+    pub extra: Extra,
     /// What it can not take.
     pub compat: Compat,
     /// Requests routed to it never go to another provider.
@@ -188,6 +214,12 @@ pub enum Auth {
     ApiKey(SecretString),
     /// `Authorization: Bearer`.
     Bearer(SecretString),
+    /// A signature, made with AWS credentials (kind bedrock).
+    Aws(AwsCredentials),
+    /// An access token of Google's (kind vertex).
+    Google(GoogleCredentials),
+    /// An access token of Microsoft Entra (kind azure).
+    AzureAd(EntraCredentials),
     /// Nothing is sent.
     None,
     /// The caller's own credential is passed on.
@@ -204,6 +236,87 @@ impl Auth {
     pub fn is_ready(&self) -> bool {
         !matches!(self, Self::Missing { .. })
     }
+}
+
+/// Where AWS credentials come from. With neither: the usual chain (profile `default`, single sign-on,
+/// web identity, container, instance).
+#[derive(Debug, Clone, Default)]
+pub struct AwsCredentials {
+    /// Given as they are (`AWS_ACCESS_KEY_ID` and its like).
+    pub keys: Option<AwsKeys>,
+    /// The profile of the AWS configuration files.
+    pub profile: Option<String>,
+}
+
+/// AWS keys as they are.
+#[derive(Debug, Clone)]
+pub struct AwsKeys {
+    /// Says whose they are.
+    pub access_key_id: String,
+    /// Signs.
+    pub secret_access_key: SecretString,
+    /// Of a session that ends some time.
+    pub session_token: Option<SecretString>,
+}
+
+/// Where Google's access tokens come from. Without a file: the application default credentials.
+#[derive(Debug, Clone, Default)]
+pub struct GoogleCredentials {
+    /// A credentials file (`GOOGLE_APPLICATION_CREDENTIALS`), of whatever type.
+    pub file: Option<PathBuf>,
+}
+
+/// Where Microsoft Entra's access tokens come from: a client secret, a federated token, or, with neither,
+/// the machine's managed identity.
+#[derive(Debug, Clone, Default)]
+pub struct EntraCredentials {
+    /// `AZURE_TENANT_ID`.
+    pub tenant_id: Option<String>,
+    /// `AZURE_CLIENT_ID`.
+    pub client_id: Option<String>,
+    /// `AZURE_CLIENT_SECRET`.
+    pub client_secret: Option<SecretString>,
+    /// `AZURE_FEDERATED_TOKEN_FILE`.
+    pub federated_token_file: Option<PathBuf>,
+    /// `AZURE_AUTHORITY_HOST`; `https://login.microsoftonline.com` where it is not set.
+    pub authority_host: Option<String>,
+}
+
+/// What only some kinds have (`extra`).
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Extra {
+    /// Azure: the version of the classic interface; `None`: the v1 interface.
+    pub api_version: Option<String>,
+    /// Azure: the deployment that serves every model; `None`: one of the model's name.
+    pub deployment: Option<String>,
+    /// Bedrock: the AWS region. Always there for that kind.
+    pub region: Option<String>,
+    /// Bedrock: the family of models behind ids that do not say it (ARNs), e.g. `claude`.
+    pub family: Option<String>,
+    /// Bedrock: by which of its interfaces.
+    pub bedrock_api: BedrockApi,
+    /// Vertex: the project. Always there for that kind, unless it is asked with an API key.
+    pub project: Option<String>,
+    /// Vertex: the location, e.g. `global` or `europe-west1`. Always there for that kind.
+    pub location: Option<String>,
+    /// Ollama: the context window to load models with, in tokens; `None`: the model's own.
+    pub num_ctx: Option<u64>,
+    /// OpenRouter: its `provider` object, as it goes up with every request.
+    pub provider: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+/// Which of Bedrock's interfaces are used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BedrockApi {
+    /// `InvokeModel` for Claude, Converse for every other model.
+    #[default]
+    Auto,
+    /// `InvokeModel` for every model: all are Claude.
+    Invoke,
+    /// Converse for every model.
+    Converse,
 }
 
 /// How long to wait for an upstream.

@@ -85,6 +85,7 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
         proxy,
         ca_file,
         api,
+        extra: crate::model::Extra::default(),
         compat,
         private,
     };

@@ -24,7 +24,7 @@ pub(crate) fn read_extra(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>)
     let reason = match kind {
         None | Some(Kind::OpenAi) => return stated.unwrap_or(fixed),
         Some(Kind::OpenAiResponses) => "kind `openai-responses` always uses Responses",
-        Some(Kind::Anthropic | Kind::Demo) => "only kind `openai` has a choice of interfaces",
+        Some(_) => "only kind `openai` has a choice of interfaces",
     };
     let message = format!("`{}` has no meaning here: {reason}", inner.full("api"));
     let at = inner.place_of("api");
@@ -109,7 +109,10 @@ impl Scope {
             Kind::OpenAi | Kind::OpenAiResponses if api == Api::Responses => {
                 matches!(self, Self::All | Self::OpenAi)
             }
-            Kind::OpenAi | Kind::OpenAiResponses => self != Self::Anthropic,
+            Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure | Kind::OpenRouter => {
+                self != Self::Anthropic
+            }
+            Kind::Gemini | Kind::Vertex | Kind::Bedrock | Kind::Ollama => self == Self::All,
         }
     }
 

@@ -17,7 +17,9 @@ impl Config {
             family: match p.kind {
                 Kind::Anthropic => Some(Family::Claude),
                 Kind::OpenAi | Kind::OpenAiResponses => Some(Family::OpenAi),
-                Kind::Demo => None,
+                Kind::Azure => Some(Family::OpenAi),
+                Kind::Gemini => Some(Family::Google),
+                Kind::Demo | Kind::OpenRouter | Kind::Vertex | Kind::Bedrock | Kind::Ollama => None,
             },
             models: p.models.iter().map(|m| m.name.clone()).collect(),
             model_map: p.model_map.clone(),
