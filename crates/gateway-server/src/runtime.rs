@@ -352,6 +352,9 @@ fn compile_provider(
             UpstreamAuth::Own(AUTHORIZATION, secret(&bearer, "the bearer token")?)
         }
         Auth::Client => UpstreamAuth::Client,
+        Auth::Aws(_) | Auth::Google(_) | Auth::AzureAd(_) => {
+            return Err(header("the credential")); // replaced by the commit that can use it
+        }
         Auth::None => UpstreamAuth::None,
         Auth::Missing { variable } => UpstreamAuth::Missing(variable.clone()),
     };
