@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::demo;
 use crate::feed::{Feed, Source};
+use crate::resume::Resume;
 use crate::runtime::{Provider, Reserved, UpstreamAuth, Worker, X_GATEWAY_HOP};
 use crate::upbody::{Collected, UpBody, collect};
 
@@ -68,6 +69,8 @@ pub(crate) struct Opened {
     pub(crate) losses: Losses,
     /// How often the request was written again before it was taken.
     pub(crate) rewrites: u32,
+    /// How the rest is asked for, where the upstream may stop in the middle.
+    pub(crate) resume: Option<Arc<Resume>>,
 }
 
 /// A unary reply that is all there.
@@ -213,7 +216,7 @@ async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refu
     let mut feed = Feed::new(Source::Relay(Box::new(relay)), &provider.drop_events);
     let first = feed.filtered(first);
     let losses = Losses::new();
-    Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0 })
+    Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0, resume: None })
 }
 
 /// Asks for a unary reply and reads it whole.

@@ -79,6 +79,14 @@ impl Feed {
         clean && self.filter.as_ref().is_none_or(Filter::at_boundary)
     }
 
+    /// The body of a request for the rest of the reply, where the upstream stopped in the middle.
+    pub(crate) fn take_goes_on(&mut self) -> Option<String> {
+        match &mut self.source {
+            Source::Relay(_) => None,
+            Source::Translation(translation) => translation.take_goes_on(),
+        }
+    }
+
     /// What went wrong in the translation, if something did.
     pub(crate) fn take_fault(&mut self) -> Option<Fault> {
         match &mut self.source {

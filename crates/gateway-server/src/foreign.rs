@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway_anthropic::Messages;
 use gateway_anthropic::headers::ANTHROPIC_BETA;
+use gateway_config::Kind;
 use gateway_translate::{
     AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Ingress as _, ReplyCx, Splice,
 };
@@ -21,7 +22,8 @@ use crate::attempt::{self, Ask, Opened, Refusal, Whole};
 use crate::feed::{Feed, Source};
 use crate::intake::Held;
 use crate::record::Exchange;
-use crate::rewrites::Rewrites;
+use crate::resume::Resume;
+use crate::rewrites::{Miss, Rewrites};
 use crate::runtime::{Provider, UpstreamAuth, Worker, X_GATEWAY_HOP};
 use crate::translation::Translation;
 use crate::upbody::{Collected, UpBody, collect};
@@ -96,7 +98,7 @@ impl Job {
             streaming: encoded.stream,
             method: Method::POST,
             path,
-            headers: upstream_headers(worker, provider, &self.headers, encoded),
+            headers: headers_for(worker, provider, &self.headers, &encoded.headers, encoded.stream),
             body: Splice::none(body),
             reserved: vec![crate::intake::reserve(&worker.runtime, body_len)?],
             rename: None,
@@ -125,18 +127,19 @@ fn egress(provider: &Provider) -> Result<&dyn Egress, ApiError> {
 }
 
 /// The headers of a translated request: none of the caller's but what its credential may be.
-fn upstream_headers(
+pub(crate) fn headers_for(
     worker: &Worker,
     provider: &Provider,
     caller: &HeaderMap,
-    encoded: &Encoded,
+    own: &HeaderMap,
+    stream: bool,
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accept = if encoded.stream { "text/event-stream" } else { "application/json" };
+    let accept = if stream { "text/event-stream" } else { "application/json" };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    for (name, value) in &encoded.headers {
+    for (name, value) in own {
         headers.insert(name.clone(), value.clone());
     }
     let agent = concat!("claude-code-model-gateway/", env!("CARGO_PKG_VERSION"));
@@ -182,28 +185,30 @@ pub(crate) async fn open(
                 rewrites.remember();
                 return Ok(Opened { rewrites: rewrites.told(), losses, ..opened });
             }
-            Err(fault) => encoded = rewrites.again(fault, &sent)?,
+            Err(miss) => encoded = rewrites.again(miss, &sent)?,
         }
     }
 }
 
 async fn open_once(
-    worker: &Worker,
+    worker: &Arc<Worker>,
     job: &Job,
     encoded: Encoded,
     sent: Bytes,
-) -> Result<Opened, Fault> {
+) -> Result<Opened, Miss> {
     let provider = &worker.runtime.providers[job.provider];
     let ask = job.ask(worker, &encoded, sent).map_err(told)?;
+    let resume = resuming(worker, job, &ask);
     let limit = provider.timeouts.first_byte;
     let deadline = job.started + limit;
     let late = |limit: Duration| {
         let text = format!("{} sent no event within {} s", provider.name, limit.as_secs());
         Fault::new(ApiError::new(ErrorKind::Timeout, text), Remedy::NextProvider)
     };
-    let (head, mut body) = timeout_at(deadline, heads(worker, job, encoded.prompt_estimate, ask))
-        .await
-        .unwrap_or_else(|_| Err(late(limit)))?;
+    let asked = heads(worker, &job.model, encoded.prompt_estimate, ask);
+    let (head, mut body) =
+        timeout_at(deadline, asked).await.unwrap_or_else(|_| Err(late(limit)))?;
+    let events = attempt::is_event_stream(&head.headers);
     let mut translation = job.translation(encoded);
     let mut first = Vec::new();
     let mut heard = false;
@@ -214,7 +219,7 @@ async fn open_once(
         let next = timeout_at(wait, body.next()).await.map_err(|_| late(limit))?;
         let (bytes, ended) = match next {
             Some(Ok(chunk)) => {
-                heard = heard || holds_data(&chunk);
+                heard = heard || !events || holds_data(&chunk);
                 (translation.push(&chunk), None)
             }
             None => (translation.finish(BodyEnd::Clean), Some(Ok(()))),
@@ -228,19 +233,38 @@ async fn open_once(
             break ended;
         }
         if let Some(fault) = translation.take_fault() {
-            return Err(named(fault, &head, provider));
+            return Err(Miss::accepted(named(fault, &head, provider)));
         }
         if ended.is_some() {
-            return Err(told(ApiError::new(
-                ErrorKind::BadGateway,
-                format!("{} ended its stream before the first event", provider.name),
-            )));
+            if let (Some(rest), Some(resume)) = (translation.take_goes_on(), &resume) {
+                body = resume.rest(rest).await.map_err(told)?;
+                continue;
+            }
+            let text = format!("{} ended its stream before the first event", provider.name);
+            return Err(told(ApiError::new(ErrorKind::BadGateway, text)).into());
         }
     };
     let mut feed = Feed::new(Source::Translation(Box::new(translation)), &provider.drop_events);
     let first = feed.filtered(first);
     let (headers, losses) = (HeaderMap::new(), Losses::new());
-    Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0 })
+    Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0, resume })
+}
+
+/// What the rest of a reply is asked with, for the dialects whose replies may stop in the middle.
+fn resuming(worker: &Arc<Worker>, job: &Job, ask: &Ask) -> Option<Arc<Resume>> {
+    let kind = worker.runtime.providers[job.provider].kind;
+    matches!(kind, Kind::Gemini | Kind::Vertex).then(|| {
+        Arc::new(Resume {
+            worker: worker.clone(),
+            provider: job.provider,
+            endpoint: job.endpoint,
+            streaming: ask.streaming,
+            model: job.model.clone(),
+            path: ask.path.clone(),
+            headers: ask.headers.clone(),
+            id: job.id.clone(),
+        })
+    })
 }
 
 /// Whether a chunk begins an event: comments and blank lines do not.
@@ -260,7 +284,7 @@ fn named(fault: Fault, head: &http::response::Parts, provider: &Provider) -> Fau
 
 /// Asks for a reply and reads it whole.
 pub(crate) async fn unary(
-    worker: &Worker,
+    worker: &Arc<Worker>,
     job: &Job,
     mut encoded: Encoded,
 ) -> Result<Whole, Refusal> {
@@ -275,7 +299,7 @@ pub(crate) async fn unary(
         let once = timeout_at(deadline, unary_once(worker, job, encoded, sent.clone())).await;
         let once = once.unwrap_or_else(|_| {
             let text = format!("{} did not answer within {} s", provider.name, limit.as_secs());
-            Err(told(ApiError::new(ErrorKind::Timeout, text)))
+            Err(told(ApiError::new(ErrorKind::Timeout, text)).into())
         });
         match once {
             Ok(mut whole) => {
@@ -283,7 +307,7 @@ pub(crate) async fn unary(
                 whole.losses.extend(&losses);
                 return Ok(Whole { rewrites: rewrites.told(), ..whole });
             }
-            Err(fault) => encoded = rewrites.again(fault, &sent)?,
+            Err(miss) => encoded = rewrites.again(miss, &sent)?,
         }
     }
 }
@@ -292,45 +316,32 @@ pub(crate) async fn unary(
 const END_GRACE: Duration = Duration::from_millis(20);
 
 async fn unary_once(
-    worker: &Worker,
+    worker: &Arc<Worker>,
     job: &Job,
     encoded: Encoded,
     sent: Bytes,
-) -> Result<Whole, Fault> {
+) -> Result<Whole, Miss> {
     let provider = &worker.runtime.providers[job.provider];
     let ask = job.ask(worker, &encoded, sent).map_err(told)?;
     let stream = encoded.stream;
-    let (head, mut body) = heads(worker, job, encoded.prompt_estimate, ask).await?;
+    let resume = resuming(worker, job, &ask);
+    let (head, mut body) = heads(worker, &job.model, encoded.prompt_estimate, ask).await?;
     let mut translation = job.translation(encoded);
-    let bytes = if stream || attempt::is_event_stream(&head.headers) {
-        let (mut bytes, mut read) = (Bytes::new(), 0);
-        while !translation.is_done() {
-            bytes = match body.next().await {
-                Some(Ok(chunk)) => {
-                    read += chunk.len();
-                    if read > attempt::MAX_UNARY_BYTES {
-                        return Err(told(too_large(provider)));
-                    }
-                    translation.push(&chunk)
-                }
-                None => translation.finish(BodyEnd::Clean),
-                Some(Err(_)) => translation.finish(BodyEnd::Cut),
-            };
-            if let Some(fault) = translation.take_fault() {
-                return Err(named(fault, &head, provider));
-            }
+    let bytes = loop {
+        let bytes = if stream || attempt::is_event_stream(&head.headers) {
+            read_stream(&mut translation, &mut body, provider).await?
+        } else {
+            let whole = whole_body(provider, &head, body).await.map_err(told)?;
+            translation.whole(&whole)
+        };
+        if let Some(fault) = translation.take_fault() {
+            return Err(Miss::accepted(named(fault, &head, provider)));
         }
-        // The end of the body is on its way, unless the answer was cut short: a connection whose
-        // body was read to the end serves again.
-        let _ = timeout(END_GRACE, async { while let Some(Ok(_)) = body.next().await {} }).await;
-        bytes
-    } else {
-        let whole = whole_body(provider, &head, body).await.map_err(told)?;
-        translation.whole(&whole)
+        match (translation.take_goes_on(), &resume) {
+            (Some(rest), Some(resume)) => body = resume.rest(rest).await.map_err(told)?,
+            _ => break bytes,
+        }
     };
-    if let Some(fault) = translation.take_fault() {
-        return Err(named(fault, &head, provider));
-    }
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let (usage, quality) = translation.usage();
@@ -343,6 +354,42 @@ async fn unary_once(
         losses: translation.losses().clone(),
         rewrites: 0,
     })
+}
+
+/// Reads a stream for a caller that wants the reply as one.
+async fn read_stream(
+    translation: &mut Translation,
+    body: &mut UpBody,
+    provider: &Provider,
+) -> Result<Bytes, Fault> {
+    let (mut bytes, mut read) = (Bytes::new(), 0);
+    while !translation.is_done() {
+        let ended = match body.next().await {
+            Some(Ok(chunk)) => {
+                read += chunk.len();
+                if read > attempt::MAX_UNARY_BYTES {
+                    return Err(told(too_large(provider)));
+                }
+                bytes = translation.push(&chunk);
+                false
+            }
+            None => {
+                bytes = translation.finish(BodyEnd::Clean);
+                true
+            }
+            Some(Err(_)) => {
+                bytes = translation.finish(BodyEnd::Cut);
+                true
+            }
+        };
+        if ended || translation.has_fault() {
+            return Ok(bytes);
+        }
+    }
+    // The end of the body is on its way, unless the answer was cut short: a connection whose
+    // body was read to the end serves again.
+    let _ = timeout(END_GRACE, async { while let Some(Ok(_)) = body.next().await {} }).await;
+    Ok(bytes)
 }
 
 /// The tokens of a request: counted by the upstream where it has a counter, else estimated.
@@ -366,7 +413,7 @@ pub(crate) async fn count(
     let provider = &worker.runtime.providers[job.provider];
     let (reader, prompt_estimate) = (encoded.reader, encoded.prompt_estimate);
     let answered = timeout(COUNT_LIMIT, async {
-        let (head, body) = heads(worker, job, prompt_estimate, ask).await?;
+        let (head, body) = heads(worker, &job.model, prompt_estimate, ask).await?;
         whole_body(provider, &head, body).await.map_err(told)
     });
     match answered.await.map(|answer| answer.and_then(|body| reader.count(&body))) {
@@ -391,13 +438,13 @@ pub(crate) enum Count {
 }
 
 /// Sends the request and waits for the head of a reply that is a success.
-async fn heads(
+pub(crate) async fn heads(
     worker: &Worker,
-    job: &Job,
+    model: &str,
     prompt_estimate: u64,
     ask: Ask,
 ) -> Result<(http::response::Parts, UpBody), Fault> {
-    let provider = &worker.runtime.providers[job.provider];
+    let provider = &worker.runtime.providers[ask.provider];
     let (head, body) = attempt::exchange_heads(worker, ask).await.map_err(told)?;
     if head.status.is_success() {
         return Ok((head, body));
@@ -406,7 +453,7 @@ async fn heads(
         return Err(told(attempt::redirected(provider, &head)));
     }
     let bytes = attempt::masked(worker, body).await;
-    let cx = FaultCx { provider: &provider.name, model: &job.model, prompt_estimate };
+    let cx = FaultCx { provider: &provider.name, model, prompt_estimate };
     let mut fault = egress(provider).map_err(told)?.fault(&cx, head.status, &head.headers, &bytes);
     if head.status == StatusCode::UNAUTHORIZED {
         let text = match (&provider.auth, &provider.key_variable) {

@@ -32,6 +32,7 @@ use crate::endpoints::{self, Path};
 use crate::exchange::Open;
 use crate::foreign::{self, Count, Job};
 use crate::intake;
+use crate::questions;
 use crate::raw::RawBody;
 use crate::record::{Exchange, Outcome};
 use crate::reply::{self, ReplyBody};
@@ -307,11 +308,12 @@ fn edited(
 async fn translated(
     worker: &Arc<Worker>,
     record: &mut Exchange,
-    job: Job,
+    mut job: Job,
 ) -> Result<Answer, ApiError> {
     let index = job.provider;
     let provider = &worker.runtime.providers[index];
     record.served = Some((index, job.model.clone()));
+    job.about = questions::about(worker, &job).await;
     let encoded = job.encode(worker, &provider.lessons.known(&job.model))?;
     record.losses.extend(&encoded.losses);
     if job.endpoint == Endpoint::CountTokens {

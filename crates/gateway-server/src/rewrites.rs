@@ -18,12 +18,35 @@ pub(crate) struct Rewrites<'a> {
     /// What was known before.
     known: usize,
     without: Vec<Feature>,
+    /// The very same request was sent once more.
+    repeated: bool,
+}
+
+/// Why one writing of a request brought no answer.
+#[derive(Debug)]
+pub(crate) struct Miss {
+    pub(crate) fault: Fault,
+    /// The upstream had accepted it: the model failed, not the request.
+    pub(crate) accepted: bool,
+}
+
+impl From<Fault> for Miss {
+    fn from(fault: Fault) -> Self {
+        Self { fault, accepted: false }
+    }
+}
+
+impl Miss {
+    /// What came instead of an answer.
+    pub(crate) fn accepted(fault: Fault) -> Self {
+        Self { fault, accepted: true }
+    }
 }
 
 impl<'a> Rewrites<'a> {
     pub(crate) fn new(worker: &'a Worker, job: &'a Job) -> Self {
         let without = worker.runtime.providers[job.provider].lessons.known(&job.model);
-        Self { worker, job, known: without.len(), without }
+        Self { worker, job, known: without.len(), without, repeated: false }
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -32,11 +55,19 @@ impl<'a> Rewrites<'a> {
 
     /// For the record.
     pub(crate) fn told(&self) -> u32 {
-        u32::try_from(self.count()).unwrap_or(u32::MAX)
+        u32::try_from(self.count() + usize::from(self.repeated)).unwrap_or(u32::MAX)
     }
 
-    /// The request written again without what the upstream refused, if that is what may help.
-    pub(crate) fn again(&mut self, fault: Fault, sent: &[u8]) -> Result<Encoded, Refusal> {
+    /// The request written again, if that is what may help: without what the upstream refused; or as it
+    /// was, once, where the model stumbled over its own answer before it said anything.
+    pub(crate) fn again(&mut self, miss: Miss, sent: &[u8]) -> Result<Encoded, Refusal> {
+        let Miss { fault, accepted } = miss;
+        if accepted && fault.remedy == Remedy::Same && !self.repeated {
+            let encoded = self.job.encode(self.worker, &self.without);
+            let encoded = encoded.map_err(|err| Refusal::Gateway(err, self.told()))?;
+            self.repeated = true;
+            return Ok(encoded);
+        }
         if let Remedy::Without(feature) = fault.remedy
             && self.count() < MAX_REWRITES
             && !self.without.contains(&feature)

@@ -21,6 +21,7 @@ use crate::access::Access;
 use crate::egress;
 use crate::lessons::Lessons;
 use crate::log::Log;
+use crate::questions::Answers;
 use crate::record::Ids;
 use crate::stats::Stats;
 
@@ -114,6 +115,8 @@ pub(crate) struct Provider {
     pub(crate) drop_events: Arc<[String]>,
     /// What its refusals have taught.
     pub(crate) lessons: Lessons,
+    /// What it says of its models.
+    pub(crate) answers: Answers,
 }
 
 /// How the gateway authenticates upstream.
@@ -381,6 +384,7 @@ fn compile_provider(
         policy,
         drop_events: provider.compat.drop_events.clone().into(),
         lessons: Lessons::default(),
+        answers: Answers::default(),
     })
 }
 

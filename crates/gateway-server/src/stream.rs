@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::ending::Aborted;
 use crate::exchange::Open;
 use crate::feed::Feed;
 use crate::record::Outcome;
+use crate::resume::{Rest, Resume};
 use crate::upbody::UpBody;
 
 /// After its terminal event an upstream may take this long to end its body; the caller has all it
@@ -45,6 +47,8 @@ enum State {
     /// The 200 is out, the upstream has said nothing yet.
     Waiting(Pending),
     Flowing(Box<Flow>),
+    /// The upstream stopped in the middle; the rest has been asked for.
+    Resuming(Box<Flow>, Rest),
     /// Everything that is left is in `ready`; then this.
     Ending(Ending),
     Done,
@@ -53,6 +57,7 @@ enum State {
 struct Flow {
     body: UpBody,
     feed: Feed,
+    resume: Option<Arc<Resume>>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +76,7 @@ impl fmt::Debug for StreamBody {
         let state = match &self.state {
             State::Waiting(_) => "waiting",
             State::Flowing(_) => "flowing",
+            State::Resuming(..) => "resuming",
             State::Ending(_) => "ending",
             State::Done => "done",
         };
@@ -136,6 +142,10 @@ impl StreamBody {
                     Poll::Ready(Err(refusal)) => self.tell(&refusal),
                     Poll::Pending => std::task::ready!(self.poll_timer(cx)),
                 },
+                State::Resuming(_, rest) => match rest.as_mut().poll(cx) {
+                    Poll::Ready(rest) => self.resumed(rest),
+                    Poll::Pending => std::task::ready!(self.poll_timer(cx)),
+                },
                 State::Flowing(flow) => match flow.body.poll_next(cx) {
                     Poll::Ready(Some(Ok(chunk))) => {
                         self.last_heard = Instant::now();
@@ -162,7 +172,8 @@ impl StreamBody {
             open.record().attempts += opened.rewrites;
             open.record().losses.extend(&opened.losses);
         }
-        self.state = State::Flowing(Box::new(Flow { body: opened.body, feed: opened.feed }));
+        let Opened { body, feed, resume, ended, .. } = opened;
+        self.state = State::Flowing(Box::new(Flow { body, feed, resume }));
         let fault = match &mut self.state {
             State::Flowing(flow) => flow.feed.take_fault(),
             _ => None,
@@ -172,7 +183,7 @@ impl StreamBody {
             self.fail(&fault.error);
             return;
         }
-        match opened.ended {
+        match ended {
             None => {}
             Some(Ok(())) => self.upstream_ended(None),
             Some(Err(err)) => self.upstream_ended(Some(err)),
@@ -218,6 +229,11 @@ impl StreamBody {
         let between_frames = flow.feed.at_boundary();
         let end = if err.is_none() { StreamEnd::Clean } else { StreamEnd::Cut };
         flow.feed.finish(end, &mut self.ready);
+        if let (Some(body), Some(resume)) = (flow.feed.take_goes_on(), &flow.resume) {
+            let rest = resume.rest(body);
+            self.state = State::Resuming(flow, rest);
+            return;
+        }
         let phase = flow.feed.phase();
         if let Some(open) = &mut self.open {
             flow.feed.settle(open.record());
@@ -244,6 +260,27 @@ impl StreamBody {
         } else {
             // Any byte added here could complete something that was never meant.
             self.state = State::Ending(Ending::Cut);
+        }
+    }
+
+    /// The rest of a reply has come, or will not.
+    fn resumed(&mut self, rest: Result<UpBody, ApiError>) {
+        let State::Resuming(mut flow, _) = std::mem::replace(&mut self.state, State::Done) else {
+            return;
+        };
+        self.last_heard = Instant::now();
+        match rest {
+            Ok(body) => {
+                flow.body = body;
+                if let Some(open) = &mut self.open {
+                    open.record().attempts += 1;
+                }
+                self.state = State::Flowing(flow);
+            }
+            Err(fault) => {
+                self.state = State::Flowing(flow);
+                self.fail(&fault);
+            }
         }
     }
 
@@ -318,7 +355,9 @@ impl StreamBody {
 impl Drop for StreamBody {
     fn drop(&mut self) {
         // The caller left, or read no more after the terminal event.
-        if let (Some(mut open), State::Flowing(flow)) = (self.open.take(), &self.state) {
+        if let (Some(mut open), State::Flowing(flow) | State::Resuming(flow, _)) =
+            (self.open.take(), &self.state)
+        {
             flow.feed.settle(open.record());
             let whole = flow.feed.phase() == Phase::Ended && self.ready.is_empty();
             open.settle(if whole { Outcome::Delivered } else { Outcome::Abandoned });

@@ -15,12 +15,14 @@ pub(crate) struct Translation {
     done: bool,
     /// More came all the same: an upstream that does not know when the answer is over.
     runs_on: bool,
+    /// The body of a request that goes on with the reply.
+    goes_on: Option<String>,
     fault: Option<Fault>,
 }
 
 impl Translation {
     pub(crate) fn new(reader: Box<dyn ReplyReader>, writer: Box<dyn ReplyWriter>) -> Self {
-        Self { reader, writer, done: false, runs_on: false, fault: None }
+        Self { reader, writer, done: false, runs_on: false, goes_on: None, fault: None }
     }
 
     /// Takes bytes of the upstream's and gives those for the caller, if there are any.
@@ -59,6 +61,11 @@ impl Translation {
     fn close(&mut self) -> Bytes {
         self.done = true;
         if self.fault.is_none() && !self.writer.is_done() {
+            self.goes_on = self.reader.goes_on();
+            if self.goes_on.is_some() {
+                self.done = false;
+                return self.writer.take().into();
+            }
             // A reader that says all is well has made an end; anything else is a fault of ours.
             let error = ApiError::new(ErrorKind::Internal, "the answer was read without its end");
             self.fault = Some(Fault::new(error, Remedy::NextProvider));
@@ -83,6 +90,17 @@ impl Translation {
     /// Whether the reader wants no more.
     pub(crate) fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// The body of the request that has to be sent for the rest of the reply: the upstream stopped in
+    /// the middle. What it brings is to be pushed here.
+    pub(crate) fn take_goes_on(&mut self) -> Option<String> {
+        self.goes_on.take()
+    }
+
+    /// Whether something went wrong.
+    pub(crate) fn has_fault(&self) -> bool {
+        self.fault.is_some()
     }
 
     /// What went wrong, if something did.
