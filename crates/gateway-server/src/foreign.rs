@@ -23,7 +23,7 @@ use crate::feed::{Feed, Source};
 use crate::intake::Held;
 use crate::record::Exchange;
 use crate::resume::Resume;
-use crate::rewrites::{Miss, Rewrites};
+use crate::rewrites::Rewrites;
 use crate::runtime::{Provider, UpstreamAuth, Worker, X_GATEWAY_HOP};
 use crate::translation::Translation;
 use crate::upbody::{Collected, UpBody, collect};
@@ -185,7 +185,7 @@ pub(crate) async fn open(
                 rewrites.remember();
                 return Ok(Opened { rewrites: rewrites.told(), losses, ..opened });
             }
-            Err(miss) => encoded = rewrites.again(miss, &sent)?,
+            Err(fault) => encoded = rewrites.again(fault, &sent)?,
         }
     }
 }
@@ -195,7 +195,7 @@ async fn open_once(
     job: &Job,
     encoded: Encoded,
     sent: Bytes,
-) -> Result<Opened, Miss> {
+) -> Result<Opened, Fault> {
     let provider = &worker.runtime.providers[job.provider];
     let ask = job.ask(worker, &encoded, sent).map_err(told)?;
     let resume = resuming(worker, job, &ask);
@@ -233,7 +233,7 @@ async fn open_once(
             break ended;
         }
         if let Some(fault) = translation.take_fault() {
-            return Err(Miss::accepted(named(fault, &head, provider)));
+            return Err(named(fault, &head, provider));
         }
         if ended.is_some() {
             if let (Some(rest), Some(resume)) = (translation.take_goes_on(), &resume) {
@@ -241,7 +241,7 @@ async fn open_once(
                 continue;
             }
             let text = format!("{} ended its stream before the first event", provider.name);
-            return Err(told(ApiError::new(ErrorKind::BadGateway, text)).into());
+            return Err(told(ApiError::new(ErrorKind::BadGateway, text)));
         }
     };
     let mut feed = Feed::new(Source::Translation(Box::new(translation)), &provider.drop_events);
@@ -299,7 +299,7 @@ pub(crate) async fn unary(
         let once = timeout_at(deadline, unary_once(worker, job, encoded, sent.clone())).await;
         let once = once.unwrap_or_else(|_| {
             let text = format!("{} did not answer within {} s", provider.name, limit.as_secs());
-            Err(told(ApiError::new(ErrorKind::Timeout, text)).into())
+            Err(told(ApiError::new(ErrorKind::Timeout, text)))
         });
         match once {
             Ok(mut whole) => {
@@ -307,7 +307,7 @@ pub(crate) async fn unary(
                 whole.losses.extend(&losses);
                 return Ok(Whole { rewrites: rewrites.told(), ..whole });
             }
-            Err(miss) => encoded = rewrites.again(miss, &sent)?,
+            Err(fault) => encoded = rewrites.again(fault, &sent)?,
         }
     }
 }
@@ -320,7 +320,7 @@ async fn unary_once(
     job: &Job,
     encoded: Encoded,
     sent: Bytes,
-) -> Result<Whole, Miss> {
+) -> Result<Whole, Fault> {
     let provider = &worker.runtime.providers[job.provider];
     let ask = job.ask(worker, &encoded, sent).map_err(told)?;
     let stream = encoded.stream;
@@ -335,7 +335,7 @@ async fn unary_once(
             translation.whole(&whole)
         };
         if let Some(fault) = translation.take_fault() {
-            return Err(Miss::accepted(named(fault, &head, provider)));
+            return Err(named(fault, &head, provider));
         }
         match (translation.take_goes_on(), &resume) {
             (Some(rest), Some(resume)) => body = resume.rest(rest).await.map_err(told)?,

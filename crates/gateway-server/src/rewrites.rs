@@ -22,27 +22,6 @@ pub(crate) struct Rewrites<'a> {
     repeated: bool,
 }
 
-/// Why one writing of a request brought no answer.
-#[derive(Debug)]
-pub(crate) struct Miss {
-    pub(crate) fault: Fault,
-    /// The upstream had accepted it: the model failed, not the request.
-    pub(crate) accepted: bool,
-}
-
-impl From<Fault> for Miss {
-    fn from(fault: Fault) -> Self {
-        Self { fault, accepted: false }
-    }
-}
-
-impl Miss {
-    /// What came instead of an answer.
-    pub(crate) fn accepted(fault: Fault) -> Self {
-        Self { fault, accepted: true }
-    }
-}
-
 impl<'a> Rewrites<'a> {
     pub(crate) fn new(worker: &'a Worker, job: &'a Job) -> Self {
         let without = worker.runtime.providers[job.provider].lessons.known(&job.model);
@@ -60,9 +39,8 @@ impl<'a> Rewrites<'a> {
 
     /// The request written again, if that is what may help: without what the upstream refused; or as it
     /// was, once, where the model stumbled over its own answer before it said anything.
-    pub(crate) fn again(&mut self, miss: Miss, sent: &[u8]) -> Result<Encoded, Refusal> {
-        let Miss { fault, accepted } = miss;
-        if accepted && fault.remedy == Remedy::Same && !self.repeated {
+    pub(crate) fn again(&mut self, fault: Fault, sent: &[u8]) -> Result<Encoded, Refusal> {
+        if fault.remedy == Remedy::Again && !self.repeated {
             let encoded = self.job.encode(self.worker, &self.without);
             let encoded = encoded.map_err(|err| Refusal::Gateway(err, self.told()))?;
             self.repeated = true;

@@ -42,6 +42,9 @@ impl Fault {
 pub enum Remedy {
     /// The same request again.
     Same,
+    /// The same request again at once: the upstream is well, but the model stumbled over its own answer,
+    /// which is a matter of luck.
+    Again,
     /// The same request after this long.
     After(Duration),
     /// The same request without something that the upstream refuses.
