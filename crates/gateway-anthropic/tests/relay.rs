@@ -155,6 +155,7 @@ fn fuzz_edit(body: &Bytes) {
         strip_output_config: true,
         drop_fields: ["metadata", "thinking.display", "tools.strict"].map(str::to_owned).to_vec(),
         drop_betas: BetaPatterns::new(["*"]).expect("a pattern"),
+        ..Policy::default()
     };
     for policy in [Policy::default(), everything] {
         if let Ok(Some(edited)) = edit(body, &policy, "") {

@@ -70,6 +70,7 @@ pub(crate) fn policy(compat: &Compat) -> Result<Policy, String> {
         strip_output_config: compat.output_config == Some(OutputConfig::Strip),
         drop_fields: compat.drop_fields.clone(),
         drop_betas,
+        ..Policy::default()
     })
 }
 

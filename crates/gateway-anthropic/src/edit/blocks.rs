@@ -78,7 +78,11 @@ pub(super) fn list(value: Node<'_>, path: &str, cx: &mut Cx<'_>) -> Done<Fate> {
 
 /// What becomes of a block that was not made by another provider.
 pub(super) fn fate(block: &Block<'_>, path: &str, cx: &mut Cx<'_>) -> Done<Fate> {
+    if cx.policy.lacks.sources && matches!(block.kind(), "image" | "document") {
+        refuse_addresses(block, path)?;
+    }
     match block.kind() {
+        "image" if cx.policy.lacks.images => return image(block, path, cx),
         "document" if cx.policy.documents != Documents::Keep => return document(block, path, cx),
         "tool_reference" if cx.dropped.has(DEFER_LOADING) => {
             cx.losses.add(What::Replaced, path.to_owned(), "this upstream has no tool search");
@@ -145,6 +149,34 @@ fn citations(value: Node<'_>, path: &str, cx: &mut Cx<'_>) -> Done<Fate> {
     let fates = foreign.iter().map(|goes| if *goes { Fate::Remove } else { Fate::Keep }).collect();
     let spans: Vec<_> = value.elements()?.iter().map(|node| node.span()).collect();
     Ok(Fate::inside(settle(&spans, fates)))
+}
+
+/// What is not in the request itself but has to be fetched.
+fn refuse_addresses(block: &Block<'_>, path: &str) -> Done<()> {
+    let source = block.member("source");
+    let kind = source.map(|source| source.get("type")).transpose()?.flatten();
+    let kind = kind.and_then(Node::text).unwrap_or_default().decode();
+    let by = match &*kind {
+        "url" => "by its address",
+        "file" => "by the id of an uploaded file",
+        _ => return Ok(()),
+    };
+    let what = format!(
+        "{path}: the upstream of this model takes no {} {by}; send its bytes (a source of type \
+         `base64`), or use a model of another provider",
+        block.kind()
+    );
+    Err(Stop::Refused(ApiError::new(ErrorKind::InvalidRequest, what).with_should_retry(false)))
+}
+
+/// An image for an upstream that sees none.
+fn image(block: &Block<'_>, path: &str, cx: &mut Cx<'_>) -> Done<Fate> {
+    cx.losses.add(What::Dropped, path.to_owned(), "this upstream can not see images");
+    let mark = block.cache_mark(cx)?;
+    let told = Text::plain(
+        "[An image stood here which this model can not be shown. Say so if it matters.]",
+    );
+    Ok(Fate::Replace(text_block(&[told], mark.as_deref())))
 }
 
 /// A document for an upstream that takes none.

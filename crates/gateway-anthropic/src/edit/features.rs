@@ -1,6 +1,7 @@
 //! Fields of the body and the betas of the header that belong together: both halves go, or none.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use gateway_types::{Losses, What};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
@@ -9,11 +10,11 @@ use super::Policy;
 
 /// Patterns on names of betas: `*`, `?`, `[ab]` and `{a,b}`.
 #[derive(Debug, Clone)]
-pub struct BetaPatterns(GlobSet);
+pub struct BetaPatterns(Arc<GlobSet>);
 
 impl Default for BetaPatterns {
     fn default() -> Self {
-        Self(GlobSet::empty())
+        Self(Arc::new(GlobSet::empty()))
     }
 }
 
@@ -30,7 +31,10 @@ impl BetaPatterns {
             let glob = GlobBuilder::new(pattern.trim()).backslash_escape(true).build();
             builder.add(glob.map_err(|fault| (at, fault.kind().to_string()))?);
         }
-        builder.build().map(Self).map_err(|fault| (last, fault.kind().to_string()))
+        builder
+            .build()
+            .map(|set| Self(Arc::new(set)))
+            .map_err(|fault| (last, fault.kind().to_string()))
     }
 
     fn hits(&self, beta: &str) -> bool {
@@ -44,10 +48,12 @@ impl BetaPatterns {
 }
 
 /// What is no field of one place, but of many, or the content of one.
-pub(super) const SYSTEM_ROLE: &str = "#system_role";
+pub(crate) const SYSTEM_ROLE: &str = "#system_role";
 pub(super) const TOOL_CHANGES: &str = "#tool_changes";
-pub(super) const CACHE_TTL: &str = "#cache_control.ttl";
-pub(super) const CACHE_SCOPE: &str = "#cache_control.scope";
+pub(crate) const CACHE_TTL: &str = "#cache_control.ttl";
+pub(crate) const CACHE_SCOPE: &str = "#cache_control.scope";
+/// The mark of the whole request, which asks to be cached as it grows.
+pub(crate) const AUTOMATIC_CACHING: &str = "#automatic_caching";
 /// Marks of the prompt cache, wherever they are.
 pub(super) const CACHE_CONTROL: &str = "cache_control";
 pub(super) const DEFER_LOADING: &str = "tools.defer_loading";
@@ -63,6 +69,30 @@ struct Feature {
 
 const fn pair(fields: &'static [&'static str], betas: &'static [&'static str]) -> Feature {
     Feature { fields, along: &[], betas }
+}
+
+impl Feature {
+    fn goes(&self, policy: &Policy, dropped: &Dropped, betas: &[&str]) -> bool {
+        let lacks = &policy.lacks;
+        let of_it = |listed: &&str| {
+            let listed = family(lacks.name_of(listed));
+            self.betas.iter().any(|beta| family(beta) == listed)
+        };
+        let of_it = || betas.iter().copied().filter(of_it);
+        let configured = |beta: &str| policy.drop_betas.hits(beta);
+        if self.fields.iter().any(|field| dropped.has(field))
+            || self.betas.iter().any(|b| configured(b) || dropped.families.contains(family(b)))
+            || of_it().any(configured)
+        {
+            return true;
+        }
+        if self.fields.iter().any(|field| lacks.is_free(field)) {
+            return false;
+        }
+        // None: nobody asked for it, or the caller's API does not want the beta any more.
+        let unpaired = lacks.pairs && of_it().next().is_none();
+        unpaired || of_it().any(|beta| policy.is_unknown(beta))
+    }
 }
 
 /// Which field needs which beta.
@@ -108,6 +138,11 @@ const HINTS: &[&str] = &[
     "tags",
     "thinking.display",
     "tools.eager_input_streaming",
+    "tools.custom",
+    "service_tier",
+    "user_profile_id",
+    "workspace_id",
+    "fallback_credit_token",
     DEFER_LOADING,
 ];
 
@@ -131,6 +166,9 @@ impl Dropped {
         for field in &policy.drop_fields {
             say(field.trim());
         }
+        for field in policy.lacks.fields.iter().copied().flatten() {
+            say(field);
+        }
         if policy.strip_output_config || policy.drop_fields.iter().any(|f| f == "output_config") {
             say("output_config");
             say("output_format");
@@ -153,14 +191,7 @@ impl Dropped {
         loop {
             let before = (dropped.fields.len(), dropped.families.len());
             for feature in FEATURES {
-                let hit = feature.fields.iter().any(|field| dropped.has(field))
-                    || feature.betas.iter().any(|beta| {
-                        let of_it = |listed: &&&str| family(listed) == family(beta);
-                        dropped.families.contains(family(beta))
-                            || policy.drop_betas.hits(beta)
-                            || betas.iter().filter(of_it).any(|b| policy.drop_betas.hits(b))
-                    });
-                if hit {
+                if feature.goes(policy, &dropped, betas) {
                     let along = feature.fields.iter().chain(feature.along);
                     dropped.fields.extend(along.map(|field| (*field).to_owned()));
                     dropped.families.extend(feature.betas.iter().map(|beta| family(beta)));
@@ -178,6 +209,11 @@ impl Dropped {
             || field.split_once('.').is_some_and(|(outer, _)| self.fields.contains(outer))
     }
 
+    /// One more that goes.
+    pub(super) fn add(&mut self, field: &str) {
+        self.fields.insert(field.to_owned());
+    }
+
     /// Whether anything goes that is named `outer.something`.
     pub(super) fn within(&self, outer: &str) -> bool {
         let inner =
@@ -192,16 +228,21 @@ impl Dropped {
         betas: &[&str],
         losses: &mut Losses,
     ) -> Option<Vec<String>> {
-        let mut kept = Vec::with_capacity(betas.len());
+        let mut kept: Vec<String> = Vec::with_capacity(betas.len());
         for beta in betas {
-            if policy.drop_betas.hits(beta) || self.families.contains(family(beta)) {
+            let name = policy.lacks.name_of(beta);
+            if policy.drop_betas.hits(beta)
+                || policy.is_unknown(beta)
+                || self.families.contains(family(beta))
+                || self.families.contains(family(name))
+            {
                 let path = format!("anthropic-beta:{beta}");
                 losses.add(What::Hint, path, "this upstream does not take it");
-            } else {
-                kept.push((*beta).to_owned());
+            } else if name == *beta || !kept.iter().any(|kept| kept == name) {
+                kept.push(name.to_owned());
             }
         }
-        (kept.len() < betas.len()).then_some(kept)
+        (kept.iter().map(String::as_str).ne(betas.iter().copied())).then_some(kept)
     }
 }
 

@@ -64,9 +64,10 @@ pub(super) fn holds_sealed(raw: Raw<'_>) -> bool {
 /// Web searches that another provider made, by the id of the call: what was searched for.
 pub(super) type Searches<'b> = HashMap<String, Option<Text<'b>>>;
 
-/// Finds them. Results come after their call, mostly in the same message.
+/// Finds them; `all`: whoever made them, the upstream knows of no searches. Results come after their call, mostly in the same message.
 pub(super) fn searches<'b, 'a>(
     blocks: impl Iterator<Item = &'a Block<'b>> + Clone,
+    all: bool,
 ) -> Result<Searches<'b>, Malformed>
 where
     'b: 'a,
@@ -74,6 +75,11 @@ where
     let mut found = Searches::new();
     for block in blocks.clone().filter(|block| block.is("web_search_tool_result")) {
         let Some(results) = block.member("content") else { continue };
+        if all {
+            let id = block.text("tool_use_id").unwrap_or_default();
+            found.insert(id.decode().into_owned(), None);
+            continue;
+        }
         for result in results.elements()? {
             if is_foreign(result.get("encrypted_content")?.and_then(Node::text)) {
                 let id = block.text("tool_use_id").unwrap_or_default();

@@ -104,7 +104,8 @@ pub(super) fn edit(messages: Option<Node<'_>>, enabled: bool, cx: &mut Cx<'_>) -
     for node in nodes {
         messages.push(Message::read(node)?);
     }
-    let searches = searches(messages.iter().flat_map(|message| &message.blocks))?;
+    let all = cx.policy.lacks.tool("web_search_").is_some();
+    let searches = searches(messages.iter().flat_map(|message| &message.blocks), all)?;
     if cx.dropped.has(DEFER_LOADING) {
         told.found_tools = found_tools(&messages)?;
     }
@@ -158,6 +159,7 @@ fn made_elsewhere(
         }
         return Ok(goes.then_some(Fate::Remove));
     }
+    let lacks = cx.policy.lacks;
     let search = |key| block.text(key).and_then(|id| searches.get(&*id.decode()));
     match block.kind() {
         // What may hold any text of a caller; its opaque parts are looked at where they are.
@@ -165,10 +167,15 @@ fn made_elsewhere(
         "server_tool_use" if search("id").is_some() => return Ok(Some(Fate::Remove)),
         "web_search_tool_result" => {
             if let Some(query) = search("tool_use_id") {
-                cx.losses.add(What::Replaced, path, "a web search of another provider");
+                cx.losses.add(What::Replaced, path, "a web search that this provider did not make");
                 let mark = block.cache_mark(cx)?;
                 return Ok(Some(Fate::Replace(search_as_text(block, *query, mark.as_deref())?)));
             }
+        }
+        kind if lacks.tool_block(kind, &block.text("name").unwrap_or_default().decode()) => {
+            let why = "this upstream knows nothing of the tool it is about";
+            cx.losses.add(What::Dropped, path, why);
+            return Ok(Some(Fate::Remove));
         }
         kind if cx.dropped.has(DEFER_LOADING) => {
             let call = kind == "server_tool_use"

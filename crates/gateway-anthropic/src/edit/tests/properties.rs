@@ -98,6 +98,18 @@ fn what_is_no_request_is_refused_or_left_to_the_upstream() {
         strip_output_config: true,
         drop_fields: vec!["tools.strict".into(), "thinking.display".into()],
         drop_betas: BetaPatterns::new(["*"]).expect("a pattern"),
+        unknown_betas: vec!["*".into()],
+        lacks: Lacks {
+            fields: &[&["tools.custom", "top_k"]],
+            only_betas: Some(&[]),
+            pairs: true,
+            tools: &["web_search_"],
+            sources: true,
+            images: true,
+            thinking_pairs: true,
+            idle_effort: true,
+            ..Lacks::NOTHING
+        },
     };
     for odd in [
         "[]",

@@ -1,0 +1,185 @@
+//! What each host lacks, by Claude's generation. All of it is data for [`edit`](crate::edit).
+//!
+//! Sources: the hosts' own references for Claude, the allow-lists that other gateways keep alive, and
+//! what Claude Code itself sends to either host. Where they disagree, what the client sends to a
+//! newest model counts for the newest models only.
+
+use gateway_types::Endpoint;
+
+use super::claude::Claude;
+use super::{Host, HostCx, NEW_VERSION};
+use crate::edit::{Lacks, Policy};
+
+/// How one request is to be changed.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) claude: Claude,
+    /// The value of `anthropic_version`.
+    pub(super) version: &'static str,
+    pub(super) policy: Policy,
+}
+
+/// The rules for one request.
+pub(super) fn of(host: &Host, claude: Claude, cx: &HostCx<'_>) -> Rules {
+    let newer = cx.version.trim() == NEW_VERSION;
+    let bedrock = *host == Host::Bedrock;
+    // Bedrock refuses the new version for all before 4.7, and takes the old one for everybody.
+    let version = match (bedrock, newer) {
+        (true, true) if claude.is_surely(4, 7) => NEW_VERSION,
+        (true, _) => "bedrock-2023-05-31",
+        (false, true) => NEW_VERSION,
+        (false, false) => "vertex-2023-10-16",
+    };
+    let mut policy = cx.policy.clone();
+    policy.lacks = if bedrock { bedrock_lacks(claude) } else { vertex_lacks(claude, cx) };
+    policy.inline_system |= !claude.takes_system_role();
+    if !claude.thinks() {
+        policy.drop_fields.push("thinking".to_owned());
+    }
+    Rules { claude, version, policy }
+}
+
+/// Neither host has these: services around Anthropic's API, not parts of the model.
+const SERVICES: &[&str] = &[
+    crate::edit::AUTOMATIC_CACHING,
+    "container",
+    "mcp_servers",
+    "inference_geo",
+    "service_tier",
+    "speed",
+    "fallbacks",
+    "fallback_credit_token",
+    "billing_policy",
+    "thread",
+    "diagnostics",
+    "user_profile_id",
+    "workspace_id",
+    "tags",
+    "tools.custom",
+    "tools.allowed_callers",
+    "messages.clear_at",
+];
+/// Effort is unknown to these Claudes.
+const EFFORT: &[&str] = &["output_config.effort"];
+/// An output that must fit a schema too.
+const FORMAT: &[&str] = &["output_config.format"];
+/// The hour of caching.
+const TTL: &[&str] = &[crate::edit::CACHE_TTL];
+/// How thinking is shown.
+const DISPLAY: &[&str] = &["thinking.display"];
+/// The role in the middle.
+const SYSTEM: &[&str] = &[crate::edit::SYSTEM_ROLE];
+/// Examples beside a schema: known only with a beta of their own.
+const EXAMPLES: &[&str] = &["tools.input_examples"];
+
+fn bedrock_lacks(claude: Claude) -> Lacks {
+    Lacks {
+        fields: fields(claude, claude.at_least(4, 5)),
+        free_fields: free(claude, claude.at_least(4, 5)),
+        only_betas: Some(match generation(claude) {
+            Generation::Newest => &[COMMON, BEDROCK, SEARCH, NEWEST, BEDROCK_NEWEST],
+            Generation::Opus45 => &[COMMON, BEDROCK, SEARCH, EFFORT_BETA],
+            Generation::Middle => &[COMMON, BEDROCK, SEARCH],
+            Generation::Older => &[COMMON, BEDROCK],
+        }),
+        // Nothing of what Anthropic runs itself.
+        tools: &["web_search_", "web_fetch_", "code_execution_", "mcp_tool", "advisor_"],
+        ..HOSTED
+    }
+}
+
+fn vertex_lacks(claude: Claude, cx: &HostCx<'_>) -> Lacks {
+    let format = claude.at_least(4, 6);
+    Lacks {
+        fields: fields(claude, format),
+        free_fields: free(claude, format),
+        only_betas: Some(match (cx.endpoint, generation(claude)) {
+            // The counter knows less: "Unexpected value(s) `web-search-2025-03-05`".
+            (Endpoint::CountTokens, Generation::Older) => &[COMMON],
+            (Endpoint::CountTokens, _) => &[COMMON, SEARCH],
+            (_, Generation::Newest) => &[COMMON, VERTEX, SEARCH, NEWEST],
+            (_, Generation::Opus45) => &[COMMON, VERTEX, SEARCH, EFFORT_BETA],
+            (_, Generation::Middle) => &[COMMON, VERTEX, SEARCH],
+            (_, Generation::Older) => &[COMMON, VERTEX],
+        }),
+        tools: &["web_fetch_", "code_execution_", "mcp_tool", "advisor_"],
+        ..HOSTED
+    }
+}
+
+const HOSTED: Lacks = Lacks {
+    renamed_betas: &[("advanced-tool-use-2025-11-20", "tool-search-tool-2025-10-19")],
+    pairs: true,
+    sources: true,
+    thinking_pairs: true,
+    ..Lacks::NOTHING
+};
+
+enum Generation {
+    /// Before 4.5.
+    Older,
+    /// Opus 4.5, whose effort is a beta.
+    Opus45,
+    /// 4.5 and 4.6.
+    Middle,
+    /// 4.7 and later.
+    Newest,
+}
+
+fn generation(claude: Claude) -> Generation {
+    match claude {
+        _ if claude.effort_is_beta() => Generation::Opus45,
+        _ if claude.at_least(4, 7) => Generation::Newest,
+        _ if claude.at_least(4, 5) => Generation::Middle,
+        _ => Generation::Older,
+    }
+}
+
+/// What goes; `format`: an output can be made to fit a schema.
+fn fields(claude: Claude, format: bool) -> &'static [&'static [&'static str]] {
+    let effort = !claude.efforts().is_empty();
+    let hour = claude.at_least(4, 5);
+    match (effort, format, hour) {
+        (true, true, _) => &[SERVICES, EXAMPLES],
+        (true, false, _) => &[SERVICES, EXAMPLES, FORMAT],
+        (false, true, _) => &[SERVICES, EXAMPLES, EFFORT],
+        (false, false, true) => &[SERVICES, EXAMPLES, EFFORT, FORMAT],
+        (false, false, false) => &[SERVICES, EXAMPLES, EFFORT, FORMAT, TTL],
+    }
+}
+
+/// What stays without its beta.
+fn free(claude: Claude, format: bool) -> &'static [&'static [&'static str]] {
+    let effort = !claude.efforts().is_empty() && !claude.effort_is_beta();
+    match (claude.at_least(4, 7), effort, format, claude.at_least(4, 5)) {
+        (true, ..) => &[TTL, EFFORT, FORMAT, DISPLAY, SYSTEM],
+        (false, true, ..) => &[TTL, EFFORT, FORMAT, SYSTEM],
+        (false, false, true, _) => &[TTL, FORMAT, SYSTEM],
+        (false, false, false, true) => &[TTL, SYSTEM],
+        (false, false, false, false) => &[SYSTEM],
+    }
+}
+
+/// On both hosts.
+const COMMON: &[&str] = &[
+    "context-1m-2025-08-07",
+    "interleaved-thinking-2025-05-14",
+    "context-management-2025-06-27",
+    "compact-2026-01-12",
+    "computer-use-2025-01-24",
+    "computer-use-2025-11-24",
+];
+/// From 4.5 on.
+const SEARCH: &[&str] = &["tool-search-tool-2025-10-19"];
+const VERTEX: &[&str] = &["web-search-2025-03-05", "compact-2026-09-04"];
+const BEDROCK: &[&str] = &["tool-examples-2025-10-29", "fine-grained-tool-streaming-2025-05-14"];
+/// Claude Opus 4.5 alone: others refuse it by name, and take an effort without it.
+const EFFORT_BETA: &[&str] = &["effort-2025-11-24"];
+/// Sent by Claude Code itself to the newest models of both hosts.
+const NEWEST: &[&str] = &["thinking-token-count-2026-05-13", "thinking-display-updates-2026-08-18"];
+const BEDROCK_NEWEST: &[&str] = &[
+    "thinking-binding-controls-2026-08-01",
+    "dangerous-tool-use-2026-09-03",
+    "mid-conversation-output-config-2026-07-01",
+    "mid-conversation-tool-changes-2026-07-01",
+];
