@@ -181,9 +181,7 @@ impl<'a> Frame<'a> {
         match text(":message-type") {
             "event" => Kind::Event(text(":event-type")),
             "exception" => Kind::Exception(text(":exception-type")),
-            "error" => {
-                Kind::Error { code: text(":error-code"), message: text(":error-message") }
-            }
+            "error" => Kind::Error { code: text(":error-code"), message: text(":error-message") },
             _ => Kind::Unknown,
         }
     }
