@@ -49,7 +49,7 @@ pub use dialect::{
     AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Flow, Ingress, Question, ReplyCx, ReplyReader,
     ReplyWriter,
 };
-pub use names::{NameMap, call_id, caller_id, native_id};
+pub use names::{NameMap, call_id, caller_id, carried_by, carrying_id, native_id};
 pub use peek::{PeekError, holds_foreign_state, peek};
 pub use read::{Kind, Reader, is_json};
 pub use redact::Redactor;

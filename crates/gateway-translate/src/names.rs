@@ -16,6 +16,8 @@ use sha2::{Digest as _, Sha256};
 #[derive(Debug, Clone, Default)]
 pub struct NameMap {
     max: usize,
+    /// A digit or a dash may not stand first.
+    letter_first: bool,
     there: HashMap<String, String>,
     back: HashMap<String, String>,
 }
@@ -25,22 +27,29 @@ impl NameMap {
     ///
     /// `names` are all the names of the request: those offered and those in its history.
     pub fn new<'a>(names: impl IntoIterator<Item = Cow<'a, str>>, max: usize) -> Self {
-        let max = max.max(16);
+        Self { max: max.max(16), ..Self::default() }.of(names)
+    }
+
+    /// The same for an upstream whose names begin with a letter or an underscore.
+    pub fn letter_first<'a>(names: impl IntoIterator<Item = Cow<'a, str>>, max: usize) -> Self {
+        Self { max: max.max(16), letter_first: true, ..Self::default() }.of(names)
+    }
+
+    fn of<'a>(self, names: impl IntoIterator<Item = Cow<'a, str>>) -> Self {
         let names: Vec<Cow<'a, str>> = names.into_iter().collect();
-        if names.iter().all(|name| is_acceptable(name, max)) {
-            return Self { max, ..Self::default() };
+        if names.iter().all(|name| self.takes(name)) {
+            return self;
         }
-        let (fine, odd): (Vec<_>, Vec<_>) =
-            names.into_iter().partition(|name| is_acceptable(name, max));
+        let (fine, odd): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| self.takes(name));
         let mut taken: HashSet<String> = fine.into_iter().map(Cow::into_owned).collect();
         let mut odd: Vec<String> = odd.into_iter().map(Cow::into_owned).collect();
         // Which of two names gets the digits of another round must not depend on their order.
         odd.sort_unstable();
         odd.dedup();
-        let mut map = Self { max, ..Self::default() };
+        let mut map = self;
         for name in odd {
             let short = (0..=u32::MAX)
-                .map(|round| shortened(&name, max, round))
+                .map(|round| map.shortened(&name, round))
                 .find(|short| !taken.contains(short))
                 .expect("a request has no four thousand million names");
             taken.insert(short.clone());
@@ -52,12 +61,12 @@ impl NameMap {
 
     /// The name the upstream gets.
     pub fn there<'a>(&'a self, name: &'a str) -> Cow<'a, str> {
-        if is_acceptable(name, self.max.max(16)) {
+        if self.takes(name) {
             return Cow::Borrowed(name);
         }
         match self.there.get(name) {
             Some(short) => Cow::Borrowed(short),
-            None => Cow::Owned(shortened(name, self.max.max(16), 0)),
+            None => Cow::Owned(self.shortened(name, 0)),
         }
     }
 
@@ -65,6 +74,25 @@ impl NameMap {
     pub fn back<'a>(&'a self, name: &'a str) -> &'a str {
         self.back.get(name).map_or(name, String::as_str)
     }
+
+    fn takes(&self, name: &str) -> bool {
+        is_acceptable(name, self.max.max(16)) && !(self.letter_first && begins_oddly(name))
+    }
+
+    fn shortened(&self, name: &str, round: u32) -> String {
+        let short = shortened(name, self.max.max(16), round);
+        if !(self.letter_first && begins_oddly(&short)) {
+            return short;
+        }
+        // One character less of the head; the digits at the end stay.
+        let head_end = short.len() - 9;
+        let head_end = if short.len() < self.max.max(16) { head_end } else { head_end - 1 };
+        format!("_{}{}", &short[..head_end], &short[short.len() - 9..])
+    }
+}
+
+fn begins_oddly(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_digit() || c == '-')
 }
 
 /// Lower-case hexadecimal digits.
@@ -116,6 +144,26 @@ pub fn call_id(id: &str, max: usize) -> Cow<'_, str> {
 
 const WRAPPED: &str = "toolu_gw1_";
 
+/// Ids of calls that carry sealed state begin so.
+const CARRYING: &str = "toolu_gw1_s_";
+
+/// The longest such id, in bytes: it stands twice in every later request.
+const CARRYING_MAX: usize = 2048;
+
+/// An id for a call that carries a sealed text (see [`Keyring`](crate::Keyring)), for callers that
+/// keep nothing else of a reply; `None` where it would be too long. [`caller_id`] leaves it as it is.
+pub fn carrying_id(sealed: &str) -> Option<String> {
+    let inner = sealed.strip_prefix(crate::SEALED_PREFIX)?;
+    let id = format!("{CARRYING}{inner}");
+    (id.len() <= CARRYING_MAX && id.bytes().all(is_name_byte)).then_some(id)
+}
+
+/// The sealed text that an id carries, if it is one of [`carrying_id`]'s.
+pub fn carried_by(id: &str) -> Option<String> {
+    let inner = id.strip_prefix(CARRYING)?;
+    Some(format!("{}{inner}", crate::SEALED_PREFIX))
+}
+
 /// The id a caller gets for a call: the upstream's own where that is unique and of legal characters,
 /// else one that is, and leads back to it through [`native_id`].
 ///
@@ -126,10 +174,11 @@ pub fn caller_id<S: BuildHasher>(
     reply: &str,
     count: usize,
 ) -> String {
+    let carries = native.starts_with(CARRYING);
     let legal = !native.is_empty()
-        && native.len() <= 128
+        && native.len() <= if carries { CARRYING_MAX } else { 128 }
         && native.bytes().all(is_name_byte)
-        && !native.starts_with(WRAPPED);
+        && (carries || !native.starts_with(WRAPPED));
     if legal && !used.contains(native) {
         return native.to_owned();
     }
@@ -143,7 +192,8 @@ pub fn caller_id<S: BuildHasher>(
 
 /// The upstream's own id for a call that the caller knows as `id`.
 pub fn native_id(id: &str) -> Cow<'_, str> {
-    let inner = id.strip_prefix(WRAPPED).and_then(|rest| rest.get(11..));
+    let wrapped = id.strip_prefix(WRAPPED).filter(|_| !id.starts_with(CARRYING));
+    let inner = wrapped.and_then(|rest| rest.get(11..));
     let native = inner
         .and_then(|inner| URL_SAFE_NO_PAD.decode(inner).ok())
         .and_then(|bytes| String::from_utf8(bytes).ok());
@@ -208,6 +258,36 @@ mod tests {
         }
         assert_eq!(native_id("toolu_01abc"), "toolu_01abc");
         assert_eq!(native_id("toolu_gw1_é"), "toolu_gw1_é");
+    }
+
+    #[test]
+    fn names_may_have_to_begin_with_a_letter() {
+        let long = "7".repeat(80);
+        let names = ["7zip", "-x", "_fine", "Bash", "3d.tool", &long];
+        let map = NameMap::letter_first(names.iter().map(|name| Cow::Borrowed(*name)), 64);
+        for name in names {
+            let there = map.there(name).into_owned();
+            assert!(is_acceptable(&there, 64) && !begins_oddly(&there), "{there}");
+            assert_eq!(map.back(&there), name);
+        }
+        assert_eq!(map.there("Bash"), "Bash");
+        assert_eq!(super::tests::map(&["7zip"]).there("7zip"), "7zip");
+    }
+
+    #[test]
+    fn an_id_can_carry_sealed_state() {
+        let sealed = format!("gw1.{}", "Ab_-9".repeat(100));
+        let id = carrying_id(&sealed).expect("short enough");
+        let used = HashSet::new();
+        assert_eq!(caller_id(&id, &used, "msg_1", 0), id);
+        assert_eq!(native_id(&id), id);
+        assert_eq!(carried_by(&id), Some(sealed));
+        // A second call of that id gets one that carries nothing.
+        let again = caller_id(&id, &HashSet::from([id.clone()]), "msg_1", 1);
+        assert!(again != id && carried_by(&again).is_none());
+        assert_eq!(carrying_id(&format!("gw1.{}", "A".repeat(3000))), None);
+        assert_eq!(carrying_id("other"), None);
+        assert_eq!(carried_by("toolu_gw1_0123456789_AAAA"), None);
     }
 
     #[test]
