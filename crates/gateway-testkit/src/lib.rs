@@ -28,11 +28,13 @@
 //! # }
 //! ```
 
+mod agent;
 mod client;
 pub mod fixtures;
 mod gate;
 mod http1;
 mod http2;
+mod leaks;
 pub mod openai;
 mod script;
 #[cfg(feature = "tls")]

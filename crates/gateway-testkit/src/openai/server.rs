@@ -105,18 +105,8 @@ impl Server {
 
     /// What of the client's side came through and must not: its headers, and Anthropic's.
     pub fn leaks(&self) -> Vec<String> {
-        let own = |name: &str| {
-            let name = name.to_ascii_lowercase();
-            name == "x-api-key"
-                || name == "x-app"
-                || ["anthropic-", "x-claude-", "x-stainless-"].iter().any(|p| name.starts_with(p))
-        };
-        let of = |seen: Seen| {
-            let headers = seen.headers.into_iter().filter(|(name, _)| own(name));
-            let path = seen.path;
-            headers.map(move |(name, value)| format!("{path}: {name}: {value}")).collect::<Vec<_>>()
-        };
-        self.seen().into_iter().flat_map(of).collect()
+        let seen = self.seen();
+        seen.iter().flat_map(|seen| crate::leaks::of(&seen.path, &seen.headers)).collect()
     }
 
     /// Changes the rules for the requests to come: another key, account or window.
