@@ -29,6 +29,7 @@
 //! ```
 
 mod agent;
+pub mod bedrock;
 mod client;
 pub mod fixtures;
 mod gate;
