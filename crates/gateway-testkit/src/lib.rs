@@ -1,6 +1,6 @@
 //! For tests only: an [`Upstream`] that does on the wire exactly what a [`Script`] says, a
-//! [`RawClient`] that sends and reads in any pieces, the recorded [`fixtures`], and an [`openai`] that
-//! refuses what the real one refuses.
+//! [`RawClient`] that sends and reads in any pieces, the recorded [`fixtures`], and an [`openai`] and a
+//! [`google`] that refuse what the real ones refuse.
 //!
 //! The upstreams run on a runtime of their own, so they work beside a paused clock and in tests
 //! that are not async. Waiting is by [`Gate`]s and by what was seen, not by sleeping; whatever
@@ -33,11 +33,13 @@ pub mod bedrock;
 mod client;
 pub mod fixtures;
 mod gate;
+pub mod google;
 mod http1;
 mod http2;
 mod leaks;
 pub mod openai;
 mod script;
+mod text;
 #[cfg(feature = "tls")]
 mod tls;
 mod upstream;

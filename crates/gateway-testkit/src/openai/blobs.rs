@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::refusal::Refusal;
-use super::turn::{fnv, letters};
+use crate::text::{fnv, letters};
 
 /// What a blob says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::style::{Arguments, CallIds, Calls, Style};
-use super::turn::pieces;
+use crate::text::pieces;
 
 /// A call of either kind.
 pub(crate) struct Call<'a> {

@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::chat_calls::{Call, call_deltas, entry};
 use super::style::{ReasoningAt, Style, UsageAt};
-use super::turn::{Asked, CREATED, Citation, Fault, Finish, Part, Turn, Usage, pieces};
+use super::turn::{Asked, CREATED, Citation, Fault, Finish, Part, Turn, Usage};
+use crate::text::pieces;
 
 /// The body of an answer that is not streamed.
 pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::blobs::{Issued, Sealed, seal};
-use super::turn::{Asked, CREATED, Citation, Fault, Finish, Part, Turn, Usage, pieces};
+use super::turn::{Asked, CREATED, Citation, Fault, Finish, Part, Turn, Usage};
+use crate::text::pieces;
 
 /// The body of an answer that is not streamed.
 pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {

@@ -1,0 +1,361 @@
+//! The scripted service: checks, answers, remembers.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde_json::{Value, json};
+
+use super::models::Gemini;
+use super::refusal::{Form, Refusal};
+use super::rules::{Platform, Rules};
+use super::seen::Seen;
+use super::turn::{Asked, Fault, Turn, either};
+use super::{gemini_reply, gemini_rules, route};
+use crate::{Recorded, Script, Upstream};
+use route::{Route, Target};
+
+/// Gemini on a loopback port as AI Studio or Vertex AI serves it, with lists of models, counting of tokens,
+/// and for Vertex a token endpoint. What breaks its [`Rules`] is refused as the real service would; what
+/// does not is answered with the script's [`Turn`]. All is recorded.
+#[derive(Debug)]
+pub struct Server {
+    upstream: Upstream,
+    state: Arc<State>,
+}
+
+type Model = dyn Fn(&Seen) -> Turn + Send + Sync;
+
+struct State {
+    rules: Mutex<Rules>,
+    model: Box<Model>,
+    memory: Mutex<Memory>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    seen: Vec<Seen>,
+    /// Requests that can be continued, by the token: the body, and what follows.
+    continued: HashMap<String, (Value, Turn)>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("rules", &self.rules).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Answers each request that is in order with what the closure says. It should decide by what stands
+    /// in the request, since a client may ask once more than expected.
+    pub fn start(rules: Rules, model: impl Fn(&Seen) -> Turn + Send + Sync + 'static) -> Self {
+        let state = Arc::new(State {
+            rules: Mutex::new(rules),
+            model: Box::new(model),
+            memory: Mutex::default(),
+        });
+        let shared = Arc::clone(&state);
+        let upstream = Upstream::start(move |recorded| shared.answer(recorded));
+        Self { upstream, state }
+    }
+
+    /// Answers with these turns in order, and with an error when there is none left.
+    pub fn queue(rules: Rules, turns: impl IntoIterator<Item = Turn>) -> Self {
+        let turns: Mutex<VecDeque<Turn>> = Mutex::new(turns.into_iter().collect());
+        Self::start(rules, move |_| {
+            let none = || {
+                Turn::error(
+                    Refusal::new("Test server: the script has no turn left.")
+                        .status(500, "SCRIPT_IS_OVER"),
+                )
+            };
+            lock(&turns).pop_front().unwrap_or_else(none)
+        })
+    }
+
+    /// `http://127.0.0.1:PORT`, to which `/v1beta/…` is added.
+    pub fn url(&self) -> String {
+        self.upstream.url()
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.upstream.addr()
+    }
+
+    /// The listener, for what happened on the wire.
+    pub fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    /// All requests so far, in order.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.state.memory().seen.clone()
+    }
+
+    /// The requests for an answer, without counts and lists of models.
+    pub fn turns(&self) -> Vec<Seen> {
+        let verbs = ["generateContent", "streamGenerateContent", "rawPredict", "streamRawPredict"];
+        let asks =
+            |seen: &Seen| verbs.contains(&seen.verb.as_str()) && seen.model != "count-tokens";
+        self.seen().into_iter().filter(asks).collect()
+    }
+
+    /// All refusals so far: what a gateway must never earn. Errors that a script asked for are none.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.seen().into_iter().filter_map(|seen| seen.refusal).collect()
+    }
+
+    /// What of the client's side came through and must not: its headers, Anthropic's (of which Claude at
+    /// Vertex knows `anthropic-beta` and `anthropic-version`), and what a gateway seals for itself.
+    pub fn leaks(&self) -> Vec<String> {
+        self.seen().iter().flat_map(leaks_of).collect()
+    }
+
+    /// Changes the rules for the requests to come: another key, account or window.
+    pub fn change(&self, change: impl FnOnce(&mut Rules)) {
+        change(&mut lock(&self.state.rules));
+    }
+}
+
+fn leaks_of(seen: &Seen) -> Vec<String> {
+    let own = |name: &str| {
+        let name = name.to_ascii_lowercase();
+        let known = ["anthropic-beta", "anthropic-version"].contains(&name.as_str());
+        name == "x-api-key"
+            || name == "x-app"
+            || ["x-claude-", "x-stainless-"].iter().any(|head| name.starts_with(head))
+            || name.starts_with("anthropic-") && !(seen.is_claude() && known)
+    };
+    let headers = seen.headers.iter().filter(|(name, _)| own(name));
+    let mut leaks: Vec<String> =
+        headers.map(|(name, value)| format!("{}: {name}: {value}", seen.path)).collect();
+    if super::seen::holds(&seen.body, "gw1.") {
+        leaks.push(format!("{}: something sealed by a gateway (gw1.)", seen.path));
+    }
+    leaks
+}
+
+impl State {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        lock(&self.memory)
+    }
+
+    fn answer(&self, recorded: &Recorded) -> Script {
+        let rules = lock(&self.rules).clone();
+        let query = recorded.target.split_once('?').map_or("", |(_, query)| query);
+        let target = route::target(&recorded.method, recorded.path());
+        let mut seen = Seen {
+            index: recorded.index,
+            method: recorded.method.clone(),
+            path: recorded.path().to_owned(),
+            query: query.to_owned(),
+            headers: recorded.headers.clone(),
+            body: serde_json::from_slice(&recorded.body).unwrap_or_default(),
+            model: target.model.clone(),
+            verb: target.verb.clone(),
+            refusal: None,
+        };
+        let admitted = self.admit(&seen, recorded, &target, &rules);
+        seen.refusal = admitted.as_ref().err().cloned();
+        self.memory().seen.push(seen.clone());
+        let script = match admitted {
+            Err(refusal) => refuse(&refusal, &seen),
+            Ok(Admitted::Whole(body)) => Script::json(200, body.to_string()),
+            Ok(Admitted::Ask) => self.speak(&seen, &rules),
+        };
+        script
+            .header("server", "scaffolding on HTTPServer2")
+            .header("server-timing", "gfet4t7; dur=42")
+            .header("vary", "Origin, X-Origin, Referer")
+    }
+
+    /// What a request gets, if it may have it.
+    fn admit(
+        &self,
+        seen: &Seen,
+        recorded: &Recorded,
+        target: &Target,
+        rules: &Rules,
+    ) -> Result<Admitted, Refusal> {
+        if target.route == Route::Unknown {
+            return Err(Refusal::not_found(format!(
+                "The requested URL {} was not found on this server.",
+                seen.path
+            )));
+        }
+        credential(seen, target, rules)?;
+        route::placed(target, rules)?;
+        let models = || -> Vec<&str> {
+            if rules.models.is_empty() {
+                vec!["gemini-3.1-pro-preview"]
+            } else {
+                rules.models.iter().map(String::as_str).collect()
+            }
+        };
+        match target.route {
+            Route::Models => {
+                let models: Vec<Value> = models().into_iter().map(model).collect();
+                return Ok(Admitted::Whole(json!({ "models": models })));
+            }
+            Route::Model => {
+                gemini_rules::served(&target.model, rules)?;
+                return Ok(Admitted::Whole(model(&target.model)));
+            }
+            _ => {}
+        }
+        let kind = seen.header("content-type").unwrap_or_default();
+        let json = kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json");
+        if !json || serde_json::from_slice::<Value>(&recorded.body).is_err() {
+            return Err(Refusal::new(
+                "Invalid JSON payload received. Unexpected end of string. Expected a value.\n\n^",
+            ));
+        }
+        if target.route == Route::Count {
+            let count = gemini_rules::count(&seen.body, &target.model, rules)?;
+            let details = json!([{"modality": "TEXT", "tokenCount": count}]);
+            return Ok(Admitted::Whole(
+                json!({"totalTokens": count, "promptTokensDetails": details}),
+            ));
+        }
+        gemini_rules::check(&seen.body, &target.model, rules)?;
+        if let Some(token) = token_of(&seen.body) {
+            let memory = self.memory();
+            let known = memory.continued.get(token).map(|(body, _)| body);
+            if known != Some(&without_token(&seen.body)) {
+                return Err(Refusal::field(
+                    "generation_config.continuation_token",
+                    "the token does not belong to this request.",
+                ));
+            }
+        }
+        Ok(Admitted::Ask)
+    }
+
+    fn speak(&self, seen: &Seen, rules: &Rules) -> Script {
+        let next = token_of(&seen.body)
+            .and_then(|token| self.memory().continued.get(token).map(|(_, turn)| turn.clone()));
+        let turn = next.unwrap_or_else(|| (self.model)(seen));
+        if let Some(refusal) = &turn.error {
+            return refuse(refusal, seen);
+        }
+        let asked = Asked { body: &seen.body, model: &seen.model, index: seen.index, rules };
+        if let Some(next) = &turn.continued {
+            let token = asked.token().as_str().unwrap_or_default().to_owned();
+            let entry = (without_token(&seen.body), (**next).clone());
+            self.memory().continued.insert(token, entry);
+        }
+        if seen.streams() {
+            let kind =
+                if seen.events() { "text/event-stream" } else { "application/json; charset=UTF-8" };
+            return streamed(gemini_reply::frames(&turn, asked, seen.events()), kind, &turn);
+        }
+        match &turn.fault {
+            Some(Fault::Error(refusal)) => refuse(refusal, seen),
+            _ => whole(&gemini_reply::body(&turn, asked), &turn),
+        }
+    }
+}
+
+enum Admitted {
+    /// This, at once.
+    Whole(Value),
+    /// What the model says.
+    Ask,
+}
+
+fn credential(seen: &Seen, target: &Target, rules: &Rules) -> Result<(), Refusal> {
+    if rules.platform == Platform::Studio || target.express {
+        let Some(key) = &rules.key else { return Ok(()) };
+        let in_query = seen.query.split('&').find_map(|pair| pair.strip_prefix("key="));
+        return match seen.header("x-goog-api-key").or(in_query) {
+            Some(given) if given == key => Ok(()),
+            Some(_) => Err(Refusal::wrong_key()),
+            None => Err(Refusal::no_key()),
+        };
+    }
+    Ok(())
+}
+
+fn token_of(body: &Value) -> Option<&str> {
+    let config = either(body, "generationConfig", "generation_config");
+    either(config, "continuationToken", "continuation_token").as_str()
+}
+
+fn without_token(body: &Value) -> Value {
+    let mut body = body.clone();
+    for config in ["generationConfig", "generation_config"] {
+        let Some(fields) = body.get_mut(config).and_then(Value::as_object_mut) else { continue };
+        fields.remove("continuationToken");
+        fields.remove("continuation_token");
+        // A request may have had no configuration before.
+        if fields.is_empty() {
+            body.as_object_mut().expect("it has fields").remove(config);
+        }
+    }
+    body
+}
+
+/// An error is wrapped into an array where the answer would have been one.
+fn refuse(refusal: &Refusal, seen: &Seen) -> Script {
+    let array = seen.streams() && !seen.events() && refusal.form == Form::Google;
+    let body = if array { refusal.clone().in_array().body() } else { refusal.body() };
+    let script = Script::json(refusal.code, format!("{body:#}"));
+    refusal.headers.iter().fold(script, |script, (name, value)| script.header(name, value))
+}
+
+fn model(name: &str) -> Value {
+    let facts = Gemini::of(name);
+    json!({
+        "name": format!("models/{name}"), "baseModelId": name, "version": "001", "displayName": name,
+        "description": "A model of the test.", "inputTokenLimit": 1_048_576,
+        "outputTokenLimit": facts.max_output(), "thinking": facts.version >= 25,
+        "supportedGenerationMethods": ["generateContent", "countTokens", "createCachedContent"],
+        "temperature": 1, "topP": 0.95, "topK": 64, "maxTemperature": 2,
+    })
+}
+
+fn streamed(frames: Vec<String>, kind: &str, turn: &Turn) -> Script {
+    let mut script = Script::new().head(200).header("content-type", kind).chunked();
+    let end = match turn.fault {
+        Some(Fault::CutAt(at) | Fault::EndAt(at)) => at,
+        _ => usize::MAX,
+    };
+    let mut written = 0;
+    for mut bytes in turn.style.writes(frames) {
+        bytes.truncate(end - written);
+        written += bytes.len();
+        if !bytes.is_empty() {
+            script = script.chunk(bytes);
+        }
+    }
+    script = match turn.fault {
+        Some(Fault::CutAt(_)) => script.close(),
+        _ => script.last_chunk(),
+    };
+    match &turn.pause {
+        Some((writes, reached, go_on)) => script.pausing_after(*writes, reached, go_on),
+        None => script,
+    }
+}
+
+fn whole(body: &Value, turn: &Turn) -> Script {
+    let mut bytes = format!("{body:#}").into_bytes();
+    match turn.fault {
+        Some(Fault::CutAt(at)) => {
+            let length = bytes.len() as u64;
+            bytes.truncate(at);
+            let head = Script::new().head(200).header("content-type", "application/json");
+            head.content_length(length).bytes(bytes).close()
+        }
+        Some(Fault::EndAt(at)) => {
+            bytes.truncate(at);
+            Script::json(200, bytes)
+        }
+        _ => Script::json(200, bytes),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
