@@ -112,6 +112,7 @@ fn encoded(request: &Request<'_>) -> Encoded {
                 catalogue: Catalogue::builtin().clone(),
                 overrides: ModelOverrides::default(),
                 schemas: SchemaMemo::default(),
+                azure: None,
             },
             Keyring::new(["a key of the bench"]),
         );

@@ -130,6 +130,7 @@ impl Catalogue {
     /// let all = Catalogue::builtin();
     /// let plain = all.find("claude-sonnet-4-5").expect("listed");
     /// assert_eq!(all.find("anthropic/Claude-Sonnet-4-5-20250929[1m]"), Some(plain));
+    /// assert_eq!(all.find("anthropic/claude-sonnet-4.5:free"), Some(plain));
     /// assert_eq!(all.find("claude-sonnet"), None);
     /// ```
     pub fn find(&self, name: &str) -> Option<&Model> {
@@ -157,7 +158,8 @@ impl Inner {
             return None;
         }
         let lower = name.to_ascii_lowercase();
-        name::barer(&lower).find_map(|name| self.by_name.get(name).copied())
+        let known = |name: &str| name::barer(name).find_map(|n| self.by_name.get(n).copied());
+        known(&lower).or_else(|| known(&name::dashed_claude(&lower)?))
     }
 
     fn lay(&mut self, value: Value) -> Result<(), String> {

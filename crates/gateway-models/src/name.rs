@@ -19,8 +19,15 @@ fn shorter(name: &str) -> Option<&str> {
         .or_else(|| name.split_once('/').map(|(_, rest)| rest).filter(|rest| !rest.is_empty()))
 }
 
-/// What follows the last slash.
+/// Anthropic's models as those call them who write versions with a point: `claude-sonnet-4.5` is
+/// `claude-sonnet-4-5`. In lower case already.
+pub(crate) fn dashed_claude(name: &str) -> Option<String> {
+    (last_part(name).starts_with("claude-") && name.contains('.')).then(|| name.replace('.', "-"))
+}
+
+/// What follows the last slash; settings kept at OpenRouter left out.
 pub(crate) fn last_part(name: &str) -> &str {
+    let name = name.split_once("@preset/").map_or(name, |(model, _)| model);
     name.rsplit('/').next().unwrap_or(name)
 }
 
@@ -35,6 +42,10 @@ fn without_variant(name: &str) -> Option<&str> {
         "free", "online", "nitro", "floor", "extended", "thinking", "exacto", "beta", "latest",
         "cloud",
     ];
+    // OpenRouter: settings that are kept there, in force for this model.
+    if let Some((base, _)) = name.split_once("@preset/") {
+        return Some(base);
+    }
     let (base, variant) = name.rsplit_once(':')?;
     VARIANTS.contains(&variant).then_some(base)
 }

@@ -5,7 +5,7 @@ use gateway_models::{Effort, Facts, Family, Reasoning};
 use gateway_translate::{AttemptCx, Binding};
 use gateway_types::{Losses, Request, What};
 
-use crate::{ModelOverrides, OpenAi, Quirks, SchemaMemo};
+use crate::{CacheMarks, ModelOverrides, OpenAi, Quirks, SchemaMemo};
 
 /// An upstream and one attempt at it.
 #[derive(Debug)]
@@ -16,19 +16,26 @@ pub(crate) struct Target<'a> {
     pub overrides: ModelOverrides,
     pub schemas: &'a SchemaMemo,
     pub cx: &'a AttemptCx<'a>,
+    /// The model as the body names it.
+    pub model: &'a str,
     family: String,
 }
 
 impl<'a> Target<'a> {
     pub(crate) fn new(egress: &'a OpenAi, cx: &'a AttemptCx<'a>) -> Self {
-        let facts = egress.catalogue.facts(cx.model);
+        let facts = egress.facts(cx.model);
         // A model nobody knows is a family of its own.
         let family = match facts.family {
             Family::Unknown => cx.model.to_owned(),
             family => format!("{family:?}"),
         };
         let schemas = &egress.schemas;
-        Self { quirks: &egress.quirks, facts, overrides: egress.overrides, schemas, cx, family }
+        let model = match &egress.azure {
+            Some(azure) => azure.deployment(cx.model),
+            None => cx.model,
+        };
+        let (quirks, overrides) = (&egress.quirks, egress.overrides);
+        Self { quirks, facts, overrides, schemas, cx, model, family }
     }
 
     /// To whom carried state belongs, in `dialect`.
@@ -38,6 +45,17 @@ impl<'a> Target<'a> {
             provider: self.cx.provider,
             family: &self.family,
             account: self.cx.account,
+        }
+    }
+
+    /// Whether cache marks go up.
+    pub(crate) fn keeps_marks(&self) -> bool {
+        match self.quirks.cache_marks {
+            CacheMarks::Never => false,
+            CacheMarks::Always => true,
+            CacheMarks::ForSome => {
+                matches!(self.facts.family, Family::Claude | Family::Gemini | Family::Qwen)
+            }
         }
     }
 

@@ -175,6 +175,7 @@ mod tests {
             catalogue: Catalogue::empty(),
             overrides: ModelOverrides::default(),
             schemas: SchemaMemo::default(),
+            azure: None,
         };
         let keys = Keyring::new(["k"]);
         let cx = AttemptCx { model, provider: "p", reply_id: "r", ..AttemptCx::new(&keys) };

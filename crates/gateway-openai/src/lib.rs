@@ -15,6 +15,7 @@
 //!     catalogue: Catalogue::builtin().clone(),
 //!     overrides: ModelOverrides::default(),
 //!     schemas: SchemaMemo::default(),
+//!     azure: None,
 //! };
 //! let keys = Keyring::new(["a secret"]);
 //! let cx = AttemptCx {
@@ -36,6 +37,7 @@
 //! # Ok::<(), gateway_types::ApiError>(())
 //! ```
 
+mod azure;
 mod chat;
 mod common;
 mod effort;
@@ -47,14 +49,15 @@ mod refused;
 mod responses;
 mod schema;
 
-use gateway_models::{Catalogue, Reasoning};
+use gateway_models::{Catalogue, Facts, Reasoning};
 use gateway_translate::{AttemptCx, Egress, Encoded, FaultCx};
 use gateway_types::{ApiError, Endpoint, Fault, Feature, Remedy, Request, What};
 use http::{HeaderMap, StatusCode};
 
+pub use azure::Azure;
 pub use gateway_dialect::SchemaMemo;
 pub use quirks::{
-    Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel,
+    CacheMarks, Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel,
     UnthinkingTools, UserField, WebSearch,
 };
 pub use schema::{acceptable_schema, strict_ok};
@@ -67,7 +70,8 @@ pub enum Api {
     /// Responses.
     Responses,
     /// Whichever suits the model: Responses for those that reason or are served nowhere else and for
-    /// searches of the web, Chat Completions for the rest. What OpenAI's own host wants.
+    /// searches of the web, Chat Completions for the rest. Where the server has no Responses
+    /// ([`Quirks::responses`]) that is Chat Completions for all. Right for every server.
     Auto,
 }
 
@@ -97,6 +101,8 @@ pub struct OpenAi {
     pub overrides: ModelOverrides,
     /// The schemas that were found to need no change.
     pub schemas: SchemaMemo,
+    /// What only Azure has; [`Azure::quirks`] are its quirks.
+    pub azure: Option<Azure>,
 }
 
 impl Egress for OpenAi {
@@ -122,13 +128,21 @@ impl Egress for OpenAi {
 
     fn counts(&self) -> bool {
         // Chat Completions has no counter.
-        self.api != Api::Chat
+        let responses = match self.api {
+            Api::Chat => false,
+            Api::Responses => true,
+            Api::Auto => self.quirks.responses,
+        };
+        responses && self.quirks.counts
     }
 
     fn fault(&self, cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault {
         let limit = self.overrides.context_window;
-        let limit = limit.or_else(|| self.catalogue.facts(cx.model).prompt_limit());
+        let limit = limit.or_else(|| self.facts(cx.model).prompt_limit());
         let mut fault = fault::read(cx, limit, status, head, body);
+        if let Some(azure) = &self.azure {
+            azure.explain(cx, status, body, &mut fault);
+        }
         let refused = matches!(status.as_u16(), 400 | 422) && fault.remedy == Remedy::Final;
         if refused && let Some(feature) = refused::feature(body) {
             fault.remedy = Remedy::Without(feature);
@@ -140,10 +154,22 @@ impl Egress for OpenAi {
 impl OpenAi {
     fn write(&self, request: &Request<'_>, cx: &AttemptCx<'_>) -> Result<Encoded, ApiError> {
         let target = common::Target::new(self, cx);
-        if self.asks_responses(request, &target) {
-            responses::encode(request, &target)
+        let mut encoded = if self.asks_responses(request, &target) {
+            responses::encode(request, &target)?
         } else {
-            chat::encode(request, &target)
+            chat::encode(request, &target)?
+        };
+        if let Some(azure) = &self.azure {
+            encoded.path = azure.path(&encoded.path, cx.model);
+        }
+        Ok(encoded)
+    }
+
+    /// What holds for the model that the upstream is asked for.
+    fn facts(&self, model: &str) -> Facts {
+        match &self.azure {
+            Some(azure) => azure.facts(&self.catalogue, model),
+            None => self.catalogue.facts(model),
         }
     }
 
@@ -190,10 +216,14 @@ impl OpenAi {
         match self.api {
             Api::Chat => false,
             Api::Responses => true,
+            Api::Auto if !self.quirks.responses => false,
+            // Who serves models of all makers says by which names they go; only OpenAI's own are known
+            // to be served there.
+            Api::Auto if self.azure.is_some() && !target.facts.family.is_openai() => false,
             Api::Auto => {
                 // Its reasoning is carried on by Responses alone, and newer models call functions
                 // nowhere else; nor does any other interface search the web.
-                target.cx.endpoint == Endpoint::CountTokens
+                (target.cx.endpoint == Endpoint::CountTokens && self.counts())
                     || target.facts.reasoning != Reasoning::Never
                     || (self.quirks.web_search == WebSearch::Responses
                         && target.facts.capabilities.web_search != Some(false)

@@ -2,8 +2,9 @@
 
 use gateway_models::Effort;
 
+use crate::Azure;
 use crate::quirks::{
-    Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel,
+    CacheMarks, Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel,
     UnthinkingTools, UserField, WebSearch,
 };
 
@@ -23,6 +24,8 @@ impl Quirks {
             user_field: UserField::None,
             prompt_cache_key: false,
             cache_breakpoints: false,
+            responses: false,
+            counts: false,
             store: false,
             service_tier: false,
             // Templates drop a tool message without content, or fail on it.
@@ -78,14 +81,8 @@ impl Quirks {
         }
     }
 
-    /// Azure takes what OpenAI does, the newest fields later.
     fn azure() -> Self {
-        Self {
-            user_field: UserField::User,
-            service_tier: false,
-            cache_breakpoints: false,
-            ..Self::default()
-        }
+        Azure::default().quirks()
     }
 
     /// Refuses fields that it does not know, also on messages.
@@ -172,7 +169,8 @@ impl Quirks {
             prompt_cache_key: true,
             prefill: true,
             text_parts: true,
-            cache_marks: true,
+            cache_marks: CacheMarks::ForSome,
+            session_id: true,
             web_search: WebSearch::OpenRouter,
             ..Self::compatible()
         }

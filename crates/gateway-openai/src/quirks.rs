@@ -80,9 +80,15 @@ pub struct Quirks {
     /// Takes several texts in one message as parts; else they are joined by a blank line.
     pub text_parts: bool,
     /// Takes `cache_control` on text parts.
-    pub cache_marks: bool,
+    pub cache_marks: CacheMarks,
     /// Takes `prompt_cache_breakpoint` on parts of a message (Responses), of the models that know it.
     pub cache_breakpoints: bool,
+    /// Takes `session_id`: requests of one session go where its prompt is cached.
+    pub session_id: bool,
+    /// Has the Responses API, for [`Api::Auto`](crate::Api::Auto) to choose.
+    pub responses: bool,
+    /// Counts tokens there (`/responses/input_tokens`).
+    pub counts: bool,
     /// How it searches the web.
     pub web_search: WebSearch,
     /// Which models it wants told not to think where functions are offered (Chat).
@@ -161,6 +167,17 @@ pub enum Replay {
     Never,
 }
 
+/// See [`Quirks::cache_marks`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheMarks {
+    /// Never.
+    Never,
+    /// For models that cache nothing, or less, without: Claude, Gemini and Qwen.
+    ForSome,
+    /// For every model.
+    Always,
+}
+
 /// See [`Quirks::web_search`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WebSearch {
@@ -233,8 +250,11 @@ impl Default for Quirks {
             reasoning_required: false,
             prefill: false,
             text_parts: true,
-            cache_marks: false,
+            cache_marks: CacheMarks::Never,
             cache_breakpoints: true,
+            session_id: false,
+            responses: true,
+            counts: true,
             web_search: WebSearch::Responses,
             unthinking_tools: UnthinkingTools::Known,
         }

@@ -35,6 +35,7 @@ pub(crate) fn of(
         catalogue,
         overrides: ModelOverrides::default(),
         schemas: SchemaMemo::default(),
+        azure: None,
     })))
 }
 

@@ -42,6 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         catalogue: Catalogue::builtin().clone(),
         overrides: ModelOverrides::default(),
         schemas: SchemaMemo::default(),
+        azure: None,
     };
     let keys = Keyring::new(["seals what the model wants back"]);
     let cx = AttemptCx {

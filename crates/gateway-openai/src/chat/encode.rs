@@ -41,7 +41,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
 
     let mut body = Body { json: Json::with_capacity(room(request)), quirks };
     body.json.open('{');
-    body.json.key("model").string(target.cx.model);
+    body.json.key("model").string(target.model);
     body.json.key("messages").open('[');
     let before = body.json.len();
     Messages::new(target, &names, &mut losses, &mut body.json).write(request, &told)?;
@@ -110,7 +110,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     }
     body.json.close('}');
     note_others(request, &mut losses);
-    if !quirks.cache_marks {
+    if !target.keeps_marks() {
         note_cache_marks(request, &mut losses);
     }
 
@@ -289,10 +289,13 @@ fn people(body: &mut Body<'_>, request: &Request<'_>, target: &Target<'_>, losse
             }
         }
     }
-    if quirks.prompt_cache_key
-        && let Some(key) = cache_key(request)
-    {
-        body.string("prompt_cache_key", &key);
+    if let Some(key) = cache_key(request) {
+        if quirks.prompt_cache_key {
+            body.string("prompt_cache_key", &key);
+        }
+        if quirks.session_id {
+            body.string("session_id", &key);
+        }
     }
     if let Some(tier) = service_tier(request) {
         if quirks.service_tier {

@@ -27,7 +27,7 @@ pub(super) fn usage(raw: Raw<'_>) -> Option<ReplyUsage> {
         thinking: n.reasoning,
         web_searches: n.searches,
         priority: false,
-        billed: None,
+        billed: n.billed(),
     })
 }
 
@@ -40,6 +40,14 @@ struct Counts {
     cache_write: u64,
     reasoning: u64,
     searches: u64,
+    /// US dollars.
+    cost: Option<f64>,
+    /// US dollars that another charges for it.
+    elsewhere: Option<f64>,
+    /// With the caller's own key there.
+    own_key: bool,
+    /// Ten thousand millionths of a US dollar.
+    ticks: Option<u64>,
 }
 
 impl Counts {
@@ -62,10 +70,41 @@ impl Counts {
                     Ok(())
                 })?;
             }
+            // OpenRouter's and its like; a credit is a dollar.
+            "cost" => self.cost = number(r.raw()?),
+            "is_byok" => self.own_key = r.raw()?.as_str() == "true",
+            "cost_details" if r.kind()? == Kind::Object => {
+                r.object::<Malformed>(|r, key| {
+                    let value = r.raw()?;
+                    if key.is("upstream_inference_cost") {
+                        self.elsewhere = number(value);
+                    }
+                    Ok(())
+                })?;
+            }
+            // xAI's.
+            "cost_in_usd_ticks" => self.ticks = r.maybe_u64()?,
             _ => r.skip()?,
         }
         Ok(())
     }
+
+    /// What the answer cost, in billionths of a dollar. Where the caller has a key of his own with whom
+    /// the model is, the fee of who passes it on comes on top.
+    fn billed(&self) -> Option<u64> {
+        let elsewhere = self.elsewhere.filter(|_| self.own_key).unwrap_or(0.0);
+        let dollars = self.cost.map(|cost| (cost + elsewhere) * 1e9);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
+        let nano = dollars.map(|nano| nano.clamp(0.0, MOST_NANO).round() as u64);
+        nano.or(self.ticks.map(|ticks| ticks.div_ceil(10)))
+    }
+}
+
+/// No answer costs more than a million dollars.
+const MOST_NANO: f64 = 1e15;
+
+fn number(raw: Raw<'_>) -> Option<f64> {
+    raw.as_str().parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0)
 }
 
 /// How an answer ended.

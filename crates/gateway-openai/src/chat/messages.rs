@@ -45,7 +45,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         told: &[String],
     ) -> Result<(), ApiError> {
         self.system(&request.system, told)?;
-        if self.target.quirks.cache_marks {
+        if self.target.keeps_marks() {
             for (at, message) in request.messages.iter().enumerate() {
                 let is_empty = |block: &&Block<'_>| matches!(block.kind, BlockKind::Text { text, .. } if text.is_empty());
                 if message.content.iter().take_while(is_empty).any(|block| block.cache_control) {
@@ -113,7 +113,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
     }
 
     fn system_message(&mut self, role: &str, parts: &[Part<'_>], marked: bool) {
-        let as_parts = marked && self.target.quirks.cache_marks;
+        let as_parts = marked && self.target.keeps_marks();
         self.json.object(|json| {
             json.key("role").string(role).key("content");
             if as_parts {
@@ -196,7 +196,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         let mut border = "";
         for placed in &round.assistant {
             let path = || placed.path();
-            if placed.marked && self.target.quirks.cache_marks {
+            if placed.marked && self.target.keeps_marks() {
                 self.losses.add(What::Hint, path(), NO_MARK);
             }
             let mut text = |text: &str, border: &mut &'static str| {
@@ -297,7 +297,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
             CallResult::Missing { .. } => ("[no result: interrupted]".to_owned(), false),
             CallResult::Given { result, .. } => (
                 self.result_text(id, result, attached)?,
-                self.target.quirks.cache_marks && is_marked_result(result),
+                self.target.keeps_marks() && is_marked_result(result),
             ),
         };
         self.json.object(|json| {
@@ -375,7 +375,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
     fn placed(&mut self, placed: &Placed<'b, 'b>, out: &mut Vec<Part<'b>>) -> Result<(), ApiError> {
         let before = out.len();
         self.content(placed.block, &placed.path(), out)?;
-        if placed.marked && self.target.quirks.cache_marks {
+        if placed.marked && self.target.keeps_marks() {
             match out[before..].last_mut() {
                 Some(Part::Text { marked, .. }) => *marked = true,
                 _ => self.losses.add(What::Hint, placed.path(), NO_MARK),
@@ -412,13 +412,13 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         let is_text = |part: &Part<'_>| matches!(part, Part::Text { .. });
         let is_marked = |part: &Part<'_>| matches!(part, Part::Text { marked: true, .. });
         let one = parts.len() == 1 || !quirks.text_parts;
-        let marked = quirks.cache_marks && parts.iter().any(is_marked);
+        let marks = self.target.keeps_marks();
+        let marked = marks && parts.iter().any(is_marked);
         self.json.object(|json| {
             json.key("role").string("user").key("content");
             if one && !marked && parts.iter().all(is_text) {
                 joined(&parts, json);
             } else {
-                let marks = quirks.cache_marks;
                 json.array(|json| parts.iter().for_each(|part| write_part(part, marks, json)));
             }
         });

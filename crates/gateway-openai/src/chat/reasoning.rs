@@ -137,8 +137,12 @@ impl Log {
 
     fn add(&mut self, mut new: Detail, on_text: &mut dyn FnMut(String)) {
         self.field = Some(Field::Details);
+        // Calls made at once have a blob each, which some number alike.
+        let id = new.other("id").map(str::to_owned);
         let same = |old: &&mut Detail| {
-            old.index == new.index && (old.kind == new.kind || new.kind.is_empty())
+            old.index == new.index
+                && (old.kind == new.kind || new.kind.is_empty())
+                && (id.is_none() || old.other("id").is_none_or(|known| Some(known) == id.as_deref()))
         };
         let full = self.details.len() >= MAX_DETAILS;
         let old = self.details.iter_mut().rev().find(same);
@@ -205,6 +209,10 @@ const SNAPSHOT_BYTES: usize = 8;
 const MAX_DETAILS: usize = 256;
 
 impl Detail {
+    fn other(&self, key: &str) -> Option<&str> {
+        self.others.iter().find(|(known, _)| known == key).map(|(_, value)| value.as_str())
+    }
+
     fn bytes(&self) -> usize {
         let others: usize = self.others.iter().map(|(key, value)| key.len() + value.len()).sum();
         self.text.len() + self.summary.len() + self.data.len() + self.kind.len() + others

@@ -95,6 +95,14 @@ impl Said {
         for object in [value, error, &error["metadata"], &error["innererror"]] {
             self.codes(object);
         }
+        // OpenRouter's moderation, or a guardrail there, has looked at the prompt.
+        if let Some(reasons) = error["metadata"]["reasons"].as_array() {
+            self.codes.push("moderation_blocked".to_owned());
+            let reasons: Vec<String> = reasons.iter().map(plain).collect();
+            if !reasons.is_empty() {
+                words.push(format!("({})", reasons.join(", ")));
+            }
+        }
         // MiniMax counts in its own way.
         if let Some(code) = value["base_resp"]["status_code"].as_u64() {
             self.codes.push(format!("base_resp_{code}"));

@@ -45,7 +45,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     let wanted = request.stream || !request.stop_sequences.is_empty();
     let stream = wanted && !counting && body.may("stream");
     body.json.open('{');
-    body.json.key("model").string(target.cx.model);
+    body.json.key("model").string(target.model);
     let system = body.system(request, &mut losses)?;
     let marked = body.keeps_marks(&system);
     if !marked {

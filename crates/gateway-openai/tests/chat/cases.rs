@@ -17,6 +17,7 @@ fn written(request: &[u8], api: Api, model: &str) -> String {
         catalogue: Catalogue::builtin().clone(),
         overrides: ModelOverrides::default(),
         schemas: SchemaMemo::default(),
+        azure: None,
     };
     let keys = Keyring::new(["a key for tests"]);
     let cx = AttemptCx { model, provider: "openai", reply_id: "msg_1", ..AttemptCx::new(&keys) };

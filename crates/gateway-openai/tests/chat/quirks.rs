@@ -2,7 +2,7 @@
 
 use gateway_models::Effort;
 use gateway_openai::{
-    Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel, UserField,
+    CacheMarks, Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel, UserField,
     WebSearch,
 };
 use serde_json::{Value, json};
@@ -237,7 +237,7 @@ fn every_quirk_changes_what_it_says() {
         ),
         (
             "cache_marks",
-            Box::new(|q| q.cache_marks = true),
+            Box::new(|q| q.cache_marks = CacheMarks::Always),
             Box::new(|b| b["messages"][0]["content"][0]["cache_control"].clone()),
             json!({"type": "ephemeral"}),
         ),

@@ -60,6 +60,7 @@ impl Upstream {
                 catalogue: Catalogue::builtin().clone(),
                 overrides: ModelOverrides::default(),
                 schemas: SchemaMemo::default(),
+                azure: None,
             },
             model: model.to_owned(),
             provider: "up".to_owned(),

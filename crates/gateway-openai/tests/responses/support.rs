@@ -48,6 +48,7 @@ impl Upstream {
             catalogue: CATALOGUE.clone(),
             overrides: ModelOverrides::default(),
             schemas: SchemaMemo::default(),
+            azure: None,
         };
         Self {
             egress,
