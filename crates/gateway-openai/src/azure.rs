@@ -79,7 +79,10 @@ impl Azure {
         let Some(version) = self.classic() else {
             // Tolerated, and what turns previews on.
             let preview = self.api_version.as_deref() == Some("preview");
-            return format!("/openai/v1{path}{}", if preview { "?api-version=preview" } else { "" });
+            return format!(
+                "/openai/v1{path}{}",
+                if preview { "?api-version=preview" } else { "" }
+            );
         };
         let version = encoded(version);
         if path == "/chat/completions" {

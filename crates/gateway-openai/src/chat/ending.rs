@@ -94,7 +94,11 @@ impl Counts {
     fn billed(&self) -> Option<u64> {
         let elsewhere = self.elsewhere.filter(|_| self.own_key).unwrap_or(0.0);
         let dollars = self.cost.map(|cost| (cost + elsewhere) * 1e9);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within bounds")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "within bounds"
+        )]
         let nano = dollars.map(|nano| nano.clamp(0.0, MOST_NANO).round() as u64);
         nano.or(self.ticks.map(|ticks| ticks.div_ceil(10)))
     }

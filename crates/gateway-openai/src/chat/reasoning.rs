@@ -142,7 +142,8 @@ impl Log {
         let same = |old: &&mut Detail| {
             old.index == new.index
                 && (old.kind == new.kind || new.kind.is_empty())
-                && (id.is_none() || old.other("id").is_none_or(|known| Some(known) == id.as_deref()))
+                && (id.is_none()
+                    || old.other("id").is_none_or(|known| Some(known) == id.as_deref()))
         };
         let full = self.details.len() >= MAX_DETAILS;
         let old = self.details.iter_mut().rev().find(same);

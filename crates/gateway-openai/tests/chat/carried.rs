@@ -136,6 +136,28 @@ fn details_go_back_unmodified_and_in_order() {
         {"type": "reasoning.text", "text": "hm", "format": "anthropic-claude-v1", "signature": "sig==", "index": 0},
         {"type": "reasoning.encrypted", "data": "AAABBB", "id": "r1", "index": 1}]);
     assert_eq!(replay(&up, &got).0["reasoning_details"], wanted);
+    // Blobs of calls made at once, numbered alike, and Responses' and Gemini's forms beside each other.
+    let chunks = [
+        part(
+            json!({"type": "reasoning.summary", "summary": "p", "index": 0, "format": "openai-responses-v1"}),
+        ),
+        part(
+            json!({"type": "reasoning.encrypted", "data": "A", "id": "rs_1", "index": 0, "format": "openai-responses-v1"}),
+        ),
+        part(
+            json!({"type": "reasoning.encrypted", "data": "B", "id": "tool_1", "index": 0, "format": "google-gemini-v1"}),
+        ),
+        part(json!({"type": "reasoning.summary", "summary": "q", "index": 0})),
+        part(json!({"type": "reasoning.encrypted", "data": "C", "id": "rs_1", "index": 0})),
+        tool(),
+        finish("tool_calls"),
+    ];
+    let got = blocks(&up, &thinking(), &chunks);
+    let wanted = json!([
+        {"type": "reasoning.summary", "summary": "pq", "format": "openai-responses-v1", "index": 0},
+        {"type": "reasoning.encrypted", "data": "AC", "id": "rs_1", "format": "openai-responses-v1", "index": 0},
+        {"type": "reasoning.encrypted", "data": "B", "id": "tool_1", "format": "google-gemini-v1", "index": 0}]);
+    assert_eq!(replay(&up, &got).0["reasoning_details"], wanted);
     // Nothing to show: an opaque block carries it; so it does when it comes behind the call.
     let sealed = part(json!({"type": "reasoning.encrypted", "data": "AAA", "index": 0}));
     for chunks in

@@ -6,9 +6,11 @@
     reason = "helpers take what `json!` makes, and speed is of no matter here"
 )]
 
+mod azure;
 mod carried;
 mod cases;
 mod fuzz;
+mod openrouter;
 mod quirks;
 mod recorded;
 mod replies;

@@ -2,8 +2,8 @@
 
 use gateway_models::Effort;
 use gateway_openai::{
-    CacheMarks, Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel, UserField,
-    WebSearch,
+    CacheMarks, Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel,
+    UserField, WebSearch,
 };
 use serde_json::{Value, json};
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::chat_rules::{image_part, thinks};
+use super::openrouter_rules;
 use super::refusal::{Refusal, listed};
 use super::rules::{Rules, Vendor};
 use super::walk::{
@@ -41,6 +42,9 @@ pub(crate) fn check(messages: &Value, request: &Fields, rules: &Rules) -> Checke
         }
         if role == "tool" {
             text(message, &path, "tool_call_id")?;
+        }
+        if rules.vendor == Vendor::OpenRouter {
+            openrouter_rules::details(message, index)?;
         }
     }
     order(messages)?;
@@ -176,12 +180,12 @@ fn part(value: &Value, role: &str, index: usize, path: &str, rules: &Rules) -> C
     match kind {
         "text" => text(part, path, "text").map(drop),
         "image_url" => image_part(part, path),
-        "file" => file(part, path),
+        "file" => file(part, path, rules),
         _ => Ok(()),
     }
 }
 
-fn file(part: &Fields, path: &str) -> Checked {
+fn file(part: &Fields, path: &str, rules: &Rules) -> Checked {
     let path = at(path, "file");
     let file = object(&part["file"], &path)?;
     typed(
@@ -194,6 +198,9 @@ fn file(part: &Fields, path: &str) -> Checked {
     }
     let data = text(file, &path, "file_data")?;
     text(file, &path, "filename")?;
+    if rules.vendor == Vendor::OpenRouter && data.starts_with("https://") {
+        return Ok(());
+    }
     file_data(data, &at(&path, "file_data"))
 }
 

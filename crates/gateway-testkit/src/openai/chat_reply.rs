@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::chat_calls::{Call, call_deltas, entry};
+use super::openrouter_rules;
 use super::style::{ReasoningAt, Style, UsageAt};
 use super::turn::{Asked, CREATED, Citation, Fault, Finish, Part, Turn, Usage};
 use crate::text::pieces;
@@ -10,7 +11,13 @@ use crate::text::pieces;
 /// The body of an answer that is not streamed.
 pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {
     if let Some(Fault::Error { code, message } | Fault::Failed { code, message }) = &turn.fault {
-        return error(code, message);
+        return if turn.style.openrouter {
+            let mut body = openrouter_rules::failed(code, message);
+            body.as_object_mut().expect("an object").remove("choices");
+            body
+        } else {
+            error(code, message)
+        };
     }
     let style = &turn.style;
     let mut message = Map::from_iter([("role".to_owned(), json!("assistant"))]);
@@ -50,7 +57,7 @@ pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {
         ReasoningAt::Details if !reasoning.is_empty() => {
             message.insert("reasoning".to_owned(), json!(reasoning));
             let mut details = detail(&reasoning);
-            details["signature"] = json!(asked.id("sig_", 0, 40));
+            details["signature"] = json!(openrouter_rules::signature(&reasoning));
             message.insert("reasoning_details".to_owned(), json!([details]));
         }
         _ => {}
@@ -96,7 +103,11 @@ pub fn frames(turn: &Turn, asked: Asked<'_>) -> Vec<String> {
     let fault = match &turn.fault {
         Some(Fault::Error { code, message } | Fault::Failed { code, message }) => {
             deltas.truncate(deltas.len().div_ceil(2));
-            Some(error(code, message))
+            Some(if style.openrouter {
+                openrouter_rules::failed(code, message)
+            } else {
+                error(code, message)
+            })
         }
         _ => None,
     };
@@ -130,13 +141,24 @@ pub fn frames(turn: &Turn, asked: Asked<'_>) -> Vec<String> {
         }
         chunks.push(last);
     }
-    if style.usage == UsageAt::OwnChunk && asks_usage {
+    if style.azure && fault.is_none() && turn.finish != Finish::Null {
+        // The asynchronous filter's word, which comes when it comes.
+        let offsets = json!({"check_offset": 44, "start_offset": 44, "end_offset": 198});
+        chunks.push(json!({
+            "choices": [{"index": 0, "finish_reason": null, "content_filter_results": safe(),
+                "content_filter_offsets": offsets}],
+            "id": "", "object": "", "model": "", "created": 0,
+        }));
+    }
+    if style.usage == UsageAt::OwnChunk && (asks_usage || style.openrouter) {
         for chunk in &mut chunks {
             chunk["usage"] = Value::Null;
         }
         if fault.is_none() {
             let mut own = chunk(style, asked, json!({}), &Value::Null);
-            own["choices"] = json!([]);
+            if !style.openrouter {
+                own["choices"] = json!([]);
+            }
             own["usage"] = usage(style, turn.usage);
             chunks.push(own);
         }
@@ -147,6 +169,11 @@ pub fn frames(turn: &Turn, asked: Asked<'_>) -> Vec<String> {
         }
     }
     let mut frames: Vec<String> = chunks.iter().map(|chunk| style.frame(None, chunk)).collect();
+    if style.openrouter {
+        let waits = ": OPENROUTER PROCESSING\n\n";
+        frames.insert(frames.len() / 2, waits.to_owned());
+        frames.insert(0, waits.to_owned());
+    }
     match fault {
         Some(error) => frames.push(style.frame(None, &error)),
         None if style.done != Some(false) => frames.push(style.done().to_owned()),
@@ -170,11 +197,18 @@ fn chunk(style: &Style, asked: Asked<'_>, mut delta: Value, finish: &Value) -> V
     if style.azure {
         choice["content_filter_results"] = if finish.is_null() { safe() } else { json!({}) };
     }
-    json!({
+    if style.openrouter {
+        choice["native_finish_reason"] = finish.clone();
+    }
+    let mut chunk = json!({
         "id": asked.id("chatcmpl-", 0, 29), "object": "chat.completion.chunk", "created": CREATED,
         "model": asked.model(), "service_tier": "default", "system_fingerprint": "fp_test",
         "choices": [choice],
-    })
+    });
+    if style.openrouter {
+        chunk["provider"] = json!("Anthropic");
+    }
+    chunk
 }
 
 /// The deltas of all that is said, without the end.
@@ -200,7 +234,7 @@ fn deltas(turn: &Turn, asked: Asked<'_>) -> Vec<Value> {
                     ReasoningAt::Hidden => Vec::new(),
                     ReasoningAt::Field(name) => text_deltas(name, &text),
                     ReasoningAt::Think => text_deltas("content", &think(&text)),
-                    ReasoningAt::Details => details(&text, asked, style),
+                    ReasoningAt::Details => details(&text, style),
                 }
             }
             Part::Text { text, citations } => {
@@ -246,11 +280,11 @@ fn detail(text: &str) -> Value {
     json!({"type": "reasoning.text", "text": text, "format": "unknown", "index": 0})
 }
 
-fn details(text: &str, asked: Asked<'_>, style: &Style) -> Vec<Value> {
+fn details(text: &str, style: &Style) -> Vec<Value> {
     let of = |piece: String| json!({"reasoning": piece, "reasoning_details": [detail(&piece)]});
     let mut deltas: Vec<Value> = pieces(text, style.piece).into_iter().map(of).collect();
     let signature = json!({
-        "type": "reasoning.text", "signature": asked.id("sig_", 0, 40), "format": "unknown",
+        "type": "reasoning.text", "signature": openrouter_rules::signature(text), "format": "unknown",
         "index": 0,
     });
     deltas.push(json!({"reasoning_details": [signature]}));
@@ -287,7 +321,7 @@ fn usage(style: &Style, usage: Usage) -> Value {
             "completion_tokens_details": {"reasoning_tokens": reasoning},
         });
     }
-    json!({
+    let mut counts = json!({
         "prompt_tokens": prompt, "completion_tokens": completion,
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {
@@ -297,7 +331,15 @@ fn usage(style: &Style, usage: Usage) -> Value {
             "reasoning_tokens": reasoning, "audio_tokens": 0,
             "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0,
         },
-    })
+    });
+    if style.openrouter {
+        // A thousandth of a cent a token.
+        let tokens = u32::try_from(prompt + completion).expect("a test's tokens");
+        counts["cost"] = json!(f64::from(tokens) / 100_000.0);
+        counts["cost_details"] = json!({"upstream_inference_cost": null});
+        counts["is_byok"] = json!(false);
+    }
+    counts
 }
 
 fn error(code: &str, message: &str) -> Value {

@@ -17,7 +17,7 @@ pub(crate) fn tools<'a>(fields: &'a Fields, rules: &Rules) -> Checked<Vec<(&'a s
     if tools.is_empty() {
         return Err(Refusal::array_too_short("tools"));
     }
-    if tools.len() > 128 {
+    if tools.len() > 128 && rules.vendor != Vendor::OpenRouter {
         return Err(Refusal::array_too_long("tools", 128, tools.len()));
     }
     let strictly = matches!(rules.vendor, Vendor::OpenAi | Vendor::Groq);
@@ -26,6 +26,10 @@ pub(crate) fn tools<'a>(fields: &'a Fields, rules: &Rules) -> Checked<Vec<(&'a s
         let path = format!("tools[{index}]");
         let tool = object(tool, &path)?;
         let kind = text(tool, &path, "type")?;
+        if rules.vendor == Vendor::OpenRouter && kind.starts_with("openrouter:") {
+            names.push((kind, kind));
+            continue;
+        }
         if kind != "function" && !(kind == "custom" && rules.vendor == Vendor::OpenAi) {
             let supported: &[&str] = if rules.vendor == Vendor::OpenAi {
                 &["function", "custom"]

@@ -12,12 +12,14 @@
 //! ```
 
 mod agent;
+mod azure_rules;
 mod blobs;
 mod chat_calls;
 mod chat_messages;
 pub mod chat_reply;
 pub mod chat_rules;
 mod chat_tools;
+mod openrouter_rules;
 mod refusal;
 mod responses_items;
 pub mod responses_reply;

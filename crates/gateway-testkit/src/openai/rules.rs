@@ -13,6 +13,8 @@ pub enum Vendor {
     Kimi,
     /// vLLM behind a chat template that wants the system message first and roles that alternate.
     StrictTemplate,
+    /// Passes on to whoever has the model; takes fields of its own and knows none that it ignores.
+    OpenRouter,
     /// A server that knows the oldest fields only.
     Bare,
 }
@@ -24,6 +26,8 @@ pub struct Rules {
     pub vendor: Vendor,
     /// The one model served; none: any name is.
     pub model: Option<String>,
+    /// Azure: the one deployment there is, and Azure's addresses.
+    pub deployment: Option<String>,
     /// Whether the model is served on Chat Completions.
     pub chat: bool,
     /// Efforts that Chat Completions takes. Empty: no reasoning model.
@@ -139,7 +143,15 @@ impl Rules {
         rules
     }
 
-    /// A compatible server: `groq`, `deepseek`, `kimi`, `vllm_strict_template` or `bare`.
+    /// Azure with this deployment of this model.
+    ///
+    /// # Panics
+    /// When there is no such family.
+    pub fn azure(deployment: &str, model: &str) -> Self {
+        Self { model: None, deployment: Some(deployment.to_owned()), ..Self::openai(model) }
+    }
+
+    /// A compatible server: `groq`, `deepseek`, `kimi`, `openrouter`, `vllm_strict_template` or `bare`.
     ///
     /// # Panics
     /// When there is no such preset.
@@ -149,6 +161,7 @@ impl Rules {
             "deepseek" => Vendor::DeepSeek,
             "kimi" => Vendor::Kimi,
             "vllm_strict_template" => Vendor::StrictTemplate,
+            "openrouter" => Vendor::OpenRouter,
             "bare" => Vendor::Bare,
             other => panic!("no preset is called {other:?}"),
         };
@@ -180,6 +193,7 @@ impl Rules {
         Self {
             vendor,
             model: None,
+            deployment: None,
             chat: true,
             efforts: Vec::new(),
             responses_efforts: Vec::new(),

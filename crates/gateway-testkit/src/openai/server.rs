@@ -10,8 +10,11 @@ use super::blobs::Issued;
 use super::refusal::Refusal;
 use super::rules::{Rules, Vendor};
 use super::seen::Seen;
+use super::style::ReasoningAt;
 use super::turn::{Asked, CREATED, Fault, Turn};
-use super::{chat_reply, chat_rules, responses_reply, responses_rules, walk};
+use super::{
+    azure_rules, chat_reply, chat_rules, openrouter_rules, responses_reply, responses_rules, walk,
+};
 use crate::{Recorded, Script, Upstream};
 
 /// `OpenAI` on a loopback port: `/v1/chat/completions`, `/v1/responses`,
@@ -134,7 +137,7 @@ impl State {
         seen.refusal = admitted.as_ref().err().cloned();
         self.memory().seen.push(seen.clone());
         let script = match admitted {
-            Err(refusal) => refuse(&refusal),
+            Err(refusal) => refuse(&refusal, &rules),
             Ok(Route::Models) => Script::json(200, models(&rules).to_string()),
             Ok(Route::Count) => {
                 let count = walk::tokens(&seen.body);
@@ -152,9 +155,16 @@ impl State {
     }
 
     fn speak(&self, seen: &Seen, route: Route, rules: &Rules) -> Script {
-        let turn = (self.model)(seen);
+        let mut turn = (self.model)(seen);
         if let Some(refusal) = &turn.error {
-            return refuse(refusal);
+            return refuse(refusal, rules);
+        }
+        turn.style.azure |= rules.deployment.is_some();
+        if rules.vendor == Vendor::OpenRouter {
+            turn.style.openrouter = true;
+            if turn.style.reasoning == ReasoningAt::Hidden {
+                turn.style.reasoning = ReasoningAt::Details;
+            }
         }
         let asked = Asked { body: &seen.body, index: seen.index, account: &rules.account };
         let chat = route == Route::Chat;
@@ -191,6 +201,9 @@ fn admit(
     issued: &Issued,
 ) -> Result<Route, Refusal> {
     credential(seen, rules)?;
+    if let Some(deployment) = &rules.deployment {
+        azure_rules::address(&recorded.target, deployment)?;
+    }
     let ends = |tail: &str| seen.path.ends_with(tail);
     let based = rules.vendor != Vendor::OpenAi
         || seen.path.starts_with("/v1/")
@@ -220,6 +233,9 @@ fn admit(
             "We could not parse the JSON body of your request. The OpenAI API expects a JSON payload, but what was sent was not valid JSON.",
         ));
     }
+    if let Some(deployment) = &rules.deployment {
+        azure_rules::body(&recorded.target, &seen.body, deployment)?;
+    }
     match route {
         Route::Chat => chat_rules::check(&seen.body, rules)?,
         Route::Responses => responses_rules::check(&seen.body, rules, issued)?,
@@ -236,13 +252,18 @@ fn credential(seen: &Seen, rules: &Rules) -> Result<(), Refusal> {
     let bearer = seen.header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     match bearer {
         Some(given) if given == key => Ok(()),
+        _ if rules.deployment.is_some() => Err(Refusal::azure_wrong_key()),
         Some(given) => Err(Refusal::wrong_key(given)),
         None => Err(Refusal::no_key()),
     }
 }
 
-fn refuse(refusal: &Refusal) -> Script {
-    let script = Script::json(refusal.status, refusal.body().to_string());
+fn refuse(refusal: &Refusal, rules: &Rules) -> Script {
+    let body = match rules.vendor {
+        Vendor::OpenRouter => openrouter_rules::body(refusal),
+        _ => refusal.body(),
+    };
+    let script = Script::json(refusal.status, body.to_string());
     refusal.extra.headers.iter().fold(script, |script, (name, value)| script.header(name, value))
 }
 

@@ -32,6 +32,9 @@ pub struct Style {
     pub obfuscation: bool,
     /// Azure's filter results, and its first chunk without choices (Chat).
     pub azure: bool,
+    /// `OpenRouter`'s comments while it works, its words on who answered and what it cost, and its form of an
+    /// error amid a stream (Chat).
+    pub openrouter: bool,
     /// Where thinking stands (Chat).
     pub reasoning: ReasoningAt,
     /// Content as a list of parts, as Mistral has it (Chat).
@@ -152,6 +155,7 @@ impl Default for Style {
             frames: Frames::Plain,
             obfuscation: false,
             azure: false,
+            openrouter: false,
             reasoning: ReasoningAt::Hidden,
             content_parts: false,
             hit_tokens: false,
@@ -203,6 +207,7 @@ impl Style {
             ("tight", frames(Frames::Tight)),
             ("obfuscation", Self { obfuscation: true, ..own() }),
             ("azure", Self { azure: true, ..own() }),
+            ("openrouter", Self { openrouter: true, ..own() }),
             ("reasoning-content", reasoning(ReasoningAt::Field("reasoning_content"))),
             ("reasoning", reasoning(ReasoningAt::Field("reasoning"))),
             ("reasoning-details", reasoning(ReasoningAt::Details)),
@@ -238,6 +243,7 @@ impl Style {
             Vendor::Kimi => {
                 Self { usage: UsageAt::Choice, reasoning: field("reasoning_content"), ..own }
             }
+            Vendor::OpenRouter => Self { openrouter: true, reasoning: ReasoningAt::Details, ..own },
             Vendor::StrictTemplate => Self { reasoning: field("reasoning"), ..own },
             Vendor::Bare => Self {
                 calls: Calls::Whole,

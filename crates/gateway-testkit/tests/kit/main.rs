@@ -2,6 +2,7 @@
 
 mod google_server;
 mod openai_chat;
+mod openai_hosts;
 mod openai_models;
 mod openai_responses;
 mod openai_schemas;
