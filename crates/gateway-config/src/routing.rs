@@ -1,6 +1,6 @@
 //! The configuration in the router's words.
 
-use gateway_router::{BuildError, Family, ProviderSpec, RuleSpec, Table};
+use gateway_router::{BuildError, Family, Naming, ProviderSpec, RuleSpec, Table};
 
 use crate::model::{Config, Kind};
 
@@ -14,13 +14,7 @@ impl Config {
             name: p.name.clone(),
             enabled: p.enabled,
             priority: p.priority,
-            family: match p.kind {
-                Kind::Anthropic => Some(Family::Claude),
-                Kind::OpenAi | Kind::OpenAiResponses => Some(Family::OpenAi),
-                Kind::Azure => Some(Family::OpenAi),
-                Kind::Gemini => Some(Family::Google),
-                Kind::Demo | Kind::OpenRouter | Kind::Vertex | Kind::Bedrock | Kind::Ollama => None,
-            },
+            naming: naming(p.kind),
             models: p.models.iter().map(|m| m.name.clone()).collect(),
             model_map: p.model_map.clone(),
             default_model: p.default_model.clone(),
@@ -35,5 +29,19 @@ impl Config {
             enabled: r.enabled,
         });
         Table::build(providers.collect(), rules.collect(), self.default_provider.as_deref())
+    }
+}
+
+fn naming(kind: Kind) -> Naming {
+    match kind {
+        Kind::Anthropic => Naming::Families(&[Family::Claude]),
+        // A deployment may have any name; that of another vendor's model it has not.
+        Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure => Naming::Families(&[Family::OpenAi]),
+        Kind::Gemini => Naming::Families(&[Family::Google]),
+        Kind::Vertex => Naming::Families(&[Family::Google, Family::Claude]),
+        Kind::OpenRouter => Naming::Qualified,
+        Kind::Bedrock => Naming::Own,
+        Kind::Ollama => Naming::Open,
+        Kind::Demo => Naming::Any,
     }
 }

@@ -33,6 +33,6 @@ mod table;
 mod tests;
 
 pub use explain::{Explanation, Plan, Rejected, Step, Winner};
-pub use name::{Family, family_of, strip_long_context, without_date};
+pub use name::{Family, Naming, family_of, strip_long_context, without_date};
 pub use pattern::{PatternError, check_pattern};
 pub use table::{BuildError, Decision, NoRoute, ProviderSpec, Query, RuleSpec, Table};

@@ -65,3 +65,41 @@ pub fn family_of(name: &str) -> Option<Family> {
         None
     }
 }
+
+/// Which names a provider understands; for another vendor's it gets its default model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// Any name, nobody knows.
+    Any,
+    /// Those of these families, and names that tell no family.
+    Families(&'static [Family]),
+    /// A vendor before a slash (`openai/gpt-5`), as resellers have it: a vendor's plain name is none of theirs.
+    Qualified,
+    /// Names of its own (`us.anthropic.claude-…`): a vendor's plain name is none of theirs.
+    Own,
+    /// Open models (`qwen3:8b`, `gpt-oss:20b`, `gemma3`): what a vendor serves itself is none of them.
+    Open,
+}
+
+impl Naming {
+    /// Whether the name is another vendor's.
+    pub fn is_foreign(self, name: &str) -> bool {
+        let Some(family) = family_of(name) else { return false };
+        match self {
+            Self::Any => false,
+            Self::Families(own) => !own.contains(&family),
+            Self::Qualified => !name.contains('/'),
+            Self::Own => true,
+            Self::Open => !is_open(name),
+        }
+    }
+}
+
+/// Whether a name that looks like a vendor's is one of an open model: by its own name, or by its tag.
+fn is_open(name: &str) -> bool {
+    let plain = name.rsplit('/').next().unwrap_or(name);
+    let starts = |prefix: &str| {
+        plain.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
+    };
+    starts("gpt-oss") || starts("gemma") || (plain.contains(':') && !starts("ft:"))
+}

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use crate::explain::Winner;
-use crate::name::{Family, family_of, strip_long_context, without_date};
+use crate::name::{Naming, strip_long_context, without_date};
 use crate::pattern::{PatternError, Patterns};
 
 /// What routing needs to know of one provider.
@@ -16,8 +16,8 @@ pub struct ProviderSpec {
     pub enabled: bool,
     /// Among providers that list a model the highest is asked.
     pub priority: i64,
-    /// Whose names it understands; `None` for one that takes any.
-    pub family: Option<Family>,
+    /// Which names it understands.
+    pub naming: Naming,
     /// Names it is known to serve.
     pub models: Vec<String>,
     /// Glob on the requested name → name sent; the first that matches counts.
@@ -35,7 +35,7 @@ impl ProviderSpec {
             name: name.into(),
             enabled: true,
             priority: 0,
-            family: None,
+            naming: Naming::Any,
             models: Vec::new(),
             model_map: Vec::new(),
             default_model: None,
@@ -354,7 +354,7 @@ impl Table {
             return Cow::Borrowed(&spec.model_map[*first].1);
         }
         match &spec.default_model {
-            Some(default) if is_foreign(spec.family, name) && !spec.serves(name) => {
+            Some(default) if spec.naming.is_foreign(name) && !spec.serves(name) => {
                 Cow::Borrowed(default)
             }
             _ => Cow::Borrowed(name),
@@ -450,13 +450,6 @@ fn index_models(providers: &[ProviderSpec]) -> HashMap<String, usize> {
         }
     }
     listed
-}
-
-fn is_foreign(family: Option<Family>, name: &str) -> bool {
-    match (family, family_of(name)) {
-        (Some(own), Some(of_name)) => own != of_name,
-        _ => false,
-    }
 }
 
 fn label(spec: &RuleSpec) -> &str {

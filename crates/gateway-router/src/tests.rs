@@ -3,7 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn provider(name: &str) -> ProviderSpec {
-    ProviderSpec { family: Some(Family::Claude), ..ProviderSpec::new(name) }
+    ProviderSpec { naming: Naming::Families(&[Family::Claude]), ..ProviderSpec::new(name) }
 }
 
 /// Two providers, a cheap rule for haiku, a default.
@@ -120,7 +120,8 @@ fn a_default_model_replaces_only_names_of_another_vendors_family() {
 
 #[test]
 fn an_openai_gets_its_default_model_for_names_of_other_vendors_only() {
-    let mut p = ProviderSpec { family: Some(Family::OpenAi), ..ProviderSpec::new("p") };
+    let mut p =
+        ProviderSpec { naming: Naming::Families(&[Family::OpenAi]), ..ProviderSpec::new("p") };
     p.default_model = Some("gpt-5.6-terra".to_owned());
     p.model_map = vec![("claude-*haiku*".to_owned(), "gpt-5.4-mini".to_owned())];
     p.models = vec!["claude-served-here".to_owned(), "gpt-5.5".to_owned()];
@@ -198,6 +199,78 @@ fn a_via_name_goes_to_its_provider_before_broad_rules() {
     }
     // Without the two dashes it is a name like any other.
     assert_eq!(way(&t, "claude-via-nosuch"), pair("a", "claude-via-nosuch"));
+}
+
+#[test]
+fn each_naming_has_its_own_foreigners() {
+    use Naming::{Any, Families, Open, Own, Qualified};
+    let google = Families(&[Family::Google, Family::Claude]);
+    for (name, foreign_to) in [
+        ("claude-opus-5-5", &[Qualified, Own, Open] as &[Naming]),
+        ("claude-haiku-4-5@20251001", &[Qualified, Own, Open]),
+        ("anthropic/claude-opus-5.5", &[Own, Open]),
+        ("gpt-5", &[google, Qualified, Own, Open]),
+        ("openai/gpt-5:online", &[google, Own]),
+        ("ft:gpt-4o:me", &[google, Qualified, Own, Open]),
+        ("gemini-3.8-flash", &[Qualified, Own, Open]),
+        ("gpt-oss:20b", &[google, Qualified, Own]),
+        ("gpt-oss-120b", &[google, Qualified, Own]),
+        ("gemma-3", &[Qualified, Own]),
+        ("qwen3:8b", &[]),
+        ("hf.co/org/model:Q4_K_M", &[]),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", &[]),
+        ("arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-x", &[]),
+        ("openai.gpt-oss-120b-1:0", &[]),
+    ] {
+        for naming in [Any, google, Qualified, Own, Open] {
+            let foreign = foreign_to.contains(&naming);
+            assert_eq!(naming.is_foreign(name), foreign, "{name} for {naming:?}");
+        }
+    }
+    let own = ProviderSpec {
+        naming: Own,
+        default_model: Some("us.anthropic.claude-x".to_owned()),
+        models: vec!["claude-listed".to_owned()],
+        ..ProviderSpec::new("p")
+    };
+    let t = Table::build(vec![own], vec![], Some("p")).expect("valid");
+    for (asked, sent) in [
+        ("claude-opus-5", "us.anthropic.claude-x"),
+        ("claude-listed", "claude-listed"),
+        ("us.amazon.nova-pro-v1:0", "us.amazon.nova-pro-v1:0"),
+    ] {
+        assert_eq!(way(&t, asked).1, sent, "{asked}");
+    }
+}
+
+/// Names that resellers and clouds have: colons, slashes, at signs, dots, dashes.
+const ODD_NAMES: [&str; 7] = [
+    "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+    "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/a1b2c3",
+    "claude-sonnet-4-5@20250929",
+    "openai/gpt-5:online",
+    "~anthropic/claude-opus-latest",
+    "hf.co/unsloth/Qwen3-GGUF:Q4_K_M",
+    "qwen3--coder:30b",
+];
+
+#[test]
+fn odd_names_survive_patterns_maps_and_via_names() {
+    for name in ODD_NAMES {
+        let target = ProviderSpec {
+            model_map: vec![(name.to_owned(), "mapped".to_owned())],
+            ..ProviderSpec::new("my--p.x")
+        };
+        let plain = ProviderSpec::new("plain");
+        let exact = RuleSpec::new(name, "my--p.x").with_priority(1);
+        let renamed = RuleSpec::new("alias", "plain").with_model(name);
+        let t = Table::build(vec![target, plain], vec![exact, renamed], Some("plain"));
+        let t = t.expect("valid");
+        assert_eq!(way(&t, name), pair("my--p.x", "mapped"));
+        assert_eq!(way(&t, "alias"), pair("plain", name));
+        assert_eq!(way(&t, &format!("claude-via-plain--{name}")), pair("plain", name));
+        assert_eq!(way(&t, &format!("claude-via-my--p.x--{name}[1m]")), pair("my--p.x", name));
+    }
 }
 
 #[test]
