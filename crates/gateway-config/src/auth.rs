@@ -3,12 +3,20 @@
 
 use secrecy::SecretString;
 
+use crate::aws;
+use crate::azure;
 use crate::base::{self, Base};
+use crate::extra::Extras;
+use crate::google;
+use crate::keys::quoted;
 use crate::model::{Auth, Kind};
 use crate::read::{Cx, Section};
 use crate::source::At;
-use crate::sources::{ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, OPENAI_API_KEY};
-use crate::zero::{OPENROUTER_BASE, is_openrouters};
+use crate::sources::{
+    ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, GEMINI_API_KEY, GOOGLE_API_KEY, OLLAMA_API_KEY,
+    OPENAI_API_KEY, OPENROUTER_API_KEY,
+};
+use crate::vendor::is_openrouters;
 
 /// What was found, with the place that later checks point at.
 pub(crate) struct Credential {
@@ -24,14 +32,23 @@ pub(crate) fn read(
     name: &str,
     kind: Option<Kind>,
     base: Option<&Base>,
+    extras: &Extras,
 ) -> Credential {
-    let stated = cx.word(section, "auth_type", AUTH_TYPES, LATER_AUTH_TYPES);
+    let stated = cx.word(section, "auth_type", AUTH_TYPES);
     let at = ["auth_type", "api_key", "api_key_env_var"]
         .into_iter()
         .find(|k| section.get(k).is_some())
         .map_or_else(|| section.at.clone(), |k| section.place_of(k));
     let without = |auth| Credential { auth, variable: None, at: at.clone() };
+    if let (Some(kind), Some(stated)) = (kind, stated)
+        && !taken_by(kind).contains(&stated)
+    {
+        refuse(cx, section, kind, stated);
+        return without(Auth::None);
+    }
 
+    let asks = section.get("api_key").is_some() || section.get("api_key_env_var").is_some();
+    let host = base.map_or("", |base| base.host.as_str());
     let unused = match (kind, stated) {
         (Some(Kind::Demo), _) => Some((Auth::None, "the demo needs no credential")),
         (_, Some("none")) => Some((Auth::None, "`auth_type: none` sends no credential")),
@@ -41,17 +58,21 @@ pub(crate) fn read(
         _ => None,
     };
     if let Some((auth, why)) = unused {
-        for key in ["api_key", "api_key_env_var"].into_iter().filter(|k| section.get(k).is_some()) {
-            let message = format!("`{}` is not used: {why}", section.full(key));
-            let help = format!("remove `{key}` or change `auth_type`");
-            cx.warn(&section.place_of(key), message, help);
-        }
+        note_unused(cx, section, why);
         cx.effective(section, "auth_type", auth_word(&auth));
         return without(auth);
     }
+    let own = kind != Some(Kind::Azure) || name == "azure" || azure::is_own(host);
+    if let Some((auth, variable)) = signed(cx, section, kind, stated, asks || !own, extras) {
+        let why = format!("`auth_type: {}` has credentials of its own", auth_word(&auth));
+        note_unused(cx, section, &why);
+        cx.effective(section, "auth_type", auth_word(&auth));
+        return Credential { auth, variable, at };
+    }
+    note_unused_extra(cx, extras);
 
     let openai = matches!(kind, Some(Kind::OpenAi | Kind::OpenAiResponses));
-    let at_openai = openai && base.is_some_and(|b| base::is_openai(&b.host));
+    let at_openai = openai && base::is_openai(host);
     if at_openai && stated == Some("api_key") {
         let message = format!("`{}`: OpenAI takes a bearer token only", section.full("auth_type"));
         let help = "write `auth_type: bearer_token`, or remove it: that is its default here";
@@ -75,23 +96,14 @@ pub(crate) fn read(
         let place = section.place_of("api_key");
         let variable = note_literal(cx, section, &place);
         let source = section.full("api_key");
-        let bearer = bearer_is_meant(stated, openai);
+        let bearer = bearer_is_meant(stated, kind);
         let auth = secret(cx, section, &key, bearer, &place, &source);
         return Credential { auth, variable, at };
     }
 
-    // Where the variables are not said: only the vendor itself, or the provider called after it, may be given
-    // the vendor's own. Another host must never see that key by default.
     let wanted = match variable {
-        Some(variable) => vec![(variable, bearer_is_meant(stated, openai))],
-        None if openai && (["openai", "openai-responses"].contains(&name) || at_openai) => {
-            vec![(OPENAI_API_KEY.to_owned(), stated != Some("api_key"))]
-        }
-        None if openai => Vec::new(),
-        None => anthropics(
-            stated,
-            name == "anthropic" || base.is_some_and(|b| b.host == "api.anthropic.com"),
-        ),
+        Some(variable) => vec![(variable, bearer_is_meant(stated, kind))],
+        None => vendors_own(cx, kind, name, host, stated),
     };
     let found = wanted.iter().find_map(|(variable, bearer)| {
         let (value, place) = cx.env.get(variable)?;
@@ -102,14 +114,15 @@ pub(crate) fn read(
         if at_openai && is_openrouters(&value) {
             let message =
                 format!("{variable} holds a key of OpenRouter (sk-or-…), which OpenAI refuses");
-            let help = format!("set `{}: {OPENROUTER_BASE}`", section.full("api_base"));
+            let help = "use the provider `openrouter` (kind `openrouter`) for it";
             cx.warn(&place, message, help);
         }
         return Credential { auth, variable: Some(variable), at };
     }
     let Some((variable, bearer)) = wanted.into_iter().next() else {
         // Servers that people run themselves mostly want no key: none is needed to be told so.
-        if openai && stated.is_none() {
+        let keyless = openai || kind == Some(Kind::Ollama);
+        if keyless && stated.is_none() {
             cx.effective(section, "auth_type", auth_word(&Auth::None));
             return without(Auth::None);
         }
@@ -126,9 +139,137 @@ pub(crate) fn read(
     Credential { auth: Auth::Missing { variable: variable.clone() }, variable: Some(variable), at }
 }
 
+/// Credentials that are no key in a header: they sign, or fetch tokens. `None` where a key is meant.
+fn signed(
+    cx: &mut Cx,
+    section: &Section<'_>,
+    kind: Option<Kind>,
+    stated: Option<&str>,
+    asks: bool,
+    extras: &Extras,
+) -> Option<(Auth, Option<String>)> {
+    let is_set = |cx: &Cx, name: &str| cx.env.get(name).is_some();
+    let unsaid = stated.is_none() && !asks && section.get("auth_type").is_none();
+    match kind? {
+        Kind::Bedrock if stated == Some("aws") || (unsaid && !is_set(cx, aws::BEARER)) => {
+            let (credentials, variable) = aws::credentials(cx, section, extras);
+            Some((Auth::Aws(credentials), variable))
+        }
+        Kind::Vertex if stated == Some("google") || unsaid => {
+            let (credentials, variable) = google::credentials(cx, extras);
+            Some((Auth::Google(credentials), variable))
+        }
+        Kind::Azure => {
+            let keys = [azure::API_KEY, azure::AD_TOKEN].iter().any(|name| is_set(cx, name));
+            if stated != Some("azure_ad") && !(unsaid && !keys && azure::has_entra(cx)) {
+                return None;
+            }
+            let (credentials, variable) = azure::entra(cx);
+            Some((Auth::AzureAd(credentials), variable))
+        }
+        _ => None,
+    }
+}
+
+/// The variables of the vendor itself, in order, and whether each holds a bearer token. Only the vendor, or the
+/// provider called after it, may be given them: another host must never see that key by default.
+fn vendors_own(
+    cx: &Cx,
+    kind: Option<Kind>,
+    name: &str,
+    host: &str,
+    stated: Option<&str>,
+) -> Vec<(String, bool)> {
+    let called = |names: &[&str]| names.contains(&name);
+    let of = |list: &[(&str, bool)]| {
+        let fits = |bearer: bool| match stated {
+            Some("api_key") => !bearer,
+            Some("bearer_token") => bearer,
+            _ => true,
+        };
+        let fitting = list.iter().filter(|(_, bearer)| fits(*bearer));
+        fitting.map(|(name, bearer)| ((*name).to_owned(), *bearer)).collect()
+    };
+    match kind {
+        Some(Kind::OpenAi | Kind::OpenAiResponses)
+            if called(&["openai", "openai-responses"]) || base::is_openai(host) =>
+        {
+            vec![(OPENAI_API_KEY.to_owned(), stated != Some("api_key"))]
+        }
+        Some(Kind::Azure) if called(&["azure"]) || azure::is_own(host) => {
+            of(&[(azure::API_KEY, false), (azure::AD_TOKEN, true)])
+        }
+        Some(Kind::OpenRouter) if called(&["openrouter"]) || host == "openrouter.ai" => {
+            let theirs = cx.env.get(OPENAI_API_KEY).is_some_and(|(key, _)| is_openrouters(key));
+            let all = [(OPENROUTER_API_KEY, true), (OPENAI_API_KEY, true)];
+            of(if theirs { &all } else { &all[..1] })
+        }
+        Some(Kind::Gemini)
+            if called(&["gemini", "google"]) || host == "generativelanguage.googleapis.com" =>
+        {
+            of(&[(GEMINI_API_KEY, false), (GOOGLE_API_KEY, false)])
+        }
+        Some(Kind::Vertex) if called(&["vertex"]) || host.ends_with(".googleapis.com") => {
+            of(&[(GOOGLE_API_KEY, false)])
+        }
+        Some(Kind::Bedrock) => of(&[(aws::BEARER, true)]),
+        Some(Kind::Ollama)
+            if host == "ollama.com" || (stated.is_some() && called(&["ollama", "local"])) =>
+        {
+            of(&[(OLLAMA_API_KEY, true)])
+        }
+        Some(Kind::Anthropic) | None => {
+            anthropics(stated, name == "anthropic" || host == "api.anthropic.com")
+        }
+        Some(_) => Vec::new(),
+    }
+}
+
+/// What `auth_type` may be for a kind, its default first.
+fn taken_by(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Anthropic | Kind::Demo => &["api_key", "bearer_token", "none", "client"],
+        Kind::OpenAi | Kind::OpenAiResponses => &["bearer_token", "api_key", "none", "client"],
+        Kind::OpenRouter => &["bearer_token", "none", "client"],
+        Kind::Azure => &["api_key", "bearer_token", "azure_ad", "none"],
+        Kind::Gemini => &["api_key", "bearer_token", "none"],
+        Kind::Vertex => &["google", "api_key", "bearer_token", "none"],
+        Kind::Bedrock => &["aws", "bearer_token", "none"],
+        Kind::Ollama => &["none", "bearer_token", "client"],
+    }
+}
+
+fn refuse(cx: &mut Cx, section: &Section<'_>, kind: Kind, stated: &str) {
+    let key = section.full("auth_type");
+    let message = format!("`{key}`: kind `{}` takes no `{stated}`", kind.as_str());
+    let help = format!("possible are {}", quoted(taken_by(kind)));
+    cx.error(&section.place_of("auth_type"), message, "not for this kind", help);
+}
+
+fn note_unused(cx: &mut Cx, section: &Section<'_>, why: &str) {
+    for key in ["api_key", "api_key_env_var"].into_iter().filter(|k| section.get(k).is_some()) {
+        let message = format!("`{}` is not used: {why}", section.full(key));
+        let help = format!("remove `{key}` or change `auth_type`");
+        cx.warn(&section.place_of(key), message, help);
+    }
+}
+
+/// Keys of `extra` that name credentials, where another one is used.
+fn note_unused_extra(cx: &mut Cx, extras: &Extras) {
+    let profile = extras.profile.as_ref().map(|(_, at)| ("profile", at, "aws"));
+    let file = extras.credentials_file.as_ref().map(|(_, at)| ("credentials_file", at, "google"));
+    for (key, at, auth_type) in profile.into_iter().chain(file) {
+        let message = format!("`extra.{key}` is not used: a key is given, which counts before");
+        let help = format!("write `auth_type: {auth_type}` to use it, or remove it");
+        cx.warn(at, message, help);
+    }
+}
+
 /// Whether the credential is sent as a bearer token.
-fn bearer_is_meant(stated: Option<&str>, openai: bool) -> bool {
-    stated.map_or(openai, |stated| stated == "bearer_token")
+fn bearer_is_meant(stated: Option<&str>, kind: Option<Kind>) -> bool {
+    let by_default =
+        !matches!(kind, None | Some(Kind::Anthropic | Kind::Azure | Kind::Gemini | Kind::Vertex));
+    stated.map_or(by_default, |stated| stated == "bearer_token")
 }
 
 /// Anthropic's own variables, in order, and whether each holds a bearer token.
@@ -216,5 +357,5 @@ fn auth_word(auth: &Auth) -> &'static str {
     }
 }
 
-const AUTH_TYPES: &[&str] = &["api_key", "bearer_token", "none", "client"];
-const LATER_AUTH_TYPES: &[&str] = &["aws", "google", "azure_ad"];
+const AUTH_TYPES: &[&str] =
+    &["api_key", "bearer_token", "none", "client", "aws", "google", "azure_ad"];

@@ -20,7 +20,7 @@ pub(crate) struct Base {
 pub(crate) struct Vendor {
     /// Where the vendor's own API is.
     pub(crate) url: &'static str,
-    /// The segment that is added where a path has none.
+    /// The segment that is added where a path has none; empty for a bare host, which gets none.
     version: &'static str,
     /// What the gateway adds itself.
     endpoints: &'static [&'static str],
@@ -44,6 +44,42 @@ pub(crate) const OPENAI: Vendor = Vendor {
         "/embeddings",
         "/messages",
     ],
+};
+
+/// OpenRouter, compatible with OpenAI.
+pub(crate) const OPENROUTER: Vendor =
+    Vendor { url: "https://openrouter.ai/api/v1", version: "v1", endpoints: OPENAI.endpoints };
+
+/// Gemini on Google's AI Studio.
+pub(crate) const GEMINI: Vendor = Vendor {
+    url: "https://generativelanguage.googleapis.com",
+    version: "v1beta",
+    endpoints: &["/models", ":generateContent", ":streamGenerateContent", ":countTokens"],
+};
+
+pub(crate) const VERTEX: Vendor = Vendor {
+    url: "https://aiplatform.googleapis.com",
+    version: "",
+    endpoints: &["/projects", "/publishers", "/models", "/rawPredict"],
+};
+
+pub(crate) const BEDROCK: Vendor = Vendor {
+    url: "https://bedrock-runtime.us-east-1.amazonaws.com",
+    version: "",
+    endpoints: &["/model", "/invoke", "/converse"],
+};
+
+pub(crate) const AZURE: Vendor =
+    Vendor { url: "https://RESOURCE.openai.azure.com", version: "", endpoints: &[] };
+
+/// Where Microsoft Entra gives tokens.
+pub(crate) const AUTHORITY: Vendor =
+    Vendor { url: "https://login.microsoftonline.com", version: "", endpoints: &[] };
+
+pub(crate) const OLLAMA: Vendor = Vendor {
+    url: "http://localhost:11434",
+    version: "",
+    endpoints: &["/api/chat", "/api/generate", "/api/tags", "/chat/completions", "/messages"],
 };
 
 /// Whether a host is OpenAI's own, also a regional one.
@@ -70,7 +106,7 @@ pub(crate) fn read(text: &str, vendor: &Vendor) -> Result<Base, (String, String)
         }
     }
     let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |p| p.1);
-    let url = if path.split('/').any(is_version) {
+    let url = if vendor.version.is_empty() || path.split('/').any(is_version) {
         url.to_owned()
     } else {
         format!("{url}/{}", vendor.version)
@@ -158,7 +194,7 @@ fn parse(text: &str, example: &str) -> Result<Base, (String, String)> {
 }
 
 /// `v1`, `v1beta`, `v2alpha1`.
-fn is_version(segment: &str) -> bool {
+pub(crate) fn is_version(segment: &str) -> bool {
     let Some(rest) = segment.strip_prefix('v') else { return false };
     let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
     rest.len() + 1 < segment.len()

@@ -109,7 +109,7 @@ pub struct Compat {
 pub const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 
 words! {
-    /// Which interface of kind `openai` is used.
+    /// Which interface of kinds `openai` and `azure` is used.
     Api {
         /// Responses on OpenAI's own host for the models that want it, else Chat Completions.
         Auto = "auto",
@@ -117,6 +117,13 @@ words! {
         Chat = "chat",
         /// Responses.
         Responses = "responses",
+    }
+}
+
+#[expect(clippy::derivable_impls, reason = "the macro derives the same for all")]
+impl Default for Api {
+    fn default() -> Self {
+        Self::Auto
     }
 }
 

@@ -20,12 +20,17 @@
 //! ```
 
 mod auth;
+mod aws;
+mod azure;
 mod base;
 mod check;
+mod claudes;
 mod compat;
 mod diag;
 mod dotenv;
 mod expand;
+mod extra;
+mod google;
 mod init;
 mod keys;
 mod layers;
@@ -34,6 +39,7 @@ mod locate;
 mod mapping;
 mod model;
 mod models;
+mod places;
 mod providers;
 mod quirks;
 mod read;
@@ -44,6 +50,7 @@ mod show;
 mod source;
 mod sources;
 mod tree;
+mod vendor;
 mod zero;
 
 #[cfg(test)]

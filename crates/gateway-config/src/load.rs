@@ -73,7 +73,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
         zero::put(&mut tree, "default_provider", None);
         zero::put(&mut tree, "providers", Some(zero::demo()));
     } else if tree.get("providers").is_none_or(is_empty) {
-        notes.extend(zero::fill(&mut cx, &mut tree));
+        notes.extend(zero::fill(&mut cx, &mut tree, sources.ollama_answers));
     } else {
         notes.extend(zero::unused(&cx.env));
     }

@@ -2,17 +2,21 @@
 
 use gateway_router::{Family, family_of};
 
-use crate::models::{BIG_GLOB, OPENAI_BIG, OPENAI_SMALL, SMALL_GLOB};
+use crate::aws;
+use crate::claudes;
+use crate::models::{BIG_GLOB, GEMINI_BIG, GEMINI_SMALL, OPENAI_BIG, OPENAI_SMALL, SMALL_GLOB};
 use crate::read::Cx;
 use crate::source::At;
+use crate::sources::Env;
 use crate::tree::{Key, Node};
-use crate::zero::{Setting, Vendor, entry};
+use crate::vendor::Vendor;
+use crate::zero::{Setting, entry};
 
 /// What the variables say of models.
 pub(crate) struct Mapping {
     default: Vendor,
-    /// Claude's names go to OpenAI's own host.
-    at_openai: bool,
+    /// What stands for Claude's large and small models at the default, where nobody says it.
+    unsaid: Option<(&'static str, &'static str)>,
     big: Option<Target>,
     small: Option<Target>,
     notes: Vec<String>,
@@ -29,10 +33,32 @@ struct Target {
 /// Reads both variables. Names that nobody can serve are reported.
 pub(crate) fn read(cx: &mut Cx, setting: &Setting) -> Mapping {
     let mut notes = Vec::new();
-    let big = target(cx, setting, &["BIG_MODEL", "BIG_MODEL_NAME"], &mut notes);
-    let small = target(cx, setting, &["SMALL_MODEL", "SMALL_MODEL_NAME"], &mut notes);
-    let at_openai = setting.default == Vendor::OpenAi && !setting.private;
-    Mapping { default: setting.default, at_openai, big, small, notes }
+    let big = target(cx, setting, BIG, &mut notes);
+    let small = target(cx, setting, SMALL, &mut notes);
+    let unsaid = match setting.default {
+        Vendor::OpenAi if !setting.private => Some((OPENAI_BIG, OPENAI_SMALL)),
+        Vendor::Gemini | Vendor::Vertex => Some((GEMINI_BIG, GEMINI_SMALL)),
+        _ => None,
+    };
+    Mapping { default: setting.default, unsaid, big, small, notes }
+}
+
+/// The first of the variables that is set: its name, what it says, and where.
+pub(crate) fn named(env: &Env) -> Option<(&'static str, &str, &At)> {
+    BIG.iter().chain(SMALL).find_map(|variable| {
+        let (text, at) = env.get(variable)?;
+        Some((*variable, text.trim(), at))
+    })
+}
+
+/// Whether a name says that Ollama has the model.
+pub(crate) fn is_ollamas(name: &str) -> bool {
+    OLLAMAS.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether a name can be one of Ollama's: no vendor's own.
+pub(crate) fn may_be_ollamas(name: &str) -> bool {
+    is_ollamas(name) || !gateway_router::Naming::Open.is_foreign(name)
 }
 
 impl Mapping {
@@ -46,16 +72,27 @@ impl Mapping {
             Some(Node::untyped(target.model.as_str(), target.at.clone()))
         };
         let (big, small) = (own(&self.big), own(&self.small));
+        let built_in = |model| Node::untyped(model, At::BuiltIn);
         let mut keys = Vec::new();
         let mut map = Vec::new();
-        let unsaid = || Node::untyped(OPENAI_SMALL, At::BuiltIn);
-        // Alone, `default_model` would stand for the small models too.
-        let small = small.or_else(|| (self.at_openai && big.is_some()).then(unsaid));
-        map.extend(small.map(|small| entry(SMALL_GLOB, small)));
-        match (vendor, big) {
-            (Vendor::Anthropic, Some(big)) => map.push(entry(BIG_GLOB, big)),
-            (_, Some(big)) => keys.push(entry("default_model", big)),
-            (_, None) => {}
+        match (vendor, self.unsaid) {
+            // Serves Claude too: the names are replaced one by one, all others go up as they are.
+            (Vendor::Anthropic | Vendor::Bedrock | Vendor::OpenRouter, _) => {
+                map.extend(small.map(|small| entry(SMALL_GLOB, small)));
+                map.extend(big.map(|big| entry(BIG_GLOB, big)));
+            }
+            // Serves Claude too, but who sets it up by these variables means Gemini.
+            (Vendor::Vertex, Some((large, little))) => {
+                map.push(entry(SMALL_GLOB, small.unwrap_or_else(|| built_in(little))));
+                map.push(entry(BIG_GLOB, big.unwrap_or_else(|| built_in(large))));
+            }
+            (_, unsaid) => {
+                // Alone, `default_model` would stand for the small models too.
+                let unsaid = unsaid.filter(|_| big.is_some());
+                let small = small.or_else(|| unsaid.map(|(_, little)| built_in(little)));
+                map.extend(small.map(|small| entry(SMALL_GLOB, small)));
+                keys.extend(big.map(|big| entry("default_model", big)));
+            }
         }
         if !map.is_empty() {
             keys.push(entry("model_map", Node::map(map, At::BuiltIn)));
@@ -84,28 +121,44 @@ impl Mapping {
     }
 
     /// What a start should tell.
-    pub(crate) fn notes(&self, setting: &Setting) -> Vec<String> {
+    pub(crate) fn notes(&self, setting: &Setting, has_deployment: bool) -> Vec<String> {
         let mut notes = self.notes.clone();
+        let name = setting.default.name();
         let told = |target: &Option<Target>, otherwise: Option<&str>| match target {
             Some(t) => Some(format!("`{}` of `{}` ({})", t.model, t.vendor.name(), t.variable)),
-            None => otherwise.map(|model| format!("`{model}` of `openai`")),
+            None => otherwise.map(|model| format!("`{model}` of `{name}`")),
         };
-        let or = |model| self.at_openai.then_some(model);
-        let big = told(&self.big, or(OPENAI_BIG));
-        let small = told(&self.small, or(OPENAI_SMALL));
-        let name = setting.default.name();
+        let big = told(&self.big, self.unsaid.map(|(big, _)| big));
+        let small = told(&self.small, self.unsaid.map(|(_, small)| small));
         let own_server = setting.private;
-        let as_asked = || format!("go to `{name}` by the names that are asked for");
+        let azure = setting.default == Vendor::Azure;
+        let as_asked = || match setting.default {
+            Vendor::Bedrock | Vendor::OpenRouter => {
+                format!("go to `{name}` by the names that they have there")
+            }
+            _ => format!("go to `{name}` by the names that are asked for"),
+        };
         match (big, small) {
+            (None, None) if azure && has_deployment => {
+                notes.push("every model is the one deployment of `azure`".to_owned());
+            }
+            (None, None) if azure => notes.push(format!(
+                "Claude's models {}, which no deployment has: set AZURE_OPENAI_DEPLOYMENT, or BIG_MODEL and SMALL_MODEL, to names of deployments",
+                as_asked()
+            )),
             (None, None) if own_server => notes.push(format!(
                 "Claude's models {}; BIG_MODEL and SMALL_MODEL name models of that server instead",
                 as_asked()
             )),
-            (None, None) => {}
+            (None, None) if setting.default == Vendor::Anthropic => {}
+            (None, None) => notes.push(format!(
+                "Claude's models {}; BIG_MODEL and SMALL_MODEL change that",
+                as_asked()
+            )),
             (big, small) => {
                 let small = match (small, &big) {
                     (Some(small), _) => format!("is {small}"),
-                    (None, Some(big)) if own_server => format!("is {big}"),
+                    (None, Some(big)) if own_server || azure => format!("is {big}"),
                     (None, _) => "goes up as it is asked for".to_owned(),
                 };
                 let big = match big {
@@ -141,50 +194,61 @@ fn target(
         Some(Target { variable, at: at.clone(), vendor, model })
     };
     if setting.private {
-        return match text.strip_prefix("openai/") {
-            Some(model) if default == Vendor::OpenAi && !model.is_empty() => {
-                notes.push(format!(
-                    "{variable}: `openai/` is read as the provider, the model is `{model}`; where it belongs to the name write `openai/{text}`"
-                ));
-                to(default, model)
-            }
+        let taken = |prefixes: &[&str]| prefixes.iter().find_map(|p| text.strip_prefix(p));
+        return match default {
+            Vendor::OpenAi => match taken(&["openai/"]).filter(|model| !model.is_empty()) {
+                Some(model) => {
+                    notes.push(format!(
+                        "{variable}: `openai/` is read as the provider, the model is `{model}`; where it belongs to the name write `openai/{text}`"
+                    ));
+                    to(default, model)
+                }
+                None => to(default, &text),
+            },
+            Vendor::Ollama => to(default, taken(OLLAMAS).unwrap_or(&text)),
             // Nothing may leave: any other prefix can only be part of the name.
             _ => to(default, &text),
         };
     }
-    let prefix = text.split_once('/').filter(|(_, model)| !model.is_empty());
-    let vendor = match prefix.map(|(prefix, _)| prefix) {
-        Some("openai") => Some(Vendor::OpenAi),
-        Some("anthropic") => Some(Vendor::Anthropic),
-        _ => None,
+    let is_set_up = |vendor: Vendor| vendor == default || setting.set.contains(&vendor);
+    let googles = || match is_set_up(Vendor::Vertex) && !is_set_up(Vendor::Gemini) {
+        true => Vendor::Vertex,
+        false => Vendor::Gemini,
     };
-    if let (Some(vendor), Some((prefix, model))) = (vendor, prefix) {
-        if vendor == default || setting.set.contains(&vendor) {
-            return to(vendor, model);
+    let prefix = text.split_once('/').filter(|(_, model)| !model.is_empty());
+    let named = prefix.and_then(|(word, model)| Some((word, Vendor::of_word(word)?, model)));
+    if let Some((word, vendor, model)) = named {
+        let vendor = if vendor == Vendor::Gemini { googles() } else { vendor };
+        // Resellers have the vendor in the name.
+        let resold = ["openai", "anthropic", "google"].contains(&word);
+        if resold
+            && (default == Vendor::OpenRouter || !is_set_up(vendor))
+            && is_set_up(Vendor::OpenRouter)
+        {
+            return to(Vendor::OpenRouter, &qualified(&text));
+        }
+        if default == Vendor::Azure && vendor == Vendor::OpenAi && !is_set_up(vendor) {
+            return to(default, model);
+        }
+        if is_set_up(vendor) {
+            return to(vendor, &at_vendor(cx, vendor, model));
         }
         let needed = vendor.variable();
-        let message = format!("{variable} names a model of `{prefix}`, but {needed} is not set");
+        let message = format!("{variable} names a model of `{word}`, but {needed} is not set");
         cx.error(&at, message, "not set up", format!("set {needed}, or name another model"));
         return None;
     }
-    let google = matches!(prefix, Some(("gemini" | "google", _)));
-    let family = if google { Some(Family::Google) } else { family_of(&text) };
+    let family = family_of(&text);
     let served_by = match family {
-        Some(Family::Google) => {
-            let message = format!(
-                "{variable} names a model of Google, whose kind is not in this version yet"
-            );
-            let help = "name a model of `openai/…` or `anthropic/…`";
-            cx.error(&at, message, "not in this version yet", help);
-            return None;
-        }
+        Some(family) if serves(default, family) => default,
+        Some(Family::Google) => googles(),
         Some(Family::OpenAi) => Vendor::OpenAi,
         Some(Family::Claude) => Vendor::Anthropic,
         None => default,
     };
     // Without a prefix the name alone chooses another provider only where nobody chose one.
     if served_by == default || (setting.chosen.is_none() && setting.set.contains(&served_by)) {
-        return to(served_by, &text);
+        return to(served_by, &at_vendor(cx, served_by, &text));
     }
     notes.push(format!(
         "{variable} is `{text}`, which `{}` does not serve: it is not used; `{}/{text}` with {} set would be",
@@ -194,3 +258,48 @@ fn target(
     ));
     None
 }
+
+/// Whether a vendor has models of a family.
+fn serves(vendor: Vendor, family: Family) -> bool {
+    match vendor {
+        Vendor::Anthropic => family == Family::Claude,
+        Vendor::OpenAi => family == Family::OpenAi,
+        Vendor::Gemini => family == Family::Google,
+        Vendor::Vertex => matches!(family, Family::Google | Family::Claude),
+        Vendor::Bedrock => family == Family::Claude,
+        // Resold, or by whatever name somebody gave it.
+        Vendor::OpenRouter | Vendor::Azure | Vendor::Custom | Vendor::Ollama => true,
+    }
+}
+
+/// The name that a model has at a vendor, where people write Anthropic's, or none before a slash.
+fn at_vendor(cx: &Cx, vendor: Vendor, model: &str) -> String {
+    let known = match vendor {
+        Vendor::OpenRouter => return qualified(model),
+        Vendor::Bedrock => aws::usual_region(cx).map(|r| claudes::on_bedrock(&r)),
+        Vendor::Vertex => Some(claudes::on_vertex()),
+        _ => None,
+    };
+    known.and_then(|names| claudes::called(&names, model)).unwrap_or_else(|| model.to_owned())
+}
+
+/// A name at OpenRouter, which has the vendor before it.
+fn qualified(model: &str) -> String {
+    let plain = model.strip_prefix("anthropic/").unwrap_or(model);
+    if let Some(name) = claudes::called(&claudes::at_openrouter(), plain) {
+        return name;
+    }
+    let vendor = match family_of(model) {
+        _ if model.contains('/') => return model.to_owned(),
+        Some(Family::Claude) => "anthropic",
+        Some(Family::OpenAi) => "openai",
+        Some(Family::Google) => "google",
+        None if model == "auto" => "openrouter",
+        None => return model.to_owned(),
+    };
+    format!("{vendor}/{model}")
+}
+
+const BIG: &[&str] = &["BIG_MODEL", "BIG_MODEL_NAME"];
+const SMALL: &[&str] = &["SMALL_MODEL", "SMALL_MODEL_NAME"];
+const OLLAMAS: &[&str] = &["ollama/", "local/"];

@@ -2,6 +2,7 @@
 //! of the models it serves.
 
 use crate::base;
+use crate::claudes;
 use crate::keys::{MODEL, PRICE};
 use crate::model::{Kind, ModelFacts, Price};
 use crate::providers::PATTERN_HELP;
@@ -13,6 +14,10 @@ use crate::tree::{Node, Value};
 pub(crate) const OPENAI_BIG: &str = "gpt-5.6-terra";
 /// Stands for Claude's small models at OpenAI where nothing else is said.
 pub(crate) const OPENAI_SMALL: &str = "gpt-5.4-mini";
+/// Stands for Claude's large models at Gemini where nothing else is said.
+pub(crate) const GEMINI_BIG: &str = "gemini-3.1-pro-preview";
+/// Stands for Claude's small models at Gemini where nothing else is said.
+pub(crate) const GEMINI_SMALL: &str = "gemini-3.8-flash";
 /// Claude's large models.
 pub(crate) const BIG_GLOB: &str = "claude-*{opus,sonnet,fable}*";
 /// Claude's small models.
@@ -24,27 +29,50 @@ pub(crate) struct Names {
     pub(crate) default: Option<String>,
 }
 
-/// Reads `model_map` and `default_model`. OpenAI's own host serves no Claude, so there the names that Claude Code
-/// asks for have a substitute even where nothing is said; what a compatible server serves nobody knows.
+/// Reads `model_map` and `default_model`. OpenAI and Gemini serve no Claude, so there the names that Claude Code asks
+/// for have a substitute even where nothing is said; who serves Claude by other names gets those. What a compatible
+/// server serves nobody knows.
 pub(crate) fn read_names(
     cx: &mut Cx,
     section: &Section<'_>,
     kind: Option<Kind>,
     host: Option<&str>,
+    region: Option<&str>,
 ) -> Names {
     let mut default = cx.text(section, "default_model");
     let mut map = read_model_map(cx, section);
-    let openai = matches!(kind, Some(Kind::OpenAi | Kind::OpenAiResponses));
-    if openai && section.get("default_model").is_none() && host.is_some_and(base::is_openai) {
-        default = Some(OPENAI_BIG.to_owned());
-        if !map.iter().any(|(glob, _)| glob == SMALL_GLOB) {
-            map.push((SMALL_GLOB.to_owned(), OPENAI_SMALL.to_owned()));
-            let key = format!("{}.{SMALL_GLOB}", section.full("model_map"));
-            cx.effective_at(key, OPENAI_SMALL, &At::BuiltIn);
+    if section.get("default_model").is_none() {
+        let (big, known) = substitutes(kind, host, region);
+        default = big.map(str::to_owned);
+        for (glob, name) in known {
+            if !map.iter().any(|(said, _)| *said == glob) {
+                let key = format!("{}.{glob}", section.full("model_map"));
+                cx.effective_at(key, name.as_str(), &At::BuiltIn);
+                map.push((glob, name));
+            }
         }
     }
     cx.effective(section, "default_model", default.as_deref());
     Names { map, default }
+}
+
+/// What stands for names of Claude's where nothing is said: for all of them, and by globs.
+fn substitutes(
+    kind: Option<Kind>,
+    host: Option<&str>,
+    region: Option<&str>,
+) -> (Option<&'static str>, Vec<(String, String)>) {
+    let small = |name: &str| vec![(SMALL_GLOB.to_owned(), name.to_owned())];
+    match kind {
+        Some(Kind::OpenAi | Kind::OpenAiResponses) if host.is_some_and(base::is_openai) => {
+            (Some(OPENAI_BIG), small(OPENAI_SMALL))
+        }
+        Some(Kind::Gemini) => (Some(GEMINI_BIG), small(GEMINI_SMALL)),
+        Some(Kind::Bedrock) => (None, region.map(claudes::on_bedrock).unwrap_or_default()),
+        Some(Kind::Vertex) => (None, claudes::on_vertex()),
+        Some(Kind::OpenRouter) => (None, claudes::at_openrouter()),
+        _ => (None, Vec::new()),
+    }
 }
 
 fn read_model_map(cx: &mut Cx, section: &Section<'_>) -> Vec<(String, String)> {

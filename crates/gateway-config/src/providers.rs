@@ -7,9 +7,12 @@ use secrecy::SecretString;
 
 use crate::auth;
 use crate::base::{self, Base};
-use crate::keys::{KINDS, LATER_KINDS, PROVIDER, TIMEOUTS, quoted};
-use crate::model::{Kind, Provider, ProxyUrl, Timeouts};
+use crate::extra::{self, Extras};
+use crate::google;
+use crate::keys::{KINDS, PROVIDER, TIMEOUTS};
+use crate::model::{Auth, Kind, Provider, ProxyUrl, Timeouts};
 use crate::models;
+use crate::places;
 use crate::quirks;
 use crate::read::{Cx, Section, Zero};
 use crate::source::At;
@@ -42,14 +45,15 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
         return None; // reported as no map
     }
     let kind = read_kind(cx, &section, name);
-    let base = read_base(cx, &section, kind);
-    let credential = auth::read(cx, &section, name, kind, base.as_ref());
-    let display_name = cx.text(&section, "display_name").unwrap_or_else(|| match kind {
-        Some(Kind::Anthropic) if name == "anthropic" => "Anthropic".to_owned(),
-        Some(Kind::OpenAi) if name == "openai" => "OpenAI".to_owned(),
-        Some(Kind::OpenAiResponses) if name == "openai-responses" => "OpenAI Responses".to_owned(),
-        Some(Kind::Demo) if name == "demo" => "Demo".to_owned(),
-        _ => name.to_owned(),
+    let mut extras = extra::read(cx, &section, kind);
+    let place = places::read(cx, &section, kind, name, &mut extras);
+    let base = place.as_ref().map(|place| place.base.clone());
+    let credential = auth::read(cx, &section, name, kind, base.as_ref(), &extras);
+    if kind == Some(Kind::Vertex) {
+        extras.extra.project = read_project(cx, &section, &extras, &credential.auth);
+    }
+    let display_name = cx.text(&section, "display_name").unwrap_or_else(|| {
+        kind.and_then(|kind| vendors_name(kind, name)).unwrap_or(name).to_owned()
     });
     cx.effective(&section, "display_name", display_name.as_str());
     let enabled = cx.truth(&section, "enabled").unwrap_or(true);
@@ -58,14 +62,15 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
     let headers = read_headers(cx, &section);
     let timeouts = read_timeouts(cx, &section, first_byte);
     let host = base.as_ref().map(|b| b.host.as_str());
-    let names = models::read_names(cx, &section, kind, host);
+    let region = extras.extra.region.as_deref();
+    let names = models::read_names(cx, &section, kind, host, region);
     let models = models::read(cx, &section);
     let proxy = read_proxy(cx, &section);
     let ca_file = cx.path(&section, "ca_file");
     cx.effective(&section, "ca_file", ca_file.as_ref().map(|p| p.display().to_string()));
-    let api = quirks::read_extra(cx, &section, kind);
-    let compat = quirks::read_compat(cx, &section, kind, api);
-    let private = cx.truth(&section, "private").unwrap_or(false);
+    tell_deployment(cx, &section, &extras);
+    let compat = quirks::read_compat(cx, &section, kind, extras.api);
+    let private = cx.truth(&section, "private").unwrap_or(kind == Some(Kind::Ollama));
     cx.effective(&section, "private", private);
 
     let provider = Provider {
@@ -84,15 +89,15 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
         models,
         proxy,
         ca_file,
-        api,
-        extra: crate::model::Extra::default(),
+        api: extras.api,
+        extra: extras.extra,
         compat,
         private,
     };
     Some(Placed {
         base,
         name_at: key.at.clone(),
-        base_at: section.place_of("api_base"),
+        base_at: place.map_or_else(|| section.place_of("api_base"), |place| place.at),
         auth_at: credential.at,
         enabled_at: section.place_of("enabled"),
         provider,
@@ -111,17 +116,9 @@ pub(crate) fn read_priority(cx: &mut Cx, section: &Section<'_>) -> i64 {
 
 fn read_kind(cx: &mut Cx, section: &Section<'_>, name: &str) -> Option<Kind> {
     let word = if section.get("kind").is_some() {
-        cx.word(section, "kind", KINDS, LATER_KINDS)?
+        cx.word(section, "kind", KINDS)?
     } else if let Some(word) = KINDS.iter().find(|k| **k == name) {
         word
-    } else if LATER_KINDS.contains(&name) {
-        cx.error(
-            &section.at,
-            format!("kind `{name}` is not in this version yet"),
-            "not in this version yet",
-            format!("this version knows the kinds {}", quoted(KINDS)),
-        );
-        return None;
     } else {
         cx.error(
             &section.at,
@@ -131,63 +128,70 @@ fn read_kind(cx: &mut Cx, section: &Section<'_>, name: &str) -> Option<Kind> {
         );
         return None;
     };
-    cx.effective(section, "kind", word);
-    Some(match word {
+    let kind = match word {
         "openai" => Kind::OpenAi,
         "openai-responses" => Kind::OpenAiResponses,
+        "azure" => Kind::Azure,
+        "openrouter" => Kind::OpenRouter,
+        "gemini" | "google" => Kind::Gemini,
+        "vertex" => Kind::Vertex,
+        "bedrock" => Kind::Bedrock,
+        "ollama" | "local" => Kind::Ollama,
         "demo" => Kind::Demo,
         _ => Kind::Anthropic,
+    };
+    cx.effective(section, "kind", kind.as_str());
+    Some(kind)
+}
+
+/// What a built-in name is called; `None` for a name of one's own.
+fn vendors_name(kind: Kind, name: &str) -> Option<&'static str> {
+    Some(match (kind, name) {
+        (Kind::Anthropic, "anthropic") => "Anthropic",
+        (Kind::OpenAi, "openai") => "OpenAI",
+        (Kind::OpenAiResponses, "openai-responses") => "OpenAI Responses",
+        (Kind::Azure, "azure") => "Azure OpenAI",
+        (Kind::OpenRouter, "openrouter") => "OpenRouter",
+        (Kind::Gemini, "gemini" | "google") => "Gemini",
+        (Kind::Vertex, "vertex") => "Vertex AI",
+        (Kind::Bedrock, "bedrock") => "Amazon Bedrock",
+        (Kind::Ollama, "ollama" | "local") => "Ollama",
+        (Kind::Demo, "demo") => "Demo",
+        _ => return None,
     })
 }
 
-fn read_base(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Option<Base> {
-    if kind == Some(Kind::Demo) {
-        if section.get("api_base").is_some() {
-            let at = section.place_of("api_base");
-            cx.warn(
-                &at,
-                format!("`{}` is not used: the demo answers by itself", section.full("api_base")),
-                "remove it",
-            );
+/// The project of a Vertex AI; one that is asked with an API key needs none.
+fn read_project(
+    cx: &mut Cx,
+    section: &Section<'_>,
+    extras: &Extras,
+    auth: &Auth,
+) -> Option<String> {
+    match google::project(cx, extras) {
+        Some((project, at)) => {
+            cx.effective_at(section.full("extra.project"), project.as_str(), &at);
+            Some(project)
         }
-        return None;
-    }
-    let given = cx.text(section, "api_base");
-    if given.is_none() && section.get("api_base").is_some() {
-        return None; // already reported
-    }
-    if given.is_none() && kind.is_none() {
-        return None; // what it lacks depends on a kind that could not be read
-    }
-    let name = section.path.strip_prefix("providers.").unwrap_or_default();
-    let (own, vendor) = match kind {
-        Some(Kind::OpenAi | Kind::OpenAiResponses) => {
-            (["openai", "openai-responses"].contains(&name), &base::OPENAI)
-        }
-        _ => (name == "anthropic", &base::ANTHROPIC),
-    };
-    if given.is_none() && !own {
-        cx.error(
-            &section.at,
-            format!("`{}` has no `api_base`", section.path),
-            "no api_base",
-            "add `api_base: https://…`, the URL that the vendor calls the base URL",
-        );
-        return None;
-    }
-    match base::read(given.as_deref().unwrap_or(vendor.url).trim(), vendor) {
-        Ok(base) => {
-            cx.effective(section, "api_base", base.url.as_str());
-            if !base.is_https && !base::is_loopback(&base.host) {
-                let at = section.place_of("api_base");
-                cx.warn(&at, format!("`{}` is plain http to another machine: the credential and every prompt travel unencrypted", section.full("api_base")), "use https:// unless the network between is trusted");
-            }
-            Some(base)
-        }
-        Err((message, help)) => {
-            let message = format!("`{}`: {message}", section.full("api_base"));
-            cx.error(&section.place_of("api_base"), message, "not a base URL", help);
+        None if matches!(auth, Auth::ApiKey(_) | Auth::Missing { .. }) => None,
+        None => {
+            google::report_no_project(cx, section);
             None
+        }
+    }
+}
+
+/// What an `api_base` of Azure says beside the host.
+fn tell_deployment(cx: &mut Cx, section: &Section<'_>, extras: &Extras) {
+    let at = section.place_of("api_base");
+    for (key, value) in
+        [("deployment", &extras.extra.deployment), ("api_version", &extras.extra.api_version)]
+    {
+        let key = section.full(&format!("extra.{key}"));
+        if let Some(value) = value
+            && !cx.values.iter().any(|v| v.key == key)
+        {
+            cx.effective_at(key, value.as_str(), &at);
         }
     }
 }

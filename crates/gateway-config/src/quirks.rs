@@ -1,36 +1,10 @@
-//! `compat` and `extra` of a provider: reading them, and which of their keys its dialect has a use for.
+//! `compat` of a provider: reading it, and which of its keys its dialect has a use for.
 
 use crate::compat::{Api, Compat, EFFORTS, Word};
-use crate::keys::{COMPAT, EXTRA, quoted};
+use crate::keys::{COMPAT, quoted};
 use crate::model::Kind;
 use crate::providers::PATTERN_HELP;
 use crate::read::{Cx, Section};
-use crate::source::At;
-
-/// Reads `extra`: for kind `openai` which interface is used.
-pub(crate) fn read_extra(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Api {
-    let fixed = if kind == Some(Kind::OpenAiResponses) { Api::Responses } else { Api::Auto };
-    let Some(node) = section.get("extra") else {
-        if kind == Some(Kind::OpenAi) {
-            cx.effective_at(section.full("extra.api"), fixed.as_str(), &At::BuiltIn);
-        }
-        return fixed;
-    };
-    let inner = cx.section(&section.full("extra"), &section.place_of("extra"), node, &EXTRA);
-    if inner.get("api").is_none() {
-        return fixed;
-    }
-    let stated = word::<Api>(cx, &inner, "api");
-    let reason = match kind {
-        None | Some(Kind::OpenAi) => return stated.unwrap_or(fixed),
-        Some(Kind::OpenAiResponses) => "kind `openai-responses` always uses Responses",
-        Some(_) => "only kind `openai` has a choice of interfaces",
-    };
-    let message = format!("`{}` has no meaning here: {reason}", inner.full("api"));
-    let at = inner.place_of("api");
-    cx.error(&at, message, "not for this kind", "remove it, or write `kind: openai`");
-    fixed
-}
 
 /// Reads `compat`. What is not there stays unset: presets come later, where the upstream is known.
 pub(crate) fn read_compat(
@@ -80,79 +54,71 @@ pub(crate) fn read_compat(
     }
 }
 
-/// Whose requests a key is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Scope {
-    All,
-    Anthropic,
-    OpenAi,
-    Chat,
-}
-
-impl Scope {
-    fn of(key: &str) -> Self {
-        if FOR_ALL.contains(&key) {
-            Self::All
-        } else if FOR_ANTHROPIC.contains(&key) {
-            Self::Anthropic
-        } else if FOR_CHAT.contains(&key) {
-            Self::Chat
-        } else {
-            Self::OpenAi
+/// Whether a kind has a use for a key.
+fn is_useful(key: &str, kind: Kind, api: Api) -> bool {
+    let openai = !FOR_ANTHROPIC.contains(&key);
+    match kind {
+        Kind::Demo => false,
+        _ if FOR_ALL.contains(&key) => true,
+        Kind::Anthropic => FOR_ANTHROPIC.contains(&key),
+        Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure if api == Api::Responses => {
+            openai && !FOR_CHAT.contains(&key)
         }
-    }
-
-    fn covers(self, kind: Kind, api: Api) -> bool {
-        match kind {
-            Kind::Demo => false,
-            Kind::Anthropic => matches!(self, Self::All | Self::Anthropic),
-            Kind::OpenAi | Kind::OpenAiResponses if api == Api::Responses => {
-                matches!(self, Self::All | Self::OpenAi)
-            }
-            Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure | Kind::OpenRouter => {
-                self != Self::Anthropic
-            }
-            Kind::Gemini | Kind::Vertex | Kind::Bedrock | Kind::Ollama => self == Self::All,
-        }
-    }
-
-    fn told(self) -> &'static str {
-        match self {
-            Self::All => "every kind but `demo`",
-            Self::Anthropic => "kind `anthropic`",
-            Self::OpenAi => "kinds `openai` and `openai-responses`",
-            Self::Chat => "Chat Completions (kind `openai` without `extra.api: responses`)",
-        }
+        Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure | Kind::OpenRouter => openai,
+        Kind::Gemini => FOR_MODELS.contains(&key),
+        // Both serve Claude by Anthropic's own interface, and other models by another one.
+        Kind::Vertex | Kind::Bedrock => FOR_MODELS.contains(&key) || !openai,
+        Kind::Ollama => FOR_MODELS.contains(&key) || FOR_OLLAMA.contains(&key),
     }
 }
 
 fn refuse_meaningless(cx: &mut Cx, section: &Section<'_>, kind: Kind, api: Api) {
     for (key, _) in section.iter() {
-        let scope = Scope::of(&key.text);
-        if scope.covers(kind, api) {
+        if is_useful(&key.text, kind, api) {
             continue;
         }
         let at_all = match (kind, api) {
-            (Kind::OpenAi, Api::Responses) => {
-                "kind `openai` with `extra.api: responses`".to_owned()
+            (Kind::OpenAi | Kind::Azure, Api::Responses) => {
+                format!("kind `{}` with `extra.api: responses`", kind.as_str())
             }
             _ => format!("kind `{}`", kind.as_str()),
         };
         let full = section.full(&key.text);
         let message = format!("`{full}` has no meaning for {at_all}");
         let useful: Vec<&str> =
-            COMPAT.known.iter().filter(|k| Scope::of(k).covers(kind, api)).copied().collect();
+            COMPAT.known.iter().filter(|k| is_useful(k, kind, api)).copied().collect();
         let help = if useful.is_empty() {
             "remove `compat`: the demo answers by itself".to_owned()
         } else {
-            format!("remove it: it is about {}. Keys here are {}", scope.told(), quoted(&useful))
+            format!("remove it: it is about {}. Keys here are {}", told(&key.text), quoted(&useful))
         };
         cx.error(&key.at, message, "not for this kind", help);
     }
 }
 
+/// Whose requests a key is about.
+fn told(key: &str) -> String {
+    if FOR_CHAT.contains(&key) {
+        return "Chat Completions (`extra.api` is not `responses`)".to_owned();
+    }
+    let all = [
+        Kind::Anthropic,
+        Kind::OpenAi,
+        Kind::OpenAiResponses,
+        Kind::Azure,
+        Kind::OpenRouter,
+        Kind::Gemini,
+        Kind::Vertex,
+        Kind::Bedrock,
+        Kind::Ollama,
+    ];
+    let kinds: Vec<&str> =
+        all.into_iter().filter(|kind| is_useful(key, *kind, Api::Auto)).map(Kind::as_str).collect();
+    format!("kinds {}", quoted(&kinds))
+}
+
 fn word<W: Word>(cx: &mut Cx, section: &Section<'_>, key: &str) -> Option<W> {
-    let word = cx.word(section, key, W::WORDS, &[])?;
+    let word = cx.word(section, key, W::WORDS)?;
     cx.effective(section, key, word);
     W::of(word)
 }
@@ -249,6 +215,24 @@ const FOR_CHAT: &[&str] = &[
     "reasoning_in",
     "reasoning_out",
 ];
+
+/// For what is no interface of OpenAI's, but has much in common with it.
+const FOR_MODELS: &[&str] = &[
+    "tool_choice",
+    "images",
+    "tool_images",
+    "pdf",
+    "json_schema",
+    "stop_max",
+    "tool_name_max",
+    "call_id_max",
+    "tools_max",
+    "efforts",
+    "temperature",
+    "top_k",
+    "empty_tool_output",
+];
+const FOR_OLLAMA: &[&str] = &["json_object", "system_anywhere"];
 
 /// Fields without which a request is none.
 const NEEDED_FIELDS: &[&str] = &["model", "messages", "input", "stream"];

@@ -406,13 +406,12 @@ impl Cx {
         }
     }
 
-    /// One word of a fixed set. `later` words are named as not being in this version.
+    /// One word of a fixed set.
     pub(crate) fn word(
         &mut self,
         section: &Section<'_>,
         key: &str,
         words: &[&'static str],
-        later: &[&str],
     ) -> Option<&'static str> {
         let node = section.get(key)?;
         if self.as_text(node).is_none() {
@@ -425,12 +424,6 @@ impl Cx {
             return Some(word);
         }
         let at = section.place_of(key);
-        if later.contains(&lower.as_str()) {
-            let message = format!("{key} `{lower}` is not in this version yet");
-            let help = format!("this version knows {}", quoted(words));
-            self.error(&at, message, "not in this version yet", help);
-            return None;
-        }
         let help = match nearest(&lower, words.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`? Possible are {}", quoted(words)),
             None => format!("possible are {}", quoted(words)),

@@ -20,7 +20,7 @@ pub(crate) struct PlacedRoute {
 
 pub(crate) fn log_level(cx: &mut Cx, top: &Section<'_>) -> LogLevel {
     let words = ["off", "error", "warn", "info", "debug", "trace", "warning"];
-    let level = match cx.word(top, "log_level", &words, &[]) {
+    let level = match cx.word(top, "log_level", &words) {
         Some("off") => LogLevel::Off,
         Some("error") => LogLevel::Error,
         Some("warn" | "warning") => LogLevel::Warn,

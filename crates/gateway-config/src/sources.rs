@@ -22,6 +22,9 @@ pub struct Sources {
     pub system_config: PathBuf,
     /// Command line options.
     pub overrides: Overrides,
+    /// Whether an Ollama answers at `127.0.0.1:11434`. Asked at most once, and only where no provider is configured and no
+    /// variable sets one up; this crate opens no socket itself.
+    pub ollama_answers: fn() -> bool,
 }
 
 /// Values given as command line options; they win over everything else.
@@ -56,6 +59,7 @@ impl Sources {
             config_home: None,
             system_config: PathBuf::from("/etc"),
             overrides: Overrides::default(),
+            ollama_answers: || false,
         }
     }
 }
@@ -69,7 +73,7 @@ impl fmt::Debug for Sources {
             .field("config_home", &self.config_home)
             .field("system_config", &self.system_config)
             .field("overrides", &self.overrides)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -118,3 +122,7 @@ impl Env {
 pub(crate) const ANTHROPIC_API_KEY: &str = "ANTHROPIC_API_KEY";
 pub(crate) const ANTHROPIC_AUTH_TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
 pub(crate) const OPENAI_API_KEY: &str = "OPENAI_API_KEY";
+pub(crate) const OPENROUTER_API_KEY: &str = "OPENROUTER_API_KEY";
+pub(crate) const GEMINI_API_KEY: &str = "GEMINI_API_KEY";
+pub(crate) const GOOGLE_API_KEY: &str = "GOOGLE_API_KEY";
+pub(crate) const OLLAMA_API_KEY: &str = "OLLAMA_API_KEY";

@@ -1,43 +1,17 @@
 //! What is served where no provider is configured: the vendors whose variables are set, which of them is the
 //! default, and what a start tells about it.
 
-use crate::base;
+use crate::azure;
 use crate::keys::{nearest, quoted};
 use crate::mapping::{self, Mapping};
 use crate::read::Cx;
 use crate::source::At;
 use crate::sources::{ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, Env, OPENAI_API_KEY};
 use crate::tree::{Key, Node, Value};
-
-/// Providers that variables alone can set up, in the order of preference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Vendor {
-    Anthropic,
-    OpenAi,
-    Custom,
-}
-
-impl Vendor {
-    const ALL: [Self; 3] = [Self::Anthropic, Self::OpenAi, Self::Custom];
-
-    /// The provider's name, and the word in `PREFERRED_PROVIDER`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Anthropic => "anthropic",
-            Self::OpenAi => "openai",
-            Self::Custom => "custom",
-        }
-    }
-
-    /// The variable without which it is nothing.
-    pub(crate) fn variable(self) -> &'static str {
-        match self {
-            Self::Anthropic => ANTHROPIC_API_KEY,
-            Self::OpenAi => OPENAI_API_KEY,
-            Self::Custom => CUSTOM_BASE_URL,
-        }
-    }
-}
+use crate::vendor::{
+    self, CUSTOM_API_KEY, CUSTOM_BASE_URL, OLLAMA_BASE_URL, OLLAMA_HOST, OPENAI_BASE_URL, Standing,
+    USE_VERTEX_AUTH, Vendor,
+};
 
 /// What the variables say.
 pub(crate) struct Setting {
@@ -48,6 +22,8 @@ pub(crate) struct Setting {
     pub(crate) chosen: Option<Chosen>,
     /// The default is Anthropic without a key: it gets the caller's own login.
     login: bool,
+    /// Vendors with a credential that lack something else, and what.
+    unfinished: Vec<(Vendor, &'static str)>,
     /// Nothing may go anywhere but to the default.
     pub(crate) private: bool,
     /// `OPENAI_BASE_URL` leads to another host than OpenAI's.
@@ -64,10 +40,11 @@ pub(crate) struct Chosen {
 /// A choice that can't be served; the fault is noted already.
 struct Reported;
 
-/// Puts what the variables set up into the tree; gives what a start should tell.
-pub(crate) fn fill(cx: &mut Cx, tree: &mut Node) -> Vec<String> {
+/// Puts what the variables set up into the tree; gives what a start should tell. Whether an Ollama answers on its
+/// usual port is asked only where nothing else is set.
+pub(crate) fn fill(cx: &mut Cx, tree: &mut Node, ollama_answers: fn() -> bool) -> Vec<String> {
     let known = cx.errors.len();
-    let mapped = decide(cx, tree).and_then(|setting| {
+    let mapped = decide(cx, tree, ollama_answers).and_then(|setting| {
         let mapping = mapping::read(cx, &setting);
         (cx.errors.len() == known).then_some((setting, mapping))
     });
@@ -80,7 +57,8 @@ pub(crate) fn fill(cx: &mut Cx, tree: &mut Node) -> Vec<String> {
     let served: Vec<Vendor> = match (setting.private, setting.login) {
         (true, _) => vec![setting.default],
         (false, true) => [&[setting.default], setting.set.as_slice()].concat(),
-        (false, false) => setting.set.clone(),
+        (false, false) if setting.set.contains(&setting.default) => setting.set.clone(),
+        (false, false) => [&[setting.default], setting.set.as_slice()].concat(),
     };
     let providers = served
         .iter()
@@ -108,56 +86,55 @@ pub(crate) fn unused(env: &Env) -> Option<String> {
 }
 
 /// `None` where what is set can't be served; that is reported then.
-fn decide(cx: &mut Cx, tree: &Node) -> Option<Setting> {
-    let env = &cx.env;
-    let is_set = |name: &str| env.get(name).is_some();
-    let foreign = env.get(OPENAI_BASE_URL).is_some_and(|(url, _)| {
-        // What can't be read is reported with the provider it belongs to.
-        base::read(url.trim(), &base::OPENAI).map_or(true, |base| !base::is_openai(&base.host))
-    });
-    let openrouter = !is_set(OPENAI_BASE_URL)
-        && env.get(OPENAI_API_KEY).is_some_and(|(key, _)| is_openrouters(key));
-    let set: Vec<Vendor> = Vendor::ALL
-        .into_iter()
-        .filter(|vendor| match vendor {
-            Vendor::Anthropic => is_set(ANTHROPIC_API_KEY) || is_set(ANTHROPIC_AUTH_TOKEN),
-            Vendor::OpenAi => foreign || (is_set(OPENAI_API_KEY) && !openrouter),
-            Vendor::Custom => is_set(CUSTOM_BASE_URL),
-        })
-        .collect();
-    let preferred = preferred(cx, tree, foreign).ok()?;
-    let wants_openrouter = match &preferred {
-        Some((vendor, _)) => *vendor == Vendor::OpenAi,
-        None => set.is_empty(),
-    };
-    if openrouter && wants_openrouter {
-        let at = cx.env.get(OPENAI_API_KEY).map_or(At::BuiltIn, |(_, at)| at.clone());
-        let message = format!(
-            "{OPENAI_API_KEY} holds a key of OpenRouter (sk-or-…), whose own kind is not in this version yet"
-        );
-        let help = format!(
-            "OpenRouter is compatible with OpenAI: set {CUSTOM_BASE_URL}={OPENROUTER_BASE} and CUSTOM_API_KEY to that key"
-        );
-        cx.error(&at, message, "a key of OpenRouter", help);
-        return None;
+fn decide(cx: &mut Cx, tree: &Node, ollama_answers: fn() -> bool) -> Option<Setting> {
+    let foreign = vendor::is_foreign(&cx.env);
+    let mut set = Vec::new();
+    let mut unfinished = Vec::new();
+    for vendor in Vendor::ALL {
+        match vendor.standing(cx) {
+            Standing::Set => set.push(vendor),
+            Standing::Unfinished(missing) => unfinished.push((vendor, missing)),
+            Standing::Unset => {}
+        }
     }
+    let preferred = preferred(cx, tree, foreign, &set).ok()?;
     if let Some((vendor, chosen)) = &preferred
-        && *vendor != Vendor::Anthropic
+        && !vendor.needs_nothing()
         && !set.contains(vendor)
+        && !unfinished.iter().any(|(unfinished, _)| unfinished == vendor)
     {
         let (name, variable) = (vendor.name(), vendor.variable());
         let message = format!("`{name}` is chosen ({}), but {variable} is not set", chosen.why);
         cx.error(&chosen.at, message, "not set up", format!("set {variable}, or choose another"));
         return None;
     }
-    let first = set.first().copied().unwrap_or(Vendor::Anthropic);
+    let named = mapping::named(&cx.env);
+    let by_prefix = named.is_some_and(|(_, text, _)| mapping::is_ollamas(text));
+    let nothing = set.is_empty() && preferred.is_none() && unfinished.is_empty();
+    // The variable of Ollama's own tools, and an Ollama that is there, say where one is. They choose nothing.
+    let found = cx.env.get(OLLAMA_HOST).is_some() || (nothing && ollama_answers());
+    if (found || by_prefix) && !set.contains(&Vendor::Ollama) {
+        set.push(Vendor::Ollama);
+    }
     let (default, chosen) = match preferred {
         Some((vendor, chosen)) => (vendor, Some(chosen)),
-        None => (first, None),
+        // Keys of AWS are on many machines for other reasons: without a region they mean nothing here.
+        None if nothing || set.is_empty() => match (unfinished.first(), named) {
+            (Some((vendor, _)), _) if *vendor != Vendor::Bedrock => (*vendor, None),
+            (_, Some((variable, text, at)))
+                if set.contains(&Vendor::Ollama) && mapping::may_be_ollamas(text) =>
+            {
+                let why = format!("{variable} names a model, and nothing else is set up");
+                (Vendor::Ollama, Some(Chosen { why, at: at.clone() }))
+            }
+            _ => (Vendor::Anthropic, None),
+        },
+        None => (set[0], None),
     };
-    let private = default == Vendor::Custom || (default == Vendor::OpenAi && foreign);
-    let login = !set.contains(&default);
-    Some(Setting { set, default, chosen, login, private, foreign })
+    let private = default.is_private(foreign);
+    let login = default == Vendor::Anthropic && !set.contains(&default);
+    unfinished.retain(|(vendor, _)| *vendor != default);
+    Some(Setting { set, default, chosen, login, unfinished, private, foreign })
 }
 
 /// The vendor that somebody chose.
@@ -165,6 +142,7 @@ fn preferred(
     cx: &mut Cx,
     tree: &Node,
     foreign: bool,
+    set: &[Vendor],
 ) -> Result<Option<(Vendor, Chosen)>, Reported> {
     if let Some(Node { value: Value::Text(name), at, .. }) = tree.get("default_provider") {
         let vendor = Vendor::ALL.into_iter().find(|v| v.name() == name.trim());
@@ -173,24 +151,26 @@ fn preferred(
     }
     if let Some((word, at)) = cx.env.get(PREFERRED_PROVIDER) {
         let (word, at) = (word.trim().to_ascii_lowercase(), at.clone());
-        if let Some(vendor) = Vendor::ALL.into_iter().find(|v| v.name() == word) {
+        if let Some(vendor) = Vendor::of_word(&word) {
             let why = format!("{PREFERRED_PROVIDER} says so");
+            let vendor = match vendor {
+                // A key of OpenRouter where OpenAI's belongs: its models are meant, by that way.
+                Vendor::OpenAi if vendor::has_openrouters(&cx.env) => Vendor::OpenRouter,
+                Vendor::Gemini if !set.contains(&vendor) && set.contains(&Vendor::Vertex) => {
+                    Vendor::Vertex
+                }
+                vendor => vendor,
+            };
             return Ok(Some((vendor, Chosen { why, at })));
         }
         let names = Vendor::ALL.map(Vendor::name);
-        if LATER_PREFERRED.contains(&word.as_str()) {
-            let message = format!("{PREFERRED_PROVIDER} `{word}` is not in this version yet");
-            let help = format!("this version knows {}", quoted(&names));
-            cx.error(&at, message, "not in this version yet", help);
-        } else {
-            let message =
-                format!("{PREFERRED_PROVIDER} names no provider that variables can set up");
-            let help = match nearest(&word, names) {
-                Some(meant) => format!("did you mean `{meant}`? Possible are {}", quoted(&names)),
-                None => format!("possible are {}", quoted(&names)),
-            };
-            cx.error(&at, message, "unknown", help);
-        }
+        let words = names.iter().chain(&["google", "local"]).copied();
+        let message = format!("{PREFERRED_PROVIDER} names no provider that variables can set up");
+        let help = match nearest(&word, words) {
+            Some(meant) => format!("did you mean `{meant}`? Possible are {}", quoted(&names)),
+            None => format!("possible are {}", quoted(&names)),
+        };
+        cx.error(&at, message, "unknown", help);
         return Err(Reported);
     }
     let at = cx.env.get(OPENAI_BASE_URL).map_or(At::BuiltIn, |(_, at)| at.clone());
@@ -201,37 +181,72 @@ fn preferred(
 
 fn provider(env: &Env, vendor: Vendor, setting: &Setting, mapping: &Mapping) -> Node {
     let mut keys = Vec::new();
-    let from = |key: &str, variable: &str| {
-        let (value, at) = env.get(variable)?;
+    let from = |key: &str, variables: &[&str]| {
+        let (value, at) = variables.iter().find_map(|variable| env.get(variable))?;
         Some(entry(key, Node::untyped(value.trim(), at.clone())))
     };
-    let mut private = vendor == Vendor::Custom;
+    let word = |key: &str, value: &str| entry(key, Node::untyped(value, At::BuiltIn));
     match vendor {
         // Without a key it is the caller's own login, whatever else is set.
-        Vendor::Anthropic if setting.login => {
-            keys.push(entry("auth_type", Node::untyped("client", At::BuiltIn)));
-        }
-        Vendor::Anthropic => {}
+        Vendor::Anthropic if setting.login => keys.push(word("auth_type", "client")),
         Vendor::OpenAi => {
-            keys.extend(from("api_base", OPENAI_BASE_URL));
+            keys.extend(from("api_base", &[OPENAI_BASE_URL]));
             if env.get(OPENAI_API_KEY).is_none() {
-                keys.push(entry("auth_type", Node::untyped("none", At::BuiltIn)));
+                keys.push(word("auth_type", "none"));
             }
-            private = setting.foreign;
+        }
+        Vendor::Azure => {
+            let mut extra = Vec::new();
+            let deployment = ["AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_DEPLOYMENT_NAME"];
+            extra.extend(from("deployment", &deployment));
+            let version = ["AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"];
+            extra.extend(from("api_version", &version));
+            if !extra.is_empty() {
+                keys.push(entry("extra", Node::map(extra, At::BuiltIn)));
+            }
         }
         Vendor::Custom => {
-            keys.push(entry("kind", Node::untyped("openai", At::BuiltIn)));
-            keys.extend(from("api_base", CUSTOM_BASE_URL));
+            keys.push(word("kind", "openai"));
+            keys.extend(from("api_base", &[CUSTOM_BASE_URL]));
             if env.get(CUSTOM_API_KEY).is_some() {
-                keys.push(entry("api_key_env_var", Node::untyped(CUSTOM_API_KEY, At::BuiltIn)));
+                keys.push(word("api_key_env_var", CUSTOM_API_KEY));
             }
         }
+        Vendor::Ollama => {
+            let found = [OLLAMA_BASE_URL, OLLAMA_HOST].iter().find_map(|name| env.get(name));
+            if let Some((host, at)) = found {
+                keys.push(entry("api_base", Node::untyped(ollama_url(host), at.clone())));
+            }
+        }
+        Vendor::Anthropic
+        | Vendor::OpenRouter
+        | Vendor::Gemini
+        | Vendor::Bedrock
+        | Vendor::Vertex => {}
     }
-    if private {
-        keys.push(entry("private", Node::untyped("true", At::BuiltIn)));
+    if vendor.is_private(setting.foreign) && vendor != Vendor::Ollama {
+        keys.push(word("private", "true")); // Ollama is by its kind
     }
     keys.extend(mapping.keys_of(vendor));
     Node::map(keys, At::BuiltIn)
+}
+
+/// What Ollama's own tools take for a host: also without scheme and port, and the address that a server listens on.
+fn ollama_url(text: &str) -> String {
+    let text = text.trim();
+    let url = if text.contains("://") {
+        text.to_owned()
+    } else {
+        let (host, path) = text.split_once('/').map_or((text, None), |(h, p)| (h, Some(p)));
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()));
+        let host = if host.starts_with(':') { format!("127.0.0.1{host}") } else { host.to_owned() };
+        let port = if has_port { "" } else { ":11434" };
+        let path = path.map(|path| format!("/{path}")).unwrap_or_default();
+        format!("http://{host}{port}{path}")
+    };
+    url.replacen("//0.0.0.0", "//127.0.0.1", 1).replacen("//[::]", "//[::1]", 1)
 }
 
 /// Rules of the mapping come behind those of the file.
@@ -263,23 +278,31 @@ fn notes(env: &Env, setting: &Setting, mapping: &Mapping, served: &[Vendor]) -> 
                  what Claude Code sends (a subscription's token or a key) is passed on to api.anthropic.com and nowhere else"
             ));
             notes.push(format!(
-                "to use a key instead set {ANTHROPIC_API_KEY} or {ANTHROPIC_AUTH_TOKEN}, {OPENAI_API_KEY} for OpenAI, \
-                 {CUSTOM_BASE_URL} for a compatible server; to try it offline: --demo"
+                "to use a key instead set {ANTHROPIC_API_KEY} or {ANTHROPIC_AUTH_TOKEN}; for other vendors {OPENAI_API_KEY}, \
+                 OPENROUTER_API_KEY, GEMINI_API_KEY, AZURE_OPENAI_API_KEY and AZURE_OPENAI_ENDPOINT, AWS credentials and \
+                 AWS_REGION, {USE_VERTEX_AUTH} and VERTEX_PROJECT, {CUSTOM_BASE_URL} for a compatible server, \
+                 {OLLAMA_BASE_URL}; to try it offline: --demo"
             ));
             notes.extend(
                 setting
                     .set
                     .iter()
-                    .map(|v| format!("provider `{}` too, because {}", v.name(), source(env, *v))),
+                    .map(|v| format!("provider `{}` too, because {}", v.name(), v.source(env))),
             );
+            if setting.set.contains(&Vendor::Ollama) {
+                notes.push(
+                    "models of `ollama` are asked for as claude-via-ollama--NAME; BIG_MODEL and SMALL_MODEL put them in place of Claude's"
+                        .to_owned(),
+                );
+            }
         }
         ([_], why) => {
-            let why = why.map_or_else(|| source(env, default), ToOwned::to_owned);
+            let why = why.map_or_else(|| default.source(env), ToOwned::to_owned);
             notes.push(format!("provider `{name}`, because {why} and no provider is configured"));
         }
         (several, why) => {
             let names: Vec<&str> = several.iter().map(|v| v.name()).collect();
-            let sources: Vec<String> = several.iter().map(|v| source(env, *v)).collect();
+            let sources: Vec<String> = several.iter().map(|v| v.source(env)).collect();
             let (names, sources) = (quoted(&names), sources.join(", "));
             notes.push(format!(
                 "providers {names}, because {sources} and no provider is configured"
@@ -297,64 +320,30 @@ fn notes(env: &Env, setting: &Setting, mapping: &Mapping, served: &[Vendor]) -> 
             .set
             .iter()
             .filter(|v| **v != default)
-            .map(|v| format!("{}, but `{}` is not used", source(env, *v), v.name()))
+            .map(|v| format!("{}, but `{}` is not used", v.source(env), v.name()))
             .collect();
         let left = if left.is_empty() { String::new() } else { format!(" ({})", left.join("; ")) };
         notes.push(format!("`{name}` is private: nothing goes anywhere else{left}"));
     }
-    notes.extend(mapping.notes(setting));
-    notes.extend(unusable(env));
+    let deployment = ["AZURE_OPENAI_DEPLOYMENT", "AZURE_OPENAI_DEPLOYMENT_NAME"];
+    let has_deployment = deployment.iter().any(|name| env.get(name).is_some())
+        || env.get(azure::ENDPOINT).is_some_and(|(url, _)| url.contains("/deployments/"));
+    notes.extend(mapping.notes(setting, has_deployment));
+    notes.extend(unusable(env, setting));
     notes
 }
 
-/// `OPENAI_API_KEY is set`, or where else it comes from.
-fn source(env: &Env, vendor: Vendor) -> String {
-    let variables: &[&'static str] = match vendor {
-        Vendor::Anthropic => &[ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN],
-        Vendor::OpenAi => &[OPENAI_API_KEY, OPENAI_BASE_URL],
-        Vendor::Custom => &[CUSTOM_BASE_URL],
-    };
-    let found = variables.iter().find_map(|v| Some((*v, env.get(v)?.1)));
-    match found {
-        Some((_, At::Flag(flag))) => format!("{flag} is given"),
-        Some((variable, At::DotEnv { .. })) => format!("{variable} is set in .env"),
-        Some((variable, _)) => format!("{variable} is set"),
-        None => format!("{} is not set", vendor.variable()),
-    }
-}
-
-/// Variables that would name a provider of a later version, or that do nothing alone.
-fn unusable(env: &Env) -> Vec<String> {
-    let set: Vec<&(&str, &str)> = LATER.iter().filter(|(v, _)| env.get(v).is_some()).collect();
-    let names: Vec<&str> = set.iter().map(|(name, _)| *name).collect();
-    let mut kinds: Vec<&str> = set.iter().map(|(_, kind)| *kind).collect();
-    kinds.dedup();
-    let mut out = Vec::new();
-    if !set.is_empty() {
-        out.push(format!(
-            "{} set, but not used: kind {} is not in this version yet",
-            names.join(", "),
-            kinds.join(", ")
-        ));
-    }
-    let openrouter = env.get(OPENAI_BASE_URL).is_none()
-        && env.get(OPENAI_API_KEY).is_some_and(|(key, _)| is_openrouters(key));
-    if openrouter || names.contains(&"OPENROUTER_API_KEY") {
-        let variable = if openrouter { OPENAI_API_KEY } else { "OPENROUTER_API_KEY" };
-        out.push(format!(
-            "{variable} holds a key of OpenRouter and is not used; OpenRouter is compatible with OpenAI: \
-             set {CUSTOM_BASE_URL}={OPENROUTER_BASE} and CUSTOM_API_KEY to that key"
-        ));
-    }
+/// Variables that do nothing alone.
+fn unusable(env: &Env, setting: &Setting) -> Vec<String> {
+    let mut out: Vec<String> = setting
+        .unfinished
+        .iter()
+        .map(|(v, missing)| format!("{}, but `{}` is not used: {missing}", v.source(env), v.name()))
+        .collect();
     if env.get(CUSTOM_API_KEY).is_some() && env.get(CUSTOM_BASE_URL).is_none() {
         out.push(format!("{CUSTOM_API_KEY} set, but not used: {CUSTOM_BASE_URL} is not set"));
     }
     out
-}
-
-/// Whether a key is one of OpenRouter, which people also put where OpenAI's belongs.
-pub(crate) fn is_openrouters(key: &str) -> bool {
-    key.trim().starts_with("sk-or-")
 }
 
 pub(crate) fn entry(key: &str, node: Node) -> (Key, Node) {
@@ -377,29 +366,15 @@ pub(crate) fn put(tree: &mut Node, key: &str, value: Option<Node>) -> bool {
 }
 
 const PREFERRED_PROVIDER: &str = "PREFERRED_PROVIDER";
-const OPENAI_BASE_URL: &str = "OPENAI_BASE_URL";
-const CUSTOM_BASE_URL: &str = "CUSTOM_BASE_URL";
-const CUSTOM_API_KEY: &str = "CUSTOM_API_KEY";
 /// Variables that choose providers or models.
 const CHOOSING: &[&str] = &[
     PREFERRED_PROVIDER,
     OPENAI_BASE_URL,
     CUSTOM_BASE_URL,
+    USE_VERTEX_AUTH,
+    OLLAMA_BASE_URL,
     "BIG_MODEL",
     "BIG_MODEL_NAME",
     "SMALL_MODEL",
     "SMALL_MODEL_NAME",
-];
-/// Where OpenRouter is compatible with OpenAI.
-pub(crate) const OPENROUTER_BASE: &str = "https://openrouter.ai/api/v1";
-const LATER_PREFERRED: &[&str] =
-    &["google", "gemini", "ollama", "local", "openrouter", "azure", "bedrock", "vertex"];
-const LATER: &[(&str, &str)] = &[
-    ("OPENROUTER_API_KEY", "openrouter"),
-    ("GOOGLE_API_KEY", "gemini"),
-    ("GEMINI_API_KEY", "gemini"),
-    ("AZURE_OPENAI_API_KEY", "azure"),
-    ("AWS_ACCESS_KEY_ID", "bedrock"),
-    ("USE_VERTEX_AUTH", "vertex"),
-    ("OLLAMA_BASE_URL", "ollama"),
 ];

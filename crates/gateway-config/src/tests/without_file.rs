@@ -29,6 +29,9 @@ fn providers(loaded: &Loaded) -> String {
             Auth::None => "none".to_owned(),
             Auth::Client => "login".to_owned(),
             Auth::Missing { variable } => format!("missing {variable}"),
+            Auth::Aws(aws) => if aws.keys.is_some() { "aws keys" } else { "aws chain" }.to_owned(),
+            Auth::Google(_) => "google".to_owned(),
+            Auth::AzureAd(_) => "entra".to_owned(),
         };
         let (star, mark) = (if default { "*" } else { "" }, if p.private { "!" } else { "" });
         format!("{star}{}{mark} {auth}", p.name)
