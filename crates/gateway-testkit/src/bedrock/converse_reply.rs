@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::event_stream::event;
 use super::rules::ReasoningBack;
 use super::turn::{Asked, Citation, Location, Part, Turn, Usage, redacted, signature};
-use crate::openai::pieces;
+use crate::text::pieces;
 
 /// The body of an answer that is not streamed.
 pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {

@@ -144,7 +144,7 @@ impl State {
             }
             Ok(Admitted::Asks(operation)) => self.speak(&seen, operation, &rules),
         };
-        let id = crate::openai::letters(&seen.index.to_string(), 32);
+        let id = crate::text::letters(&seen.index.to_string(), 32);
         let id = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-");
         script.header("Date", sigv4::http_date(now)).header("x-amzn-RequestId", id)
     }

@@ -135,7 +135,7 @@ impl Style {
         if empty || input.is_empty() {
             return Vec::new();
         }
-        let pieces = crate::openai::pieces(input, self.piece);
+        let pieces = crate::text::pieces(input, self.piece);
         match self.input {
             Input::Whole => vec![input.to_owned()],
             Input::Pieces | Input::Always => pieces,

@@ -43,5 +43,4 @@ pub use style::{Arguments, CallIds, Calls, Frames, ReasoningAt, Style, UsageAt};
 pub use turn::{Asked, Citation, Fault, Finish, Part, Turn, Usage};
 pub use walk::tokens as count_tokens;
 
-pub(crate) use turn::{letters, pieces};
 pub(crate) use walk::holds;

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::refusal::Refusal;
-use super::turn::letters;
 use super::walk::{Checked, Fields, get};
+use crate::text::letters;
 
 /// Checks the fields that it adds.
 ///
