@@ -1,0 +1,180 @@
+//! Calls to those who give out tokens: small, rare, and never on a kept connection, since a
+//! connection belongs to the runtime that made it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use gateway_upstream::{Call, Client, Dialer, Settings};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Limited};
+use tokio::time::timeout;
+
+use crate::error::CloudError;
+
+/// The longest time for one call, connecting included.
+pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(10);
+
+/// The same for services of the machine or the network it is in: they answer at once, or are not
+/// there, which often shows as silence only.
+pub(crate) const NEARBY_LIMIT: Duration = Duration::from_secs(3);
+
+/// Answers longer than this are not tokens.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
+
+/// Makes the calls.
+#[derive(Debug)]
+pub(crate) struct Http {
+    limit: Duration,
+    /// By origin. Each reads the platform's roots once, which takes longer than the call.
+    dialers: Mutex<HashMap<String, Arc<Dialer>>>,
+}
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    /// A limit shorter than the usual one.
+    pub(crate) within: Option<Duration>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) head: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Ask {
+    pub(crate) fn get(url: impl Into<String>) -> Self {
+        let (method, body) = (Method::GET, Bytes::new());
+        Self { method, url: url.into(), headers: HeaderMap::new(), body, within: None }
+    }
+
+    pub(crate) fn form(url: impl Into<String>, fields: &[(&str, &str)]) -> Self {
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let headers =
+            [(CONTENT_TYPE, form), (ACCEPT, HeaderValue::from_static("application/json"))];
+        let (method, body) = (Method::POST, form_encoded(fields).into());
+        Self { method, url: url.into(), headers: headers.into_iter().collect(), body, within: None }
+    }
+
+    #[cfg(feature = "gcp")]
+    pub(crate) fn json(url: impl Into<String>, body: &serde_json::Value) -> Self {
+        let json = HeaderValue::from_static("application/json");
+        let headers = [(CONTENT_TYPE, json.clone()), (ACCEPT, json)].into_iter().collect();
+        let (method, body) = (Method::POST, body.to_string().into());
+        Self { method, url: url.into(), headers, body, within: None }
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        self.within = Some(limit);
+        self
+    }
+}
+
+impl Http {
+    pub(crate) fn new(limit: Duration) -> Self {
+        Self { limit, dialers: Mutex::default() }
+    }
+
+    /// Sends one call and reads the whole answer. `whom` names the other side in errors.
+    pub(crate) async fn send(&self, whom: &str, ask: Ask) -> Result<Answer, CloudError> {
+        let setup = || CloudError::setup(format!("`{}` is not a URL of {whom}", bare(&ask.url)));
+        let uri: Uri = ask.url.parse().map_err(|_| setup())?;
+        let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
+        let origin = bare_origin(&uri).ok_or_else(setup)?;
+        let at_fault = |why: &str| CloudError::unreachable(format!("{whom} at {origin}: {why}"));
+        let client = Client::new(self.dialer(&origin).map_err(|why| at_fault(&why))?, 0);
+        let call = Call { method: ask.method, path, headers: ask.headers, body: ask.body.into() };
+        let exchange = async {
+            let reply = client.send(call).await.map_err(|err| at_fault(&err.to_string()))?;
+            let (parts, body) = reply.into_parts();
+            let whole = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
+            let body = whole.map_err(|_| at_fault("its answer broke off or was too long"))?;
+            Ok(Answer { status: parts.status, head: parts.headers, body: body.to_bytes() })
+        };
+        let limit = ask.within.unwrap_or(self.limit).min(self.limit);
+        timeout(limit, exchange).await.unwrap_or_else(|_| {
+            Err(at_fault(&format!("no answer within {} s", limit.as_secs_f32())))
+        })
+    }
+
+    fn dialer(&self, origin: &str) -> Result<Arc<Dialer>, String> {
+        let mut dialers = self.dialers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dialer) = dialers.get(origin) {
+            return Ok(dialer.clone());
+        }
+        let uri = origin.parse().map_err(|_| "not a URL".to_owned())?;
+        let dialer = Arc::new(Dialer::new(Settings::new(uri)).map_err(|err| err.to_string())?);
+        dialers.insert(origin.to_owned(), dialer.clone());
+        Ok(dialer)
+    }
+}
+
+/// Scheme and authority, without the user information that nobody should have put there.
+fn bare_origin(uri: &Uri) -> Option<String> {
+    let host = uri.authority()?.as_str().rsplit('@').next()?;
+    matches!(uri.scheme_str(), Some("http" | "https")).then_some(())?;
+    Some(format!("{}://{host}", uri.scheme_str()?))
+}
+
+/// A URL without what may be secret in it.
+fn bare(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+/// `application/x-www-form-urlencoded`.
+pub(crate) fn form_encoded(fields: &[(&str, &str)]) -> String {
+    let mut form = String::new();
+    for (name, value) in fields {
+        if !form.is_empty() {
+            form.push('&');
+        }
+        encode_into(&mut form, name);
+        form.push('=');
+        encode_into(&mut form, value);
+    }
+    form
+}
+
+fn encode_into(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            out.push(byte.into());
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn forms_carry_any_text() {
+        let form = form_encoded(&[("scope", "https://a/.default b"), ("x", "ä+&=~")]);
+        assert_eq!(form, "scope=https%3A%2F%2Fa%2F.default%20b&x=%C3%A4%2B%26%3D~");
+    }
+
+    #[test]
+    fn origins_show_no_user_information() {
+        let origin = |url: &str| bare_origin(&url.parse().expect("a URL"));
+        assert_eq!(origin("https://u:p@host:1/x?y"), Some("https://host:1".to_owned()));
+        assert_eq!(origin("/path"), None);
+        assert_eq!(origin("ftp://host/"), None);
+    }
+}
