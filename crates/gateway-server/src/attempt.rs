@@ -9,7 +9,8 @@ use gateway_anthropic::{
     Phase, Relay, StreamEnd, fault, filter_message, headers as policy, reply as unary,
 };
 use gateway_config::Kind;
-use gateway_translate::Splice;
+use gateway_bedrock::invoke::Unwrap;
+use gateway_translate::{FaultCx, Splice};
 use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, Usage, UsageQuality};
 use gateway_upstream::{BoxError, Call, Encoding, Outgoing};
 use http::header::{
@@ -20,6 +21,7 @@ use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
+use crate::authorized;
 use crate::demo;
 use crate::feed::{Feed, Source};
 use crate::resume::Resume;
@@ -30,7 +32,7 @@ use crate::upbody::{Collected, UpBody, collect};
 pub(crate) const MAX_UNARY_BYTES: usize = 64 << 20;
 
 /// Largest error body that is read.
-const MAX_ERROR_BYTES: usize = 1 << 20;
+pub(crate) const MAX_ERROR_BYTES: usize = 1 << 20;
 
 /// Before the first event of a stream at most this much (comments) is held.
 const MAX_HELD_BYTES: usize = 64 << 10;
@@ -54,6 +56,17 @@ pub(crate) struct Ask {
     pub(crate) started: Instant,
     /// The caller's own limit for a unary reply.
     pub(crate) patience: Option<Duration>,
+    /// What a stream comes in.
+    pub(crate) framing: Framing,
+}
+
+/// What the events of a stream come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Server-sent events.
+    Events,
+    /// AWS's frames, with the events of the Messages API inside.
+    Aws,
 }
 
 /// A stream whose first event has come.
@@ -170,6 +183,7 @@ pub(crate) async fn open_stream(worker: Arc<Worker>, ask: Ask) -> Result<Opened,
 async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refusal> {
     let provider = &worker.runtime.providers[ask.provider];
     let (rename, index, id) = (ask.rename.clone(), ask.provider, ask.id.clone());
+    let mut unwrap = (ask.framing == Framing::Aws).then(|| Box::new(Unwrap::new(&provider.name)));
     let (head, mut body) = exchange_heads(worker, ask).await?;
     if !head.status.is_success() {
         return Err(refused(worker, index, &id, head, body).await);
@@ -177,7 +191,7 @@ async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refu
     let mut relay = Relay::new(rename, worker.runtime.redactor.clone());
     let mut first = Vec::new();
     let mut held = 0;
-    let mut sniffed = is_event_stream(&head.headers);
+    let mut sniffed = unwrap.is_some() || is_event_stream(&head.headers);
     let ended = loop {
         match body.next().await {
             Some(Ok(chunk)) => {
@@ -188,6 +202,14 @@ async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refu
                     }
                 }
                 held += chunk.len();
+                let chunk = match &mut unwrap {
+                    None => chunk,
+                    Some(unwrap) => {
+                        let mut events = Vec::new();
+                        unwrap.push(&chunk, &mut events).map_err(|fault| fault.error)?;
+                        events.into()
+                    }
+                };
                 first.extend(relay.push(chunk).into_parts());
                 if relay.take_events() > 0 || held > MAX_HELD_BYTES {
                     break None;
@@ -213,7 +235,12 @@ async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refu
     policy::towards_caller(&mut headers, provider.credential());
     headers.remove(CONTENT_LENGTH);
     headers.remove(CONTENT_ENCODING);
-    let mut feed = Feed::new(Source::Relay(Box::new(relay)), &provider.drop_events);
+    let relay = Box::new(relay);
+    let source = match unwrap {
+        None => Source::Relay(relay),
+        Some(unwrap) => Source::Unwrapped(unwrap, relay, None),
+    };
+    let mut feed = Feed::new(source, &provider.drop_events);
     let first = feed.filtered(first);
     let losses = Losses::new();
     Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0, resume: None })
@@ -286,6 +313,9 @@ pub(crate) async fn exchange_heads(
         let reply = demo::answer(ask.endpoint, ask.streaming, &ask.body.concat(), &ask.id)?;
         return Ok(reply.into_parts());
     }
+    if let UpstreamAuth::Cloud(credentials) = &provider.auth {
+        return Box::pin(authorized::exchange(worker, credentials, ask)).await;
+    }
     let call = Call {
         method: ask.method,
         path: ask.path,
@@ -321,7 +351,7 @@ pub(crate) async fn send(
     })
 }
 
-fn decoded(
+pub(crate) fn decoded(
     provider: &Provider,
     reply: gateway_upstream::Reply,
 ) -> Result<(http::response::Parts, UpBody), ApiError> {
@@ -344,7 +374,7 @@ fn decoded(
 /// Whether an answer to a passed-through request must be told in the gateway's words: a redirect
 /// would take the caller's key elsewhere, and a refusal of the gateway's key is not the caller's.
 pub(crate) fn must_be_told(provider: &Provider, status: StatusCode) -> bool {
-    let own = matches!(provider.auth, UpstreamAuth::Own(..));
+    let own = matches!(provider.auth, UpstreamAuth::Own(..) | UpstreamAuth::Cloud(_));
     (status.is_redirection() && status != StatusCode::NOT_MODIFIED)
         || (status == StatusCode::UNAUTHORIZED && own)
 }
@@ -392,7 +422,8 @@ pub(crate) async fn refused(
     let shape = if complete { fault::shape(&bytes) } else { fault::Shape::Foreign };
 
     if head.status == StatusCode::UNAUTHORIZED
-        && let UpstreamAuth::Own(..) | UpstreamAuth::Missing(_) = provider.auth
+        && let UpstreamAuth::Own(..) | UpstreamAuth::Cloud(_) | UpstreamAuth::Missing(_) =
+            provider.auth
     {
         let variable = provider.key_variable.as_deref().unwrap_or("its key");
         let said = match &shape {
@@ -412,6 +443,11 @@ pub(crate) async fn refused(
         // The client would retry a plain 401 for minutes.
         let err = ApiError::new(ErrorKind::Authentication, text).with_should_retry(false);
         return err.into();
+    }
+    if let (fault::Shape::Foreign, Some(egress)) = (&shape, &provider.egress) {
+        // The cloud itself speaks, not the model behind it.
+        let cx = FaultCx { provider: &provider.name, model: "", prompt_estimate: 0 };
+        return egress.fault(&cx, head.status, &head.headers, &bytes).error.into();
     }
     let mut headers = head.headers;
     policy::towards_caller(&mut headers, provider.credential());

@@ -1,6 +1,7 @@
 //! Which dialect a provider's configuration means, and what it differs in.
 
 use gateway_anthropic::edit::{self, BetaPatterns, Policy};
+use gateway_anthropic::hosted::Host;
 use gateway_config::{
     Api as Wanted, CacheControl, Compat, Documents, Images as ConfiguredImages, Kind,
     MaxTokensField as ConfiguredMaxTokens, ModelFacts, OutputConfig, Provider, ReasoningContent,
@@ -50,29 +51,67 @@ fn quirks(provider: &Provider, api: Api) -> Quirks {
     quirks
 }
 
-/// What an Anthropic-shaped upstream can't take.
-pub(crate) fn policy(compat: &Compat) -> Result<Policy, String> {
+/// Who hosts Claude at this provider, where it is not Anthropic itself.
+pub(crate) fn host(provider: &Provider) -> Option<Host> {
+    let extra = &provider.extra;
+    match provider.kind {
+        // Without a project Google is asked with an API key, which opens its own models only.
+        Kind::Vertex => Some(Host::Vertex {
+            project: extra.project.as_deref()?.into(),
+            location: extra.location.as_deref()?.into(),
+        }),
+        Kind::Bedrock => Some(Host::Bedrock),
+        _ => None,
+    }
+}
+
+/// Whether the refusals of a provider that is asked in the callers' dialect teach anything: Anthropic's
+/// own are the client's to read, which repairs its requests itself (C9).
+pub(crate) fn learns(provider: &Provider) -> bool {
+    let base = provider.api_base.as_deref().and_then(|url| url.parse::<http::Uri>().ok());
+    let anthropics = base.as_ref().and_then(http::Uri::host).is_some_and(|host| {
+        let host = host.to_ascii_lowercase();
+        host == "anthropic.com" || host.ends_with(".anthropic.com")
+    });
+    provider.kind == Kind::Anthropic && base.is_some() && !anthropics
+}
+
+/// What an Anthropic-shaped upstream can't take: what is known of its address, and over it what the
+/// configuration says.
+pub(crate) fn policy(provider: &Provider) -> Result<Policy, String> {
+    let compat = &provider.compat;
+    let mut policy = match provider.kind {
+        Kind::Anthropic => Policy::for_base(provider.api_base.as_deref().unwrap_or_default()),
+        _ => Policy::default(),
+    };
     let drop_betas = BetaPatterns::new(compat.drop_betas.iter().map(String::as_str))
         .map_err(|(at, why)| format!("drop_betas: `{}`: {why}", compat.drop_betas[at]))?;
-    Ok(Policy {
-        thinking: match compat.thinking {
-            None => edit::Thinking::Signed,
-            Some(Thinking::Preserve) => edit::Thinking::Preserve,
-            Some(Thinking::Sanitize) => edit::Thinking::Sanitize,
-            Some(Thinking::Strip) => edit::Thinking::Strip,
-        },
-        strip_cache_control: compat.cache_control == Some(CacheControl::Strip),
-        inline_system: compat.system_role == Some(SystemRole::Inline),
-        documents: match compat.documents {
-            None | Some(Documents::Keep) => edit::Documents::Keep,
-            Some(Documents::Text) => edit::Documents::Text,
-            Some(Documents::Refuse) => edit::Documents::Refuse,
-        },
-        strip_output_config: compat.output_config == Some(OutputConfig::Strip),
-        drop_fields: compat.drop_fields.clone(),
-        drop_betas,
-        ..Policy::default()
-    })
+    if let Some(thinking) = compat.thinking {
+        policy.thinking = match thinking {
+            Thinking::Preserve => edit::Thinking::Preserve,
+            Thinking::Sanitize => edit::Thinking::Sanitize,
+            Thinking::Strip => edit::Thinking::Strip,
+        };
+    }
+    if let Some(marks) = compat.cache_control {
+        policy.strip_cache_control = marks == CacheControl::Strip;
+    }
+    if let Some(role) = compat.system_role {
+        policy.inline_system = role == SystemRole::Inline;
+    }
+    if let Some(documents) = compat.documents {
+        policy.documents = match documents {
+            Documents::Keep => edit::Documents::Keep,
+            Documents::Text => edit::Documents::Text,
+            Documents::Refuse => edit::Documents::Refuse,
+        };
+    }
+    if let Some(config) = compat.output_config {
+        policy.strip_output_config = config == OutputConfig::Strip;
+    }
+    policy.drop_fields.extend(compat.drop_fields.iter().cloned());
+    policy.drop_betas = drop_betas;
+    Ok(policy)
 }
 
 /// The catalogue with what the configuration says of this provider's models.

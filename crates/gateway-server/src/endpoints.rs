@@ -82,7 +82,7 @@ pub(crate) fn ready(runtime: &Runtime, all: bool) -> (Bytes, bool) {
         .filter(|(_, provider)| provider.enabled)
         .map(|(index, provider)| {
             let credential = match &provider.auth {
-                UpstreamAuth::Own(..) => "present",
+                UpstreamAuth::Own(..) | UpstreamAuth::Cloud(_) => "present",
                 UpstreamAuth::Client => "caller",
                 UpstreamAuth::None => "none needed",
                 UpstreamAuth::Missing(_) => "missing",

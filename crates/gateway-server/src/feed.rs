@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use gateway_bedrock::invoke::Unwrap;
 use gateway_anthropic::{Filter, Phase, Relay, StreamEnd};
 use gateway_types::Fault;
 
@@ -22,6 +23,8 @@ pub(crate) struct Feed {
 pub(crate) enum Source {
     /// They are the upstream's own.
     Relay(Box<Relay>),
+    /// They are the upstream's own, taken out of AWS's frames; and what was wrong with those.
+    Unwrapped(Box<Unwrap>, Box<Relay>, Option<Fault>),
     /// They are read and written.
     Translation(Box<Translation>),
 }
@@ -43,6 +46,11 @@ impl Feed {
     pub(crate) fn push(&mut self, chunk: Bytes, ready: &mut impl Extend<Bytes>) {
         match &mut self.source {
             Source::Relay(relay) => give(&mut self.filter, relay.push(chunk).into_parts(), ready),
+            Source::Unwrapped(unwrap, relay, fault) => {
+                let mut events = Vec::new();
+                *fault = unwrap.push(&chunk, &mut events).err();
+                give(&mut self.filter, relay.push(events.into()).into_parts(), ready);
+            }
             Source::Translation(translation) => {
                 give(&mut self.filter, [translation.push(&chunk)], ready);
             }
@@ -53,6 +61,12 @@ impl Feed {
     pub(crate) fn finish(&mut self, end: StreamEnd, ready: &mut impl Extend<Bytes>) {
         match &mut self.source {
             Source::Relay(relay) => give(&mut self.filter, relay.finish(end).into_parts(), ready),
+            Source::Unwrapped(unwrap, relay, fault) => {
+                let mut events = Vec::new();
+                *fault = unwrap.finish(end, &mut events).err();
+                give(&mut self.filter, relay.push(events.into()).into_parts(), ready);
+                give(&mut self.filter, relay.finish(end).into_parts(), ready);
+            }
             Source::Translation(translation) => {
                 give(&mut self.filter, [translation.finish(end)], ready);
             }
@@ -65,7 +79,7 @@ impl Feed {
     /// How far the caller's stream has come.
     pub(crate) fn phase(&self) -> Phase {
         match &self.source {
-            Source::Relay(relay) => relay.phase(),
+            Source::Relay(relay) | Source::Unwrapped(_, relay, _) => relay.phase(),
             Source::Translation(translation) => translation.phase(),
         }
     }
@@ -73,7 +87,7 @@ impl Feed {
     /// Whether a frame of the gateway's own may be put in.
     pub(crate) fn at_boundary(&self) -> bool {
         let clean = match &self.source {
-            Source::Relay(relay) => relay.at_boundary(),
+            Source::Relay(relay) | Source::Unwrapped(_, relay, _) => relay.at_boundary(),
             Source::Translation(_) => true,
         };
         clean && self.filter.as_ref().is_none_or(Filter::at_boundary)
@@ -82,7 +96,7 @@ impl Feed {
     /// The body of a request for the rest of the reply, where the upstream stopped in the middle.
     pub(crate) fn take_goes_on(&mut self) -> Option<String> {
         match &mut self.source {
-            Source::Relay(_) => None,
+            Source::Relay(_) | Source::Unwrapped(..) => None,
             Source::Translation(translation) => translation.take_goes_on(),
         }
     }
@@ -91,6 +105,7 @@ impl Feed {
     pub(crate) fn take_fault(&mut self) -> Option<Fault> {
         match &mut self.source {
             Source::Relay(_) => None,
+            Source::Unwrapped(_, _, fault) => fault.take(),
             Source::Translation(translation) => translation.take_fault(),
         }
     }
@@ -98,7 +113,7 @@ impl Feed {
     /// Whether nothing more is wanted of the upstream, though it goes on.
     pub(crate) fn runs_on(&self) -> bool {
         match &self.source {
-            Source::Relay(_) => false,
+            Source::Relay(_) | Source::Unwrapped(..) => false,
             Source::Translation(translation) => translation.runs_on(),
         }
     }
@@ -106,7 +121,7 @@ impl Feed {
     /// Writes down what is known of the reply.
     pub(crate) fn settle(&self, record: &mut Exchange) {
         (record.usage, record.quality) = match &self.source {
-            Source::Relay(relay) => relay.usage(),
+            Source::Relay(relay) | Source::Unwrapped(_, relay, _) => relay.usage(),
             Source::Translation(translation) => {
                 record.losses.extend(translation.losses());
                 translation.usage()

@@ -18,7 +18,7 @@ use http::header::{
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::attempt::{self, Ask, Opened, Refusal, Whole};
+use crate::attempt::{self, Ask, Framing, Opened, Refusal, Whole};
 use crate::feed::{Feed, Source};
 use crate::intake::Held;
 use crate::record::Exchange;
@@ -105,6 +105,7 @@ impl Job {
             id: self.id.clone(),
             started: self.started,
             patience: self.patience,
+            framing: Framing::Events,
         })
     }
 
@@ -161,7 +162,8 @@ pub(crate) fn headers_for(
                 headers.append(AUTHORIZATION, value.clone());
             }
         }
-        UpstreamAuth::None | UpstreamAuth::Missing(_) => {}
+        // A cloud's is put on the finished request.
+        UpstreamAuth::Cloud(_) | UpstreamAuth::None | UpstreamAuth::Missing(_) => {}
     }
     for (name, value) in &provider.headers {
         headers.insert(name.clone(), value.clone());
@@ -428,7 +430,7 @@ pub(crate) async fn count(
 }
 
 /// How long a counter may take; the client asks for some 25 counts at once and waits for them.
-const COUNT_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const COUNT_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a prompt costs.
 #[derive(Debug, Clone, Copy)]

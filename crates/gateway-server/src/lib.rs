@@ -22,7 +22,9 @@
 
 mod access;
 mod attempt;
+mod authorized;
 mod checks;
+mod credentials;
 mod demo;
 mod egress;
 mod ending;
@@ -43,6 +45,7 @@ mod reply;
 mod resume;
 mod rewrites;
 mod runtime;
+mod shaped;
 mod stall;
 mod stats;
 mod stream;

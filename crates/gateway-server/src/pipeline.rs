@@ -23,7 +23,7 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::attempt::{self, Ask, Opened, Refusal, Refused, Whole};
+use crate::attempt::{self, Ask, Framing, Opened, Refusal, Refused, Whole};
 use crate::checks::{
     can_be_cut, credential_present, has_no_counter, no_route, picked, seconds, stays_below_base,
     upstream_path,
@@ -37,6 +37,7 @@ use crate::raw::RawBody;
 use crate::record::{Exchange, Outcome};
 use crate::reply::{self, ReplyBody};
 use crate::runtime::{Provider, Worker, X_GATEWAY_HOP};
+use crate::shaped::{self, Shaped};
 use crate::stream::{Pending, StreamBody};
 use crate::upbody::UpBody;
 use crate::upload::{Upload, Verdict};
@@ -192,6 +193,23 @@ async fn messages(
     credential_present(provider)?;
     let patience = head.headers.get(STAINLESS_TIMEOUT).and_then(seconds);
     let strict = head.headers.get(STRICT).is_some_and(|value| value == "1" || value == "true");
+    if provider.host_of(&upstream_model).is_some() || provider.learns {
+        let shaped = Shaped {
+            provider: index,
+            endpoint,
+            streaming: record.streaming,
+            asked,
+            model: upstream_model,
+            id: record.id.clone(),
+            held,
+            headers: head.headers,
+            query: head.uri.query().map(ToOwned::to_owned),
+            started: Instant::now(),
+            patience,
+            strict,
+        };
+        return Box::pin(reshaped(worker, record, shaped)).await;
+    }
     if provider.egress.is_some() {
         let job = Job {
             provider: index,
@@ -241,6 +259,7 @@ async fn messages(
         id: record.id.clone(),
         started: Instant::now(),
         patience,
+        framing: Framing::Events,
     };
     record.served = Some((index, upstream_model));
     record.attempts += 1;
@@ -302,6 +321,43 @@ fn edited(
         foreign::refuse_losses(&edited.losses)?;
     }
     Ok(Some(edited.body))
+}
+
+/// A request that keeps its shape but is written for somebody who is not Anthropic.
+async fn reshaped(
+    worker: &Arc<Worker>,
+    record: &mut Exchange,
+    shaped: Shaped,
+) -> Result<Answer, ApiError> {
+    let index = shaped.provider;
+    let provider = &worker.runtime.providers[index];
+    record.served = Some((index, shaped.model.clone()));
+    if shaped.endpoint == Endpoint::CountTokens && provider.host_of(&shaped.model).is_some() {
+        return Ok(Answer::Count(shaped::count(worker, record, &shaped).await));
+    }
+    record.attempts += 1;
+    if !record.streaming {
+        return match Box::pin(shaped::unary(worker, &shaped)).await {
+            Ok(whole) => {
+                (record.usage, record.quality) = (whole.usage, whole.quality);
+                record.losses.extend(&whole.losses);
+                record.attempts += whole.rewrites;
+                Ok(Answer::Whole(whole))
+            }
+            Err(Refusal::Upstream(refused))
+                if shaped.endpoint == Endpoint::CountTokens && has_no_counter(refused.status) =>
+            {
+                Ok(Answer::Count(Count::Estimate(shaped.estimate(worker))))
+            }
+            Err(refusal) => refused(refusal, record, provider),
+        };
+    }
+    let mut pending: Pending = Box::pin(shaped::open(worker.clone(), shaped));
+    match timeout(worker.runtime.pace.commit_after, &mut pending).await {
+        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), index)),
+        Ok(Err(refusal)) => refused(refusal, record, provider),
+        Err(_) => Ok(Answer::Committed(pending, index)),
+    }
 }
 
 /// A request for an upstream of another dialect: written anew, its reply read and written anew.

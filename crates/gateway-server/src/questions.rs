@@ -10,7 +10,7 @@ use gateway_types::Endpoint;
 use http::Method;
 use tokio::time::{Instant, timeout};
 
-use crate::attempt::{self, Ask};
+use crate::attempt::{self, Ask, Framing};
 use crate::foreign::{Job, headers_for};
 use crate::runtime::Worker;
 use crate::upbody::{Collected, collect};
@@ -76,6 +76,7 @@ async fn ask(worker: &Worker, job: &Job, question: Question) -> Option<Bytes> {
         id: job.id.clone(),
         started: Instant::now(),
         patience: None,
+        framing: Framing::Events,
     };
     let (head, body) = attempt::exchange_heads(worker, ask).await.ok()?;
     if !head.status.is_success() {

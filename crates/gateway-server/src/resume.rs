@@ -10,7 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 use tokio::time::{Instant, timeout};
 
-use crate::attempt::Ask;
+use crate::attempt::{Ask, Framing};
 use crate::foreign;
 use crate::runtime::Worker;
 use crate::upbody::UpBody;
@@ -59,6 +59,7 @@ impl Resume {
             id: self.id.clone(),
             started: Instant::now(),
             patience: None,
+            framing: Framing::Events,
         };
         let limit = provider.timeouts.first_byte;
         let heads = foreign::heads(&self.worker, &self.model, 0, ask);

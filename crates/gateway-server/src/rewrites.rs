@@ -67,7 +67,7 @@ impl<'a> Rewrites<'a> {
     pub(crate) fn remember(&self) {
         let provider = &self.worker.runtime.providers[self.job.provider];
         for feature in self.without[self.known..].iter().filter(|feature| feature.is_lasting()) {
-            if !provider.lessons.learn(&self.job.model, *feature) {
+            if !provider.lessons.learn(&self.job.model, feature) {
                 continue;
             }
             let (name, model, what) = (&provider.name, &self.job.model, feature.as_str());

@@ -5,19 +5,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use gateway_anthropic::Refused;
 use gateway_anthropic::edit::Policy;
 use gateway_anthropic::headers::{Credential, X_API_KEY};
-use gateway_config::{Auth, Config, Kind, LogLevel};
+use gateway_anthropic::hosted::Host;
+use gateway_cloud::{CloudError, Credentials};
+use gateway_config::{Auth, BedrockApi, Config, Kind, LogLevel};
 use gateway_models::{Catalogue, CatalogueError};
 use gateway_router::{BuildError, Table};
 use gateway_translate::{Egress, Keyring, Redactor};
-use gateway_types::ApiError;
+use gateway_types::{ApiError, Feature};
 use gateway_upstream::{Client, Dialer, Settings, SetupError};
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::{InvalidUri, Uri};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::access::Access;
+use crate::credentials;
 use crate::egress;
 use crate::lessons::Lessons;
 use crate::log::Log;
@@ -57,6 +61,14 @@ pub enum CompileError {
         provider: String,
         /// Which one.
         what: String,
+    },
+    /// What proves who asks can't be had.
+    #[error("provider `{provider}`: {fault}")]
+    Credentials {
+        /// Its name.
+        provider: String,
+        /// What is wrong, and what to do.
+        fault: CloudError,
     },
     /// A word of `compat` makes no sense.
     #[error("provider `{provider}`: compat: {what}")]
@@ -98,6 +110,8 @@ pub(crate) struct Provider {
     pub(crate) kind: Kind,
     /// `None` for the demo.
     pub(crate) dialer: Option<Arc<Dialer>>,
+    /// `scheme://host[:port]`, as requests name it.
+    pub(crate) origin: String,
     /// What stands before `/messages` in a path, e.g. `/v1`.
     pub(crate) base_path: String,
     pub(crate) auth: UpstreamAuth,
@@ -109,12 +123,23 @@ pub(crate) struct Provider {
     pub(crate) key_variable: Option<String>,
     /// What it speaks, where that is not the callers' own dialect.
     pub(crate) egress: Option<Box<dyn Egress>>,
+    /// Who hosts its Claude models, where it has some besides those of its own dialect.
+    pub(crate) host: Option<Host>,
+    /// Which of Bedrock's interfaces are used.
+    pub(crate) bedrock_api: BedrockApi,
+    /// The family of models whose names do not say it.
+    pub(crate) family: Option<String>,
+    /// Speaks the callers' dialect, but is not Anthropic: what it refuses is learnt. Anthropic's own
+    /// refusals are for the client, which knows what to do about them.
+    pub(crate) learns: bool,
     /// What an Anthropic-shaped one can't take.
     pub(crate) policy: Policy,
     /// Events and blocks that callers do not get.
     pub(crate) drop_events: Arc<[String]>,
     /// What its refusals have taught.
-    pub(crate) lessons: Lessons,
+    pub(crate) lessons: Lessons<Feature>,
+    /// The same of requests that keep the callers' dialect.
+    pub(crate) refusals: Lessons<Refused>,
     /// What it says of its models.
     pub(crate) answers: Answers,
 }
@@ -125,6 +150,8 @@ pub(crate) enum UpstreamAuth {
     Own(HeaderName, HeaderValue),
     /// With the caller's.
     Client,
+    /// With what a cloud wants: a signature, or a token that is renewed.
+    Cloud(Arc<Credentials>),
     /// Not at all.
     None,
     /// It would, but has nothing.
@@ -136,6 +163,7 @@ impl std::fmt::Debug for UpstreamAuth {
         match self {
             Self::Own(name, _) => write!(f, "Own({name}: ***)"),
             Self::Client => f.write_str("Client"),
+            Self::Cloud(credentials) => write!(f, "Cloud({credentials:?})"),
             Self::None => f.write_str("None"),
             Self::Missing(variable) => write!(f, "Missing({variable})"),
         }
@@ -149,6 +177,20 @@ impl Provider {
             UpstreamAuth::Client => Credential::Caller,
             _ => Credential::Gateway,
         }
+    }
+
+    /// Who hosts this model, if it is a Claude on a cloud.
+    pub(crate) fn host_of(&self, model: &str) -> Option<&Host> {
+        let host = self.host.as_ref()?;
+        let is_claude = match (host, self.bedrock_api) {
+            (Host::Bedrock, BedrockApi::Invoke) => true,
+            (Host::Bedrock, BedrockApi::Converse) => false,
+            (Host::Bedrock, BedrockApi::Auto) => {
+                gateway_bedrock::is_claude(model, self.family.as_deref())
+            }
+            (Host::Vertex { .. }, _) => model.to_ascii_lowercase().contains("claude"),
+        };
+        is_claude.then_some(host)
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -310,7 +352,7 @@ fn compile_provider(
     catalogue: &Catalogue,
 ) -> Result<Provider, CompileError> {
     let name = provider.name.clone();
-    let policy = egress::policy(&provider.compat)
+    let policy = egress::policy(provider)
         .map_err(|what| CompileError::Compat { provider: name.clone(), what })?;
     let header =
         |what: &str| CompileError::Header { provider: name.clone(), what: what.to_owned() };
@@ -322,15 +364,24 @@ fn compile_provider(
         })
     };
 
-    let mut base_path = String::new();
+    let (mut origin_text, mut base_path) = (String::new(), String::new());
     let mut dialer = None;
     let mut may_loop = false;
     if let Some(base) = &provider.api_base {
         let origin = url(base)?;
         // The vendors' own hosts lead nowhere else.
-        let vendors = [".anthropic.com", ".openai.com"];
+        let vendors = [
+            ".anthropic.com",
+            ".openai.com",
+            ".openai.azure.com",
+            ".googleapis.com",
+            ".amazonaws.com",
+        ];
         let own = |host: &str| vendors.iter().any(|vendor| host.ends_with(vendor));
         may_loop = !origin.host().is_some_and(own);
+        let scheme = origin.scheme_str().unwrap_or("https");
+        let authority = origin.authority().map_or("", |authority| authority.as_str());
+        origin_text = format!("{scheme}://{authority}");
         origin.path().trim_end_matches('/').clone_into(&mut base_path);
         let mut settings = Settings::new(origin);
         settings.connect_timeout = provider.timeouts.connect;
@@ -348,7 +399,12 @@ fn compile_provider(
     };
     let auth = match &provider.auth {
         Auth::ApiKey(key) => {
-            UpstreamAuth::Own(X_API_KEY, secret(key.expose_secret(), "the API key")?)
+            let name = match provider.kind {
+                Kind::Azure => HeaderName::from_static("api-key"),
+                Kind::Gemini | Kind::Vertex => HeaderName::from_static("x-goog-api-key"),
+                _ => X_API_KEY,
+            };
+            UpstreamAuth::Own(name, secret(key.expose_secret(), "the API key")?)
         }
         Auth::Bearer(key) => {
             let bearer = format!("Bearer {}", key.expose_secret());
@@ -356,7 +412,9 @@ fn compile_provider(
         }
         Auth::Client => UpstreamAuth::Client,
         Auth::Aws(_) | Auth::Google(_) | Auth::AzureAd(_) => {
-            return Err(header("the credential")); // replaced by the commit that can use it
+            let credentials = credentials::of(provider)
+                .map_err(|fault| CompileError::Credentials { provider: name.clone(), fault })?;
+            UpstreamAuth::Cloud(Arc::new(credentials))
         }
         Auth::None => UpstreamAuth::None,
         Auth::Missing { variable } => UpstreamAuth::Missing(variable.clone()),
@@ -373,6 +431,7 @@ fn compile_provider(
         enabled: provider.enabled,
         kind: provider.kind,
         dialer,
+        origin: origin_text,
         base_path,
         auth,
         headers,
@@ -381,9 +440,14 @@ fn compile_provider(
         key_variable: provider.key_variable.clone(),
         egress: egress::of(provider, catalogue)
             .map_err(|fault| CompileError::Models { provider: name, fault })?,
+        host: egress::host(provider),
+        bedrock_api: provider.extra.bedrock_api,
+        family: provider.extra.family.clone(),
+        learns: egress::learns(provider),
         policy,
         drop_events: provider.compat.drop_events.clone().into(),
         lessons: Lessons::default(),
+        refusals: Lessons::default(),
         answers: Answers::default(),
     })
 }
@@ -394,9 +458,16 @@ fn secrets_of(config: &Config) -> Vec<String> {
         config.client_keys.iter().map(|key| key.expose_secret().to_owned()).collect();
     secrets.extend(config.server.state_keys.iter().map(|key| key.expose_secret().to_owned()));
     for provider in &config.providers {
-        if let Auth::ApiKey(key) | Auth::Bearer(key) = &provider.auth {
-            secrets.push(key.expose_secret().to_owned());
-        }
+        let secret: &[Option<&SecretString>] = match &provider.auth {
+            Auth::ApiKey(key) | Auth::Bearer(key) => &[Some(key)],
+            Auth::Aws(aws) => match &aws.keys {
+                Some(keys) => &[Some(&keys.secret_access_key), keys.session_token.as_ref()],
+                None => &[],
+            },
+            Auth::AzureAd(entra) => &[entra.client_secret.as_ref()],
+            Auth::Google(_) | Auth::None | Auth::Client | Auth::Missing { .. } => &[],
+        };
+        secrets.extend(secret.iter().flatten().map(|secret| secret.expose_secret().to_owned()));
         // Extra headers are configured by name; only those that look like credentials are secret.
         for (name, value) in &provider.headers {
             let name = name.to_ascii_lowercase();

@@ -16,6 +16,8 @@ pub(crate) enum UpBody {
     Decoded(gateway_upstream::Decoded),
     /// Made by the gateway itself.
     Paced(PacedBody),
+    /// Read already.
+    Read(Option<Bytes>),
 }
 
 impl UpBody {
@@ -31,6 +33,7 @@ impl UpBody {
                         .map(|f| f.map_err(Into::into)),
                     Self::Decoded(body) => std::task::ready!(Pin::new(body).poll_frame(cx))
                         .map(|f| f.map_err(Into::into)),
+                    Self::Read(bytes) => return Poll::Ready(bytes.take().map(Ok)),
                     Self::Paced(body) => return body.poll_next(cx).map(|next| next.map(Ok)),
                 };
             match frame {
