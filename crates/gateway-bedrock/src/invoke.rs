@@ -141,7 +141,7 @@ impl State {
         out.extend_from_slice(b"event: ");
         out.extend_from_slice(kind.escaped().as_bytes());
         out.extend_from_slice(b"\ndata: ");
-        let event = if stop { without_metrics(&event) } else { event };
+        let event = if stop { without_metrics(&event) } else { event.clone() };
         // A line's end would end the field. JSON has them between tokens only.
         out.extend(event.bytes().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { b }));
         out.extend_from_slice(b"\n\n");

@@ -8,8 +8,8 @@ use gateway_anthropic::headers::ANTHROPIC_VERSION;
 use gateway_anthropic::{
     Phase, Relay, StreamEnd, fault, filter_message, headers as policy, reply as unary,
 };
+use gateway_bedrock::Unwrap;
 use gateway_config::Kind;
-use gateway_bedrock::invoke::Unwrap;
 use gateway_translate::{FaultCx, Splice};
 use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, Usage, UsageQuality};
 use gateway_upstream::{BoxError, Call, Encoding, Outgoing};
@@ -42,6 +42,8 @@ const MAX_HELD_BYTES: usize = 64 << 10;
 pub(crate) struct Ask {
     pub(crate) provider: usize,
     pub(crate) endpoint: Endpoint,
+    /// The name the upstream gets, for messages.
+    pub(crate) model: String,
     pub(crate) streaming: bool,
     pub(crate) method: Method,
     pub(crate) path: PathAndQuery,
@@ -94,6 +96,8 @@ pub(crate) struct Whole {
     pub(crate) body: Splice,
     pub(crate) usage: Usage,
     pub(crate) quality: UsageQuality,
+    /// What the upstream says it cost, in billionths of a dollar.
+    pub(crate) billed: Option<u64>,
     /// What of the reply could not be carried over.
     pub(crate) losses: Losses,
     /// How often the request was written again before it was taken.
@@ -182,11 +186,14 @@ pub(crate) async fn open_stream(worker: Arc<Worker>, ask: Ask) -> Result<Opened,
 
 async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refusal> {
     let provider = &worker.runtime.providers[ask.provider];
-    let (rename, index, id) = (ask.rename.clone(), ask.provider, ask.id.clone());
-    let mut unwrap = (ask.framing == Framing::Aws).then(|| Box::new(Unwrap::new(&provider.name)));
+    let told = Told { provider: ask.provider, id: ask.id.clone(), model: ask.model.clone() };
+    let rename = ask.rename.clone();
+    let whose = FaultCx { provider: &provider.name, model: &ask.model, prompt_estimate: 0 };
+    let framed = provider.bedrock.as_ref().filter(|_| ask.framing == Framing::Aws);
+    let mut unwrap = framed.map(|bedrock| Box::new(Unwrap::new(bedrock, &whose)));
     let (head, mut body) = exchange_heads(worker, ask).await?;
     if !head.status.is_success() {
-        return Err(refused(worker, index, &id, head, body).await);
+        return Err(refused(worker, &told, head, body).await);
     }
     let mut relay = Relay::new(rename, worker.runtime.redactor.clone());
     let mut first = Vec::new();
@@ -260,11 +267,11 @@ pub(crate) async fn unary(worker: &Worker, ask: Ask) -> Result<Whole, Refusal> {
 
 async fn unary_unbounded(worker: &Worker, ask: Ask) -> Result<Whole, Refusal> {
     let provider = &worker.runtime.providers[ask.provider];
-    let (index, endpoint, rename, id) =
-        (ask.provider, ask.endpoint, ask.rename.clone(), ask.id.clone());
+    let told = Told { provider: ask.provider, id: ask.id.clone(), model: ask.model.clone() };
+    let (endpoint, rename) = (ask.endpoint, ask.rename.clone());
     let (head, body) = exchange_heads(worker, ask).await?;
     if !head.status.is_success() {
-        return Err(refused(worker, index, &id, head, body).await);
+        return Err(refused(worker, &told, head, body).await);
     }
     let expected = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     let bytes = match collect(body, MAX_UNARY_BYTES, expected).await {
@@ -299,7 +306,8 @@ async fn unary_unbounded(worker: &Worker, ask: Ask) -> Result<Whole, Refusal> {
     headers.remove(CONTENT_ENCODING);
     let body = without_events(provider, body);
     let losses = Losses::new();
-    Ok(Whole { status: head.status, headers, body, usage, quality, losses, rewrites: 0 })
+    let status = head.status;
+    Ok(Whole { status, headers, body, usage, quality, billed: None, losses, rewrites: 0 })
 }
 
 /// Sends the request and waits for the head of the reply. Undoes a content coding that was not
@@ -347,7 +355,11 @@ pub(crate) async fn send(
     };
     client.send(call).await.map_err(|err| {
         let kind = if err.is_timeout() { ErrorKind::Timeout } else { ErrorKind::BadGateway };
-        ApiError::new(kind, format!("{name} can't be reached: {err}")).with_source(err)
+        let hint = match worker.runtime.providers[provider].kind {
+            Kind::Ollama => "; is Ollama running? Start it with `ollama serve`",
+            _ => "",
+        };
+        ApiError::new(kind, format!("{name} can't be reached: {err}{hint}")).with_source(err)
     })
 }
 
@@ -400,15 +412,24 @@ pub(crate) fn redirected(provider: &Provider, head: &http::response::Parts) -> A
     ApiError::new(ErrorKind::BadGateway, text)
 }
 
+/// Whose refusal it is, in words.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) provider: usize,
+    /// The exchange's id.
+    pub(crate) id: String,
+    /// The name the upstream got.
+    pub(crate) model: String,
+}
+
 /// What a reply without success means for the caller.
 pub(crate) async fn refused(
     worker: &Worker,
-    index: usize,
-    id: &str,
+    asked: &Told,
     head: http::response::Parts,
     body: UpBody,
 ) -> Refusal {
-    let provider = &worker.runtime.providers[index];
+    let provider = &worker.runtime.providers[asked.provider];
     if head.status.is_redirection() {
         return redirected(provider, &head).into();
     }
@@ -446,7 +467,7 @@ pub(crate) async fn refused(
     }
     if let (fault::Shape::Foreign, Some(egress)) = (&shape, &provider.egress) {
         // The cloud itself speaks, not the model behind it.
-        let cx = FaultCx { provider: &provider.name, model: "", prompt_estimate: 0 };
+        let cx = FaultCx { provider: &provider.name, model: &asked.model, prompt_estimate: 0 };
         return egress.fault(&cx, head.status, &head.headers, &bytes).error.into();
     }
     let mut headers = head.headers;
@@ -457,7 +478,7 @@ pub(crate) async fn refused(
         fault::Shape::Anthropic { .. } => bytes,
         fault::Shape::Foreign => {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            fault::wrap(head.status, &provider.name, &bytes, Some(id)).into()
+            fault::wrap(head.status, &provider.name, &bytes, Some(&asked.id)).into()
         }
     };
     Refusal::Upstream(Box::new(Refused { status: head.status, headers, body }))

@@ -38,7 +38,8 @@ pub(crate) async fn exchange(
             headers,
             body: Outgoing::Parts(ask.body.parts.clone()),
         };
-        let (head, body) = attempt::decoded(provider, attempt::send(worker, ask.provider, call).await?)?;
+        let (head, body) =
+            attempt::decoded(provider, attempt::send(worker, ask.provider, call).await?)?;
         if head.status.is_success() || head.status.is_redirection() {
             return Ok((head, body));
         }

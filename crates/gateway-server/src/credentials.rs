@@ -24,6 +24,7 @@ pub(crate) fn of(provider: &Provider) -> Result<Credentials, CloudError> {
             client_secret: entra.client_secret.as_ref().map(plain),
             federated_token_file: entra.federated_token_file.clone(),
             authority_host: entra.authority_host.clone(),
+            scope: None,
             env: Env::process(),
         }),
         auth => {

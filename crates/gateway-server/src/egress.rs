@@ -2,6 +2,7 @@
 
 use gateway_anthropic::edit::{self, BetaPatterns, Policy};
 use gateway_anthropic::hosted::Host;
+use gateway_bedrock::Bedrock;
 use gateway_config::{
     Api as Wanted, CacheControl, Compat, Documents, Images as ConfiguredImages, Kind,
     MaxTokensField as ConfiguredMaxTokens, ModelFacts, OutputConfig, Provider, ReasoningContent,
@@ -10,8 +11,8 @@ use gateway_config::{
 };
 use gateway_models::{Catalogue, CatalogueError, Effort};
 use gateway_openai::{
-    Api, Images, MaxTokensField, ModelOverrides, OpenAi, Quirks, ReasoningIn, ReasoningOut, Replay,
-    SchemaMemo, ToolChoiceLevel, UserField,
+    Api, Azure, Images, MaxTokensField, ModelOverrides, OpenAi, Quirks, ReasoningIn, ReasoningOut,
+    Replay, SchemaMemo, ToolChoiceLevel, UserField,
 };
 use gateway_translate::Egress;
 use serde_json::{Map, Value, json};
@@ -21,34 +22,69 @@ pub(crate) fn of(
     provider: &Provider,
     catalogue: &Catalogue,
 ) -> Result<Option<Box<dyn Egress>>, CatalogueError> {
+    let catalogue = known_models(catalogue, &provider.models)?;
+    Ok(match provider.kind {
+        Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure | Kind::OpenRouter => {
+            Some(Box::new(open_ai(provider, catalogue)))
+        }
+        _ => None,
+    })
+}
+
+fn open_ai(provider: &Provider, catalogue: Catalogue) -> OpenAi {
+    let extra = &provider.extra;
     let api = match (provider.kind, provider.api) {
-        (Kind::Anthropic | Kind::Demo, _) => return Ok(None),
         (Kind::OpenAiResponses, _) | (_, Wanted::Responses) => Api::Responses,
+        (Kind::Azure, Wanted::Auto) => Api::Auto,
         // The models that want Responses are OpenAI's own.
         (_, Wanted::Auto) if provider.is_openai_host() => Api::Auto,
         (_, Wanted::Auto | Wanted::Chat) => Api::Chat,
     };
-    let catalogue = known_models(catalogue, &provider.models)?;
-    let quirks = quirks(provider, api);
-    Ok(Some(Box::new(OpenAi {
-        api,
-        quirks,
-        catalogue,
-        overrides: ModelOverrides::default(),
-        schemas: SchemaMemo::default(),
-        azure: None,
-    })))
-}
-
-/// What is known of the server by its address, and what the configuration says of it.
-fn quirks(provider: &Provider, api: Api) -> Quirks {
-    let mut quirks = Quirks::for_base(provider.api_base.as_deref().unwrap_or_default());
+    let azure = (provider.kind == Kind::Azure).then(|| Azure {
+        api_version: extra.api_version.clone(),
+        deployment: extra.deployment.clone(),
+    });
+    let mut quirks = match (&azure, provider.kind) {
+        (Some(azure), _) => azure.quirks(),
+        // OpenRouter by whatever address it is reached.
+        (None, Kind::OpenRouter) => Quirks::for_base(OPENROUTER),
+        (None, _) => Quirks::for_base(provider.api_base.as_deref().unwrap_or_default()),
+    };
     if api == Api::Responses && quirks == Quirks::compatible() {
         // Servers of many kinds speak Chat Completions; who speaks Responses speaks it as OpenAI does.
         quirks = Quirks::default();
     }
     configure(&mut quirks, &provider.compat);
-    quirks
+    if let Some(routing) = &extra.provider {
+        let routing = Value::Object(routing.clone()).to_string();
+        quirks.extra_fields.push(("provider".to_owned(), routing));
+    }
+    OpenAi {
+        api,
+        quirks,
+        catalogue,
+        overrides: ModelOverrides::default(),
+        schemas: SchemaMemo::default(),
+        azure,
+    }
+}
+
+const OPENROUTER: &str = "https://openrouter.ai/api/v1";
+
+/// Bedrock, where a provider is that.
+pub(crate) fn bedrock(
+    provider: &Provider,
+    catalogue: &Catalogue,
+) -> Result<Option<Bedrock>, CatalogueError> {
+    if provider.kind != Kind::Bedrock {
+        return Ok(None);
+    }
+    Ok(Some(Bedrock {
+        region: provider.extra.region.clone().unwrap_or_default(),
+        family: provider.extra.family.clone(),
+        catalogue: known_models(catalogue, &provider.models)?,
+        schemas: SchemaMemo::default(),
+    }))
 }
 
 /// Who hosts Claude at this provider, where it is not Anthropic itself.
@@ -312,7 +348,8 @@ mod tests {
         for (key, change) in keys {
             let mut wanted = Quirks::compatible();
             change(&mut wanted);
-            assert_eq!(quirks(&provider(key), Api::Chat), wanted, "{key}");
+            let made = open_ai(&provider(key), Catalogue::builtin().clone());
+            assert_eq!((made.api, made.quirks), (Api::Chat, wanted), "{key}");
         }
     }
 

@@ -99,13 +99,31 @@ pub(crate) fn ready(runtime: &Runtime, all: bool) -> (Bytes, bool) {
     (body.to_string().into(), ready)
 }
 
+/// What a provider was found to refuse and is not sent for a while (R20).
+fn learnt(provider: &Provider) -> Vec<Value> {
+    let of_others = provider.lessons.all().into_iter();
+    let of_others = of_others.map(|(model, feature)| (model, feature.as_str().to_owned()));
+    let of_its_own = provider.refusals.all().into_iter();
+    let of_its_own = of_its_own.map(|(model, refused)| (model, refused.to_string()));
+    of_others
+        .chain(of_its_own)
+        .map(|(model, refuses)| json!({"model": model, "refuses": refuses}))
+        .collect()
+}
+
 /// `GET /status`.
 pub(crate) fn status(runtime: &Runtime) -> Bytes {
     let providers: serde_json::Map<String, Value> = runtime
         .providers
         .iter()
         .enumerate()
-        .map(|(index, provider)| (provider.name.clone(), json!(runtime.stats.provider(index))))
+        .map(|(index, provider)| {
+            let mut said = json!(runtime.stats.provider(index));
+            if let learnt @ [_, ..] = &*learnt(provider) {
+                said["learnt"] = json!(learnt);
+            }
+            (provider.name.clone(), said)
+        })
         .collect();
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),

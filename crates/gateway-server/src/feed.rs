@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use gateway_bedrock::invoke::Unwrap;
 use gateway_anthropic::{Filter, Phase, Relay, StreamEnd};
+use gateway_bedrock::Unwrap;
 use gateway_types::Fault;
 
 use crate::record::Exchange;
@@ -124,6 +124,7 @@ impl Feed {
             Source::Relay(relay) | Source::Unwrapped(_, relay, _) => relay.usage(),
             Source::Translation(translation) => {
                 record.losses.extend(translation.losses());
+                record.billed = translation.billed();
                 translation.usage()
             }
         };

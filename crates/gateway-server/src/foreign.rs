@@ -95,6 +95,7 @@ impl Job {
         Ok(Ask {
             provider: self.provider,
             endpoint: self.endpoint,
+            model: self.model.clone(),
             streaming: encoded.stream,
             method: Method::POST,
             path,
@@ -353,6 +354,7 @@ async fn unary_once(
         body: attempt::without_events(provider, Splice::none(bytes)),
         usage,
         quality,
+        billed: translation.billed(),
         losses: translation.losses().clone(),
         rewrites: 0,
     })

@@ -288,7 +288,8 @@ fn exchange_line(
             "provider": provider, "upstream_model": upstream, "attempts": x.attempts,
             "stream": x.streaming, "duration_ms": rounded(millis),
             "first_byte_ms": x.first_byte.map(|t| rounded(t.as_secs_f64() * 1000.0)),
-            "usage": x.usage, "usage_quality": x.quality, "losses": losses(x), "fault": x.fault,
+            "usage": x.usage, "usage_quality": x.quality,
+            "billed_usd": x.billed.map(usd), "losses": losses(x), "fault": x.fault,
         });
         let _ = writeln!(out, "{line}");
         return;
@@ -321,6 +322,9 @@ fn exchange_line(
             u.input, u.output, u.cache_read, u.cache_write
         );
     }
+    if let Some(billed) = x.billed {
+        let _ = write!(out, " ${}", usd(billed));
+    }
     if format == LogFormat::Detailed {
         let first = x.first_byte.map_or(0.0, |t| t.as_secs_f64() * 1000.0);
         let session = x.session.as_deref().unwrap_or("-");
@@ -342,6 +346,12 @@ fn exchange_line(
 fn losses(x: &Exchange) -> Value {
     let one = |loss: &Loss| json!({"what": loss.what.as_str(), "path": loss.path, "why": loss.why});
     x.losses.iter().map(one).collect()
+}
+
+/// Billionths of a dollar as dollars.
+#[expect(clippy::cast_precision_loss, reason = "exact up to nine million dollars")]
+fn usd(billionths: u64) -> f64 {
+    billionths as f64 / 1e9
 }
 
 fn rounded(millis: f64) -> Value {

@@ -23,7 +23,7 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::attempt::{self, Ask, Framing, Opened, Refusal, Refused, Whole};
+use crate::attempt::{self, Ask, Framing, Opened, Refusal, Refused, Told, Whole};
 use crate::checks::{
     can_be_cut, credential_present, has_no_counter, no_route, picked, seconds, stays_below_base,
     upstream_path,
@@ -249,6 +249,7 @@ async fn messages(
     let ask = Ask {
         provider: index,
         endpoint,
+        model: upstream_model.clone(),
         streaming: record.streaming,
         method: head.method,
         path: upstream_path(provider, endpoint.path(), head.uri.query())?,
@@ -382,6 +383,7 @@ async fn translated(
         return match Box::pin(foreign::unary(worker, &job, encoded)).await {
             Ok(whole) => {
                 (record.usage, record.quality) = (whole.usage, whole.quality);
+                record.billed = whole.billed;
                 record.losses.extend(&whole.losses);
                 record.attempts += whole.rewrites;
                 Ok(Answer::Whole(whole))
@@ -458,7 +460,8 @@ async fn pass_through(
     let (mut reply, body) = sent.into_parts();
     let body = UpBody::Wire(body);
     if attempt::must_be_told(provider, reply.status) {
-        let refusal = attempt::refused(worker, index, &record.id, reply, body).await;
+        let asked = Told { provider: index, id: record.id.clone(), model: String::new() };
+        let refusal = attempt::refused(worker, &asked, reply, body).await;
         return refused(refusal, record, provider);
     }
     policy::towards_caller(&mut reply.headers, provider.credential());

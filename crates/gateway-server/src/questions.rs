@@ -66,6 +66,7 @@ async fn ask(worker: &Worker, job: &Job, question: Question) -> Option<Bytes> {
     let ask = Ask {
         provider: job.provider,
         endpoint: Endpoint::Messages,
+        model: job.model.clone(),
         streaming: false,
         method: if question.body.is_some() { Method::POST } else { Method::GET },
         path: format!("{}{}", provider.base_path, question.path).parse().ok()?,

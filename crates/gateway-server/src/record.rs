@@ -49,6 +49,8 @@ pub(crate) struct Exchange {
     pub(crate) status: StatusCode,
     pub(crate) usage: Usage,
     pub(crate) quality: UsageQuality,
+    /// What the upstream says it cost, in billionths of a dollar.
+    pub(crate) billed: Option<u64>,
     /// What the translation could not carry over.
     pub(crate) losses: Losses,
     /// From the start to the first byte of the answer's body.
@@ -78,6 +80,7 @@ impl Exchange {
             status: StatusCode::OK,
             usage: Usage::default(),
             quality: UsageQuality::Unknown,
+            billed: None,
             losses: Losses::new(),
             first_byte: None,
             outcome: Outcome::Abandoned,

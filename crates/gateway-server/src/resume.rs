@@ -49,6 +49,7 @@ impl Resume {
         let ask = Ask {
             provider: self.provider,
             endpoint: self.endpoint,
+            model: self.model.clone(),
             streaming: self.streaming,
             method: Method::POST,
             path: self.path.clone(),

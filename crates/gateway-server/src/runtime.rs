@@ -9,6 +9,7 @@ use gateway_anthropic::Refused;
 use gateway_anthropic::edit::Policy;
 use gateway_anthropic::headers::{Credential, X_API_KEY};
 use gateway_anthropic::hosted::Host;
+use gateway_bedrock::Bedrock;
 use gateway_cloud::{CloudError, Credentials};
 use gateway_config::{Auth, BedrockApi, Config, Kind, LogLevel};
 use gateway_models::{Catalogue, CatalogueError};
@@ -125,6 +126,8 @@ pub(crate) struct Provider {
     pub(crate) egress: Option<Box<dyn Egress>>,
     /// Who hosts its Claude models, where it has some besides those of its own dialect.
     pub(crate) host: Option<Host>,
+    /// Reads the frames that Bedrock's Claude answers in.
+    pub(crate) bedrock: Option<Bedrock>,
     /// Which of Bedrock's interfaces are used.
     pub(crate) bedrock_api: BedrockApi,
     /// The family of models whose names do not say it.
@@ -439,8 +442,10 @@ fn compile_provider(
         may_loop,
         key_variable: provider.key_variable.clone(),
         egress: egress::of(provider, catalogue)
-            .map_err(|fault| CompileError::Models { provider: name, fault })?,
+            .map_err(|fault| CompileError::Models { provider: name.clone(), fault })?,
         host: egress::host(provider),
+        bedrock: egress::bedrock(provider, catalogue)
+            .map_err(|fault| CompileError::Models { provider: name.clone(), fault })?,
         bedrock_api: provider.extra.bedrock_api,
         family: provider.extra.family.clone(),
         learns: egress::learns(provider),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_anthropic::hosted::{self, Host, HostCx};
 use gateway_anthropic::headers::{ANTHROPIC_BETA, ANTHROPIC_VERSION, set_betas};
+use gateway_anthropic::hosted::{self, Host, HostCx};
 use gateway_anthropic::{Refused as Lesson, edit, refused as lesson_of};
 use gateway_config::LogLevel;
 use gateway_models::Estimate;
@@ -149,6 +149,7 @@ impl Shaped {
         Ask {
             provider: self.provider,
             endpoint: self.endpoint,
+            model: self.model.clone(),
             streaming: self.streaming,
             method: Method::POST,
             path: http::uri::PathAndQuery::from_static("/"),
@@ -300,7 +301,8 @@ async fn counted(worker: &Worker, shaped: &Shaped) -> Result<u64, String> {
             return Err(format!("{} answered {}", provider.name, head.status));
         }
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-        let count = ["input_tokens", "inputTokens"].iter().find_map(|name| value.get(name)?.as_u64());
+        let count =
+            ["input_tokens", "inputTokens"].iter().find_map(|name| value.get(name)?.as_u64());
         count.ok_or_else(|| format!("{} answered without a count", provider.name))
     };
     let late = || Err(format!("{} did not count in time", provider.name));

@@ -114,6 +114,11 @@ impl Translation {
         (usage.counts, usage.quality)
     }
 
+    /// What the upstream says it cost, in billionths of a dollar.
+    pub(crate) fn billed(&self) -> Option<u64> {
+        self.reader.usage().billed
+    }
+
     /// What of the reply could not be carried over.
     pub(crate) fn losses(&self) -> &gateway_types::Losses {
         self.reader.losses()
