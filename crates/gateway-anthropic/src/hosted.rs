@@ -137,7 +137,7 @@ pub fn wrap(host: &Host, body: &[u8], cx: &HostCx<'_>) -> Result<Wrapped, ApiErr
     let (asked, mut losses) = ask::ask(host, body, cx, &rules)?;
     let asked_betas = joined(cx.betas, &asked.betas);
     let policy = rules.policy.without(cx.without);
-    let edited = edit::edit(asked.body.as_bytes(), &policy, &asked_betas)?;
+    let edited = edit::edit_asked(asked.body.as_bytes(), &policy, &asked_betas, asked.effort)?;
     let (body, betas) = match edited {
         Some(edited) => {
             losses.extend(&edited.losses);

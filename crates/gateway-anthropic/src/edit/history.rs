@@ -133,7 +133,7 @@ pub(super) fn edit(messages: Option<Node<'_>>, enabled: bool, cx: &mut Cx<'_>) -
 
     let mut fates = Vec::with_capacity(messages.len());
     for message in &mut messages {
-        fates.push(message_fate(message, cx));
+        fates.push(message_fate(message, cx)?);
     }
     let spans: Vec<_> = messages.iter().map(|message| message.node.span()).collect();
     told.edits = settle(&spans, fates);
@@ -234,9 +234,9 @@ fn heal_open_turn(messages: &mut [Message<'_>], cx: &mut Cx<'_>) -> bool {
     true
 }
 
-fn message_fate(message: &mut Message<'_>, cx: &mut Cx<'_>) -> Fate {
+fn message_fate(message: &mut Message<'_>, cx: &mut Cx<'_>) -> Done<Fate> {
     if message.gone {
-        return Fate::Remove;
+        return Ok(Fate::Remove);
     }
     let mut content = Some(content_edits(message));
     let mut fates = Vec::with_capacity(message.members.len());
@@ -249,13 +249,17 @@ fn message_fate(message: &mut Message<'_>, cx: &mut Cx<'_>) -> Fate {
         } else if member.key.is("role") && message.as_user.is_some() {
             member.with_value("\"user\"")
         } else if cx.dropped.has(&field) {
-            note(&field, &mut cx.losses);
+            if member.key.is("output_config") {
+                cx.note_own_config(member.value)?;
+            } else {
+                note(&field, &mut cx.losses);
+            }
             Fate::Remove
         } else {
             Fate::Keep
         });
     }
-    Fate::inside(settle(&spans(&message.members), fates))
+    Ok(Fate::inside(settle(&spans(&message.members), fates)))
 }
 
 fn content_edits(message: &mut Message<'_>) -> Vec<Edit> {

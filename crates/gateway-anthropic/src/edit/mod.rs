@@ -25,7 +25,7 @@ mod history;
 pub(crate) mod node;
 mod system;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::HashSet;
 
@@ -233,12 +233,23 @@ pub fn needs_edit(body: &[u8]) -> bool {
 /// # Errors
 /// 400: the body is no JSON, or holds a document that [`Documents::Refuse`] is about.
 pub fn edit(body: &[u8], policy: &Policy, betas: &str) -> Result<Option<Edited>, ApiError> {
+    edit_asked(body, policy, betas, None)
+}
+
+/// The same for a body whose top was changed already: `effort` is what it asked for then.
+pub(crate) fn edit_asked(
+    body: &[u8],
+    policy: &Policy,
+    betas: &str,
+    effort: Option<String>,
+) -> Result<Option<Edited>, ApiError> {
     let invalid = |what: String| ApiError::new(ErrorKind::InvalidRequest, what);
     let text = std::str::from_utf8(body).map_err(|fault| {
         invalid(format!("the request body is not valid UTF-8 at byte {}", fault.valid_up_to()))
     })?;
     let betas: Vec<&str> = betas.split(',').map(str::trim).filter(|b| !b.is_empty()).collect();
-    let mut cx = Cx { policy, dropped: Dropped::new(policy, &betas), losses: Losses::new() };
+    let mut cx =
+        Cx { policy, dropped: Dropped::new(policy, &betas), losses: Losses::new(), effort };
     let edits = body_edits(text, &mut cx).map_err(|fault| match fault {
         Stop::Malformed(fault) => invalid(format!("the request body is not valid: {fault}")),
         Stop::Refused(fault) => fault,
@@ -255,6 +266,25 @@ struct Cx<'a> {
     policy: &'a Policy,
     dropped: Dropped,
     losses: Losses,
+    /// The effort that is asked of the whole request, as written.
+    effort: Option<String>,
+}
+
+impl Cx<'_> {
+    /// Notes that a message's own `output_config` goes. One that says what the whole request says (as
+    /// Claude Code's does, mostly) is no loss.
+    fn note_own_config(&mut self, config: Node<'_>) -> Done<()> {
+        let members = config.members()?;
+        let same = matches!(&members[..], [only] if only.key.is("effort")
+            && Some(only.value.raw().as_str()) == self.effort.as_deref());
+        if same {
+            let why = "the whole request asks for the same";
+            self.losses.add(What::Hint, "messages.output_config", why);
+        } else {
+            note("messages.output_config", &mut self.losses);
+        }
+        Ok(())
+    }
 }
 
 /// Why there is no edited body.
@@ -280,6 +310,10 @@ fn body_edits(text: &str, cx: &mut Cx<'_>) -> Done<Vec<Edit>> {
             mode = member.value.get("type")?.and_then(Node::text);
         } else if member.key.is("messages") {
             history = Some(member.value);
+        } else if member.key.is("output_config") {
+            let effort = member.value.get("effort")?;
+            let effort = effort.map(|effort| effort.raw().as_str().to_owned());
+            cx.effort = cx.effort.take().or(effort);
         }
     }
     let lacks = cx.policy.lacks;

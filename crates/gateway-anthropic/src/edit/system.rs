@@ -3,7 +3,6 @@
 
 use gateway_types::{Text, What};
 
-use super::features::note;
 use super::foreign::text_block;
 use super::history::Message;
 use super::{Cx, Done};
@@ -52,8 +51,8 @@ pub(super) fn inline(messages: &mut [Message<'_>], cx: &mut Cx<'_>) -> Done<()> 
             continue;
         }
         messages[at].gone = true;
-        if messages[at].members.iter().any(|member| member.key.is("output_config")) {
-            note("messages.output_config", &mut cx.losses);
+        if let Some(own) = messages[at].members.iter().find(|m| m.key.is("output_config")) {
+            cx.note_own_config(own.value)?;
         }
     }
     Ok(())

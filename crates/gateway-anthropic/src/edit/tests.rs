@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// The recorded requests, twice: indented as they stand there, and compact. With their betas.
-fn fixtures() -> &'static [(String, String, String)] {
+pub(crate) fn fixtures() -> &'static [(String, String, String)] {
     static ALL: LazyLock<Vec<(String, String, String)>> = LazyLock::new(read_fixtures);
     &ALL
 }

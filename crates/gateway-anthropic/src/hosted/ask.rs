@@ -11,8 +11,11 @@ use gateway_translate::Malformed;
 /// The body with its top put right.
 pub(super) struct Asked {
     pub(super) body: String,
-    /// Betas that stood in the body, as callers of Bedrock write them.
+    /// Betas beside those of the header: that stood in the body, as callers of Bedrock write them, or
+    /// that the host wants for what is asked.
     pub(super) betas: Vec<String>,
+    /// The effort that the caller asked for, as written.
+    pub(super) effort: Option<String>,
 }
 
 /// What one step has to know.
@@ -53,6 +56,7 @@ fn put_right(
     for beta in top.get("anthropic_beta").map(Node::elements).transpose()?.unwrap_or_default() {
         betas.extend(beta.text().map(|beta| beta.decode().into_owned()));
     }
+    betas.extend(top.betas_of_tools(cx.betas)?.into_iter().map(str::to_owned));
     let mut added = Vec::new();
     let thinking = top.thinking()?;
     let mut output_config = top.output_config(&thinking, &mut added)?;
@@ -103,7 +107,8 @@ fn put_right(
         let comma = if emptied { "" } else { "," };
         edits.push(Edit::new(at..at, format!("{comma}{}", added.join(","))));
     }
-    Ok((Asked { body: apply(text, edits), betas }, top.losses))
+    let effort = top.effort()?.map(|effort| effort.raw().as_str().to_owned());
+    Ok((Asked { body: apply(text, edits), betas, effort }, top.losses))
 }
 
 /// What becomes of `thinking`.
@@ -122,6 +127,23 @@ enum Thinking {
 impl<'b> Top<'b, '_> {
     fn get(&self, key: &str) -> Option<Node<'b>> {
         self.members.iter().rev().find(|m| m.key.is(key)).map(|m| m.value)
+    }
+
+    /// Betas that the tools need on this host, though they may need none where the caller thinks they go.
+    fn betas_of_tools(&self, said: &str) -> Result<Vec<&'static str>, Malformed> {
+        let mut needed = Vec::new();
+        for tool in self.get("tools").map(Node::elements).transpose()?.unwrap_or_default() {
+            let kind = tool.get("type")?.and_then(Node::text).unwrap_or_default().decode();
+            let deferred = tool.get("defer_loading")?.is_some_and(|d| d.raw().as_str() == "true");
+            for (stem, beta, instead) in self.rules.tool_betas {
+                let needs = kind.starts_with(stem) || (deferred && *stem == "tool_search_tool_");
+                let has = said.contains(beta) || said.contains(instead) || needed.contains(beta);
+                if needs && !has {
+                    needed.push(*beta);
+                }
+            }
+        }
+        Ok(needed)
     }
 
     fn effort(&self) -> Result<Option<Node<'b>>, Malformed> {
@@ -213,7 +235,8 @@ impl<'b> Top<'b, '_> {
             fates.push(if known {
                 Fate::Keep
             } else if efforts.is_empty() && asked_by_budget {
-                // The budget says it now.
+                let why = "the budget for thinking says it";
+                self.losses.add(What::Replaced, "output_config.effort", why);
                 Fate::Remove
             } else if let ("xhigh" | "max", Some(highest)) = (&*effort, nearest(&effort, efforts)) {
                 let why = format!("the highest effort of this Claude is {highest}");

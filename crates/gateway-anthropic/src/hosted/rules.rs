@@ -17,6 +17,8 @@ pub(super) struct Rules {
     /// The value of `anthropic_version`.
     pub(super) version: &'static str,
     pub(super) policy: Policy,
+    /// The beginning of a tool's type, the beta that it needs here, and another name of that beta.
+    pub(super) tool_betas: &'static [(&'static str, &'static str, &'static str)],
 }
 
 /// The rules for one request.
@@ -36,8 +38,23 @@ pub(super) fn of(host: &Host, claude: Claude, cx: &HostCx<'_>) -> Rules {
     if !claude.thinks() {
         policy.drop_fields.push("thinking".to_owned());
     }
-    Rules { claude, version, policy }
+    Rules {
+        claude,
+        version,
+        policy,
+        tool_betas: if bedrock { BEDROCK_TOOLS } else { VERTEX_TOOLS },
+    }
 }
+
+const TOOL_SEARCH: (&str, &str, &str) =
+    ("tool_search_tool_", "tool-search-tool-2025-10-19", "advanced-tool-use-2025-11-20");
+/// "Input tag 'memory_20250818' found using 'type' does not match any of the expected tags".
+const MEMORY: (&str, &str, &str) =
+    ("memory_", "context-management-2025-06-27", "context-management-2025-06-27");
+const BEDROCK_TOOLS: &[(&str, &str, &str)] = &[TOOL_SEARCH, MEMORY];
+/// Searching is a beta there still, and Claude Code says so in its mode for this host.
+const VERTEX_TOOLS: &[(&str, &str, &str)] =
+    &[TOOL_SEARCH, MEMORY, ("web_search_", "web-search-2025-03-05", "web-search-2025-03-05")];
 
 /// Neither host has these: services around Anthropic's API, not parts of the model.
 const SERVICES: &[&str] = &[

@@ -62,12 +62,16 @@ const BEHIND_NAMES: &[&str] = &[
     "not supported",
 ];
 
+/// So much of one text is read, in bytes: what is quoted further down may say anything.
+const MAX_TEXT: usize = 4096;
+
 pub(super) fn is_extra(text: &str) -> bool {
     text.contains(EXTRA)
 }
 
 /// What one text of an error says is refused.
 pub(super) fn read(text: &str) -> Option<Refused> {
+    let text = &text[..text.floor_char_boundary(MAX_TEXT)];
     let small = text.to_ascii_lowercase();
     if let Some(betas) = betas(text, &small) {
         return Some(betas);
@@ -100,6 +104,9 @@ fn betas(text: &str, small: &str) -> Option<Refused> {
         let names = part.split('`').skip(1).step_by(2);
         names.map(str::trim).filter(|name| is_beta(name)).map(str::to_owned).collect()
     };
+    if small.contains("long context beta") {
+        return Some(Refused::Betas(vec!["context-1m-2025-08-07".to_owned()]));
+    }
     let from = small.find("unexpected value(s)");
     let to = small.find("for the `anthropic-beta`");
     let found = match (from, to, small.find("beta_header:")) {
