@@ -53,7 +53,7 @@ pub fn by_base(url: &str) -> Option<&'static Preset> {
         let (known, below) = base.split_once('/').unwrap_or((base, ""));
         known == host && (below.is_empty() || path.split('/').next() == Some(below))
     };
-    PRESETS.iter().find(|preset| preset.bases.iter().any(|base| is_it(&base)))
+    PRESETS.iter().find(|preset| preset.bases.iter().any(&is_it))
 }
 
 /// The preset of this name, for servers that run anywhere.

@@ -68,13 +68,12 @@ fn put_right(
     for member in &top.members {
         let key = member.key.decode();
         fates.push(match &*key {
-            "anthropic_version" | "anthropic_beta" => Fate::Remove,
             // Vertex counts for the model that the body names.
             "model" if counts && matches!(host, Host::Vertex { .. }) => {
                 let name = serde_json::to_string(cx.model).unwrap_or_default();
                 member.with_value(&name)
             }
-            "model" => Fate::Remove,
+            "model" | "anthropic_version" | "anthropic_beta" => Fate::Remove,
             "stream" if *host == Host::Bedrock || counts || !cx.stream => Fate::Remove,
             "stream" if member.value.raw().as_str() != "true" => member.with_value("true"),
             "thinking" => match &thinking {

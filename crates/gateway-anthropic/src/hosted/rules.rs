@@ -48,7 +48,7 @@ pub(super) fn of(host: &Host, claude: Claude, cx: &HostCx<'_>) -> Rules {
 
 const TOOL_SEARCH: (&str, &str, &str) =
     ("tool_search_tool_", "tool-search-tool-2025-10-19", "advanced-tool-use-2025-11-20");
-/// "Input tag 'memory_20250818' found using 'type' does not match any of the expected tags".
+// "Input tag 'memory_20250818' found using 'type' does not match any of the expected tags".
 const MEMORY: (&str, &str, &str) =
     ("memory_", "context-management-2025-06-27", "context-management-2025-06-27");
 const BEDROCK_TOOLS: &[(&str, &str, &str)] = &[TOOL_SEARCH, MEMORY];

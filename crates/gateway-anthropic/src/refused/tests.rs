@@ -10,13 +10,13 @@ fn anthropic(message: &str) -> Vec<u8> {
     json!({"type": "error", "error": error, "request_id": "r"}).to_string().into_bytes()
 }
 
-fn betas(names: &[&str]) -> Option<Refused> {
-    Some(Refused::Betas(names.iter().map(|name| (*name).to_owned()).collect()))
+fn betas(names: &[&str]) -> Refused {
+    Refused::Betas(names.iter().map(|name| (*name).to_owned()).collect())
 }
 
-fn field(name: &'static str) -> Option<Refused> {
+fn field(name: &'static str) -> Refused {
     assert!(LEAVABLE.contains(&name), "{name}");
-    Some(Refused::Field(name))
+    Refused::Field(name)
 }
 
 #[test]
@@ -61,9 +61,9 @@ fn c08_r20_a_refusal_in_anthropics_words_names_what_can_be_left_out() {
             "thinking.adaptive.display: Input should be 'summarized' or 'omitted'",
             field("thinking.display"),
         ),
-        ("messages.1.role: Input should be 'user' or 'assistant'", Some(Refused::SystemRole)),
-        ("role 'system' is not supported on this model", Some(Refused::SystemRole)),
-        ("capability_rejected: mid_conv_system", Some(Refused::SystemRole)),
+        ("messages.1.role: Input should be 'user' or 'assistant'", Refused::SystemRole),
+        ("role 'system' is not supported on this model", Refused::SystemRole),
+        ("capability_rejected: mid_conv_system", Refused::SystemRole),
         ("capability_rejected: effort_unsupported", field("output_config.effort")),
         ("capability_rejected: beta_header:files-api-2025-04-14", betas(&["files-api-2025-04-14"])),
         (
@@ -75,12 +75,12 @@ fn c08_r20_a_refusal_in_anthropics_words_names_what_can_be_left_out() {
             "The long context beta is not yet available for this subscription.",
             betas(&["context-1m-2025-08-07"]),
         ),
-        ("invalid beta flag", Some(Refused::SomeBeta)),
-        ("messages.5.content.0: Invalid `signature` in `thinking` block", Some(Refused::History)),
+        ("invalid beta flag", Refused::SomeBeta),
+        ("messages.5.content.0: Invalid `signature` in `thinking` block", Refused::History),
         (
             "messages.3.content.1: `thinking` or `redacted_thinking` blocks in the latest assistant \
              message cannot be modified.",
-            Some(Refused::History),
+            Refused::History,
         ),
         (
             "messages.1.content.0.tool_result.content.0: Input tag 'tool_reference' found using 'type' \
@@ -88,7 +88,7 @@ fn c08_r20_a_refusal_in_anthropics_words_names_what_can_be_left_out() {
             field("tools.defer_loading"),
         ),
     ] {
-        assert_eq!(refused(&anthropic(message)), taught, "{message}");
+        assert_eq!(refused(&anthropic(message)), Some(taught), "{message}");
     }
 }
 
@@ -99,7 +99,7 @@ fn r30_other_servers_say_it_in_their_own_way() {
             r#"{"message":"context_management: Extra inputs are not permitted"}"#,
             field("context_management"),
         ),
-        (r#"{"message":"invalid beta flag"}"#, Some(Refused::SomeBeta)),
+        (r#"{"message":"invalid beta flag"}"#, Refused::SomeBeta),
         (
             r#"{"detail":[{"type":"extra_forbidden","loc":["body","metadata"],"msg":"Extra inputs are not permitted","input":{}}]}"#,
             field("metadata"),
@@ -114,15 +114,15 @@ fn r30_other_servers_say_it_in_their_own_way() {
         ),
         (
             r#"{"error":{"message":"1 validation error:\n  {'type': 'literal_error', 'loc': ('body', 'messages', 1, 'role'), 'msg': \"Input should be 'user' or 'assistant'\", 'input': 'system'}","type":"Bad Request","code":400}}"#,
-            Some(Refused::SystemRole),
+            Refused::SystemRole,
         ),
         (
             r#"{"error":{"message":"{'type': 'literal_error', 'loc': ('body', 'messages', 1, 'content', 0, 'type'), 'msg': \"Input should be 'text' or 'image'\", 'input': 'thinking'}"}}"#,
-            Some(Refused::History),
+            Refused::History,
         ),
         (
             r#"{"type":"error","error":{"message":"request.messages.1.role: Invalid discriminator value. Expected 'user' | 'assistant'"}}"#,
-            Some(Refused::SystemRole),
+            Refused::SystemRole,
         ),
         (r#"{"error":{"message":"\"llama3.1:8b\" does not support thinking"}}"#, field("thinking")),
         (r#"{"error":"json: unknown field \"metadata\""}"#, field("metadata")),
@@ -149,7 +149,7 @@ fn r30_other_servers_say_it_in_their_own_way() {
         ),
         (
             r#"{"error":{"message":"thinking options type cannot be disabled when reasoning_effort is set"}}"#,
-            Some(Refused::IdleEffort),
+            Refused::IdleEffort,
         ),
         // One error inside of another.
         (
@@ -158,7 +158,7 @@ fn r30_other_servers_say_it_in_their_own_way() {
         ),
         ("speed: Extra inputs are not permitted", field("speed")),
     ] {
-        assert_eq!(refused(body.as_bytes()), taught, "{body}");
+        assert_eq!(refused(body.as_bytes()), Some(taught), "{body}");
     }
 }
 

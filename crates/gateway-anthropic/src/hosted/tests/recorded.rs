@@ -39,7 +39,7 @@ fn cases(compact: bool) -> Vec<Case> {
             for (place, host, model) in
                 [("vertex", vertex(), on_vertex), ("bedrock", Host::Bedrock, on_bedrock)]
             {
-                let cx = HostCx { endpoint, betas, version, stream, ..HostCx::new(model, &policy) };
+                let cx = HostCx { endpoint, stream, betas, version, ..HostCx::new(model, &policy) };
                 let result = wrap(&host, body.as_bytes(), &cx);
                 let title = format!("{name} {place} {generation}");
                 cases.push(Case { title, body, result });
