@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::refusal::Refusal;
 use super::rules::Rules;
@@ -94,7 +94,9 @@ pub(crate) fn room(asked: &Value, rules: &Rules) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::{json, tokens};
+    use serde_json::json;
+
+    use super::tokens;
 
     #[test]
     fn text_counts_and_the_bytes_of_images_do_not() {

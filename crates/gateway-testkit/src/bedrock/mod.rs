@@ -13,16 +13,22 @@
 //! ```
 
 mod agent;
+mod claude_rules;
+mod converse_messages;
 pub mod converse_reply;
 pub mod converse_rules;
+mod converse_tools;
 mod count_rules;
 pub mod event_stream;
+mod invoke_messages;
 pub mod invoke_reply;
 pub mod invoke_rules;
+mod invoke_tools;
 mod refusal;
 mod rules;
 mod seen;
 mod server;
+mod shapes;
 mod sigv4;
 mod style;
 mod turn;
