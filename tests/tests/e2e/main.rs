@@ -8,6 +8,7 @@ mod claude;
 mod harness;
 mod model;
 
+mod boto3_client;
 mod bytes;
 mod cli;
 mod failures;
