@@ -13,22 +13,18 @@ pub fn agent(
 ) -> impl Fn(&Seen) -> Turn + Send + Sync {
     let steps: Vec<Turn> = steps.into_iter().collect();
     move |seen| {
-        let mut answered = seen.results().len();
-        for step in &steps {
-            let names: Vec<&str> = step.parts.iter().filter_map(called).collect();
-            if names.len() > answered {
-                let offered = names.iter().all(|name| seen.has_tool(name));
-                return if offered { step.clone() } else { last.clone() };
-            }
-            answered -= names.len();
-        }
-        last.clone()
+        let offered = |name: &str| seen.has_tool(name);
+        let step = crate::agent::step(&steps, called, seen.results().len(), offered);
+        step.unwrap_or(&last).clone()
     }
 }
 
-fn called(part: &Part) -> Option<&str> {
-    match part {
-        Part::Call { name, .. } => Some(name),
-        _ => None,
+fn called(turn: &Turn) -> Vec<&str> {
+    let mut names = Vec::new();
+    for part in &turn.parts {
+        if let Part::Call { name, .. } = part {
+            names.push(name.as_str());
+        }
     }
+    names
 }

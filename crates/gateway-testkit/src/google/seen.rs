@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::refusal::Refusal;
 use super::signatures;
 use super::turn::either;
+use crate::openai::holds;
 
 /// A request that a [`Server`](super::Server) took in.
 #[derive(Clone, Debug)]
@@ -150,15 +151,5 @@ fn texts(content: &Value) -> String {
             texts.join("\n")
         }
         _ => String::new(),
-    }
-}
-
-/// Whether this stands in any string below.
-pub(crate) fn holds(value: &Value, what: &str) -> bool {
-    match value {
-        Value::String(text) => text.contains(what),
-        Value::Array(items) => items.iter().any(|item| holds(item, what)),
-        Value::Object(fields) => fields.values().any(|field| holds(field, what)),
-        _ => false,
     }
 }

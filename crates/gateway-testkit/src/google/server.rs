@@ -12,6 +12,7 @@ use super::rules::{Platform, Rules};
 use super::seen::Seen;
 use super::turn::{Asked, Fault, Turn, either};
 use super::{gemini_reply, gemini_rules, route};
+use crate::openai::holds;
 use crate::{Recorded, Script, Upstream};
 use route::{Route, Target};
 
@@ -119,18 +120,13 @@ impl Server {
 }
 
 fn leaks_of(seen: &Seen) -> Vec<String> {
-    let own = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        let known = ["anthropic-beta", "anthropic-version"].contains(&name.as_str());
-        name == "x-api-key"
-            || name == "x-app"
-            || ["x-claude-", "x-stainless-"].iter().any(|head| name.starts_with(head))
-            || name.starts_with("anthropic-") && !(seen.is_claude() && known)
+    let known = |header: &&(String, String)| {
+        let known = ["anthropic-beta", "anthropic-version"];
+        !(seen.is_claude() && known.iter().any(|known| header.0.eq_ignore_ascii_case(known)))
     };
-    let headers = seen.headers.iter().filter(|(name, _)| own(name));
-    let mut leaks: Vec<String> =
-        headers.map(|(name, value)| format!("{}: {name}: {value}", seen.path)).collect();
-    if super::seen::holds(&seen.body, "gw1.") {
+    let headers: Vec<(String, String)> = seen.headers.iter().filter(known).cloned().collect();
+    let mut leaks = crate::leaks::of(&seen.path, &headers);
+    if holds(&seen.body, "gw1.") {
         leaks.push(format!("{}: something sealed by a gateway (gw1.)", seen.path));
     }
     leaks
