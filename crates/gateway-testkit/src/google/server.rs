@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::models::Gemini;
+use super::oauth::{self, Impersonate, Tokens};
 use super::refusal::{Form, Refusal};
 use super::rules::{Platform, Rules};
 use super::seen::Seen;
@@ -38,6 +40,7 @@ struct Memory {
     seen: Vec<Seen>,
     /// Requests that can be continued, by the token: the body, and what follows.
     continued: HashMap<String, (Value, Turn)>,
+    tokens: Tokens,
 }
 
 impl std::fmt::Debug for State {
@@ -113,6 +116,38 @@ impl Server {
         self.seen().iter().flat_map(leaks_of).collect()
     }
 
+    /// The text of a service account's key file, whose token endpoint this server is.
+    pub fn service_account(&self) -> String {
+        oauth::service_account(&self.url())
+    }
+
+    /// The text of a user's file (`gcloud auth application-default login`), whose token endpoint this is.
+    pub fn authorized_user(&self) -> String {
+        oauth::authorized_user(&self.url())
+    }
+
+    /// The text of a workload's file, to be exchanged here; `subject` is the path of a file that holds
+    /// [`SUBJECT_TOKEN`](super::SUBJECT_TOKEN).
+    pub fn external_account(&self, subject: &str, impersonate: Impersonate) -> String {
+        oauth::external_account(&self.url(), subject, impersonate)
+    }
+
+    /// A good access token, without asking for it.
+    pub fn token(&self) -> String {
+        let rules = lock(&self.state.rules).clone();
+        self.state.memory().tokens.issue(Instant::now(), &rules)
+    }
+
+    /// How many access tokens were given out.
+    pub fn tokens(&self) -> usize {
+        self.state.memory().tokens.count()
+    }
+
+    /// Ends all access tokens given out so far.
+    pub fn expire_tokens(&self) {
+        self.state.memory().tokens.expire();
+    }
+
     /// Changes the rules for the requests to come: another key, account or window.
     pub fn change(&self, change: impl FnOnce(&mut Rules)) {
         change(&mut lock(&self.state.rules));
@@ -152,13 +187,23 @@ impl State {
             verb: target.verb.clone(),
             refusal: None,
         };
-        let admitted = self.admit(&seen, recorded, &target, &rules);
+        let granted = self.memory().tokens.answer(recorded, &rules);
+        let admitted = match granted {
+            Some(granted) => granted.map(Admitted::Whole),
+            None => self.admit(&seen, recorded, &target, &rules),
+        };
         seen.refusal = admitted.as_ref().err().cloned();
         self.memory().seen.push(seen.clone());
         let script = match admitted {
             Err(refusal) => refuse(&refusal, &seen),
+            Ok(Admitted::Whole(Value::String(text))) => Script::full(200, "application/text", text),
             Ok(Admitted::Whole(body)) => Script::json(200, body.to_string()),
             Ok(Admitted::Ask) => self.speak(&seen, &rules),
+        };
+        let script = if oauth::is_metadata(&seen.path) {
+            script.header("metadata-flavor", "Google")
+        } else {
+            script
         };
         script
             .header("server", "scaffolding on HTTPServer2")
@@ -180,7 +225,11 @@ impl State {
                 seen.path
             )));
         }
-        credential(seen, target, rules)?;
+        if rules.platform == Platform::Studio || target.express {
+            api_key(seen, rules)?;
+        } else if rules.verified {
+            self.memory().tokens.admit(recorded)?;
+        }
         route::placed(target, rules)?;
         let models = || -> Vec<&str> {
             if rules.models.is_empty() {
@@ -260,17 +309,14 @@ enum Admitted {
     Ask,
 }
 
-fn credential(seen: &Seen, target: &Target, rules: &Rules) -> Result<(), Refusal> {
-    if rules.platform == Platform::Studio || target.express {
-        let Some(key) = &rules.key else { return Ok(()) };
-        let in_query = seen.query.split('&').find_map(|pair| pair.strip_prefix("key="));
-        return match seen.header("x-goog-api-key").or(in_query) {
-            Some(given) if given == key => Ok(()),
-            Some(_) => Err(Refusal::wrong_key()),
-            None => Err(Refusal::no_key()),
-        };
+fn api_key(seen: &Seen, rules: &Rules) -> Result<(), Refusal> {
+    let Some(key) = &rules.key else { return Ok(()) };
+    let in_query = seen.query.split('&').find_map(|pair| pair.strip_prefix("key="));
+    match seen.header("x-goog-api-key").or(in_query) {
+        Some(given) if given == key => Ok(()),
+        Some(_) => Err(Refusal::wrong_key()),
+        None => Err(Refusal::no_key()),
     }
-    Ok(())
 }
 
 fn token_of(body: &Value) -> Option<&str> {
