@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::signatures;
 use super::style::{Calls, Ends, Given, Signed, UsageAt};
 use super::turn::{Asked, Fault, Finish, Part, Source, Turn, Usage};
-use crate::openai::pieces;
+use crate::text::pieces;
 
 /// The body of an answer that is not streamed.
 pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {

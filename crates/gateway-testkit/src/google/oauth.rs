@@ -13,7 +13,7 @@ use super::refusal::{Form, Refusal};
 use super::rsa;
 use super::rules::Rules;
 use crate::Recorded;
-use crate::openai::letters;
+use crate::text::letters;
 
 /// The project of all credentials here.
 pub const PROJECT: &str = "project-test";

@@ -9,7 +9,7 @@ use super::models::Gemini;
 use super::proto;
 use super::refusal::Refusal;
 use super::rules::{Platform, Rules};
-use crate::openai::{fnv, letters};
+use crate::text::{fnv, letters};
 
 /// The values that stand for a signature where none can be had.
 pub const BYPASSES: &[&str] =

@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 use super::rules::Rules;
 use super::style::Style;
 use crate::Gate;
-use crate::openai::letters;
+use crate::text::letters;
 
 /// One answer of the model. Made by [`Turn::text`] and its like, then extended.
 #[derive(Clone, Debug, Default)]
