@@ -1,0 +1,249 @@
+//! The parts of an answer, as they come.
+
+use gateway_translate::{Assembler, CallRef, Flow, Json, is_json};
+use gateway_types::{EventSink, Fault, Raw, Text, What, escaped};
+
+use crate::carrier::{Call as Subject, Carried, Carrier};
+use crate::grounding::Held;
+use crate::wire::{Call, Part, PartKind};
+
+/// Makes blocks of parts.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub carrier: Carrier,
+    /// Only the first call counts.
+    pub only_one: bool,
+    /// Text that waits for what a search found.
+    pub held: Option<Held>,
+    calls: u64,
+    /// Parts of a tool that the service ran, as JSON, until another part comes.
+    trace: Vec<String>,
+    /// Whether text or a call came.
+    pub useful: bool,
+    /// Whether anything at all came, so that it can't be asked for again.
+    pub any: bool,
+}
+
+impl Parts {
+    pub(crate) fn new(carrier: Carrier, only_one: bool, held: Option<Held>) -> Self {
+        Self { carrier, only_one, held, calls: 0, trace: Vec::new(), useful: false, any: false }
+    }
+
+    /// The next part.
+    pub(crate) fn take(
+        &mut self,
+        part: &Part<'_>,
+        asm: &mut Assembler,
+        out: &mut dyn EventSink,
+    ) -> Result<Flow, Fault> {
+        if !matches!(part.kind, PartKind::ServerTool) {
+            self.end_trace(asm, out)?;
+        }
+        let signature = part.signature.map(|text| text.decode().into_owned());
+        match part.kind {
+            PartKind::Thought(text) => {
+                self.any |= shows(asm);
+                asm.thinking(text, out)?;
+                if let Some(signature) = signature
+                    && shows(asm)
+                {
+                    asm.open_thinking(out)?;
+                    let sealed = self.carrier.seal(&Carried::Thought(signature), None);
+                    asm.end_thinking(sealed.as_deref(), out)?;
+                }
+            }
+            PartKind::Text(text) => {
+                if self.text(text, asm, out)? == Flow::Done {
+                    return Ok(Flow::Done);
+                }
+                if let Some(signature) = signature {
+                    self.end_of_text(text, signature, asm, out)?;
+                }
+            }
+            PartKind::Call(call) => {
+                if self.flush(asm, out)? == Flow::Done {
+                    return Ok(Flow::Done);
+                }
+                self.call(&call, signature, asm, out)?;
+            }
+            PartKind::Code(language, code) => {
+                let language = language.decode().to_ascii_lowercase();
+                let language = if language == "language_unspecified" { "" } else { &*language };
+                let text = format!("\n```{language}\n{}\n```\n", code.decode().trim_end());
+                return self.text(Text::from_escaped(&escaped(&text)), asm, out);
+            }
+            PartKind::CodeResult(output) => {
+                let text = format!("\n```\n{}\n```\n", output.decode().trim_end());
+                return self.text(Text::from_escaped(&escaped(&text)), asm, out);
+            }
+            PartKind::ServerTool => self.trace.push(part.raw.as_str().to_owned()),
+            PartKind::Other => {
+                let why = "of a kind that has no place in the Messages API";
+                asm.lose(What::Dropped, "part", why);
+            }
+        }
+        Ok(Flow::More)
+    }
+
+    /// Everything has come.
+    pub(crate) fn end(
+        &mut self,
+        asm: &mut Assembler,
+        out: &mut dyn EventSink,
+    ) -> Result<Flow, Fault> {
+        self.end_trace(asm, out)?;
+        if let Some(held) = &mut self.held {
+            if asm.in_thinking() {
+                let sealed = self.carrier.seal(&Carried::Mark, None);
+                asm.end_thinking(sealed.as_deref(), out)?;
+            }
+            if held.end(&self.carrier, asm, out)? == Flow::Done {
+                return Ok(Flow::Done);
+            }
+        }
+        self.end_thinking(asm, out)?;
+        Ok(Flow::More)
+    }
+
+    fn text(
+        &mut self,
+        text: Text<'_>,
+        asm: &mut Assembler,
+        out: &mut dyn EventSink,
+    ) -> Result<Flow, Fault> {
+        if text.is_empty() {
+            return Ok(Flow::More);
+        }
+        self.useful = true;
+        self.any = true;
+        if let Some(held) = &mut self.held {
+            held.text(text);
+            return Ok(Flow::More);
+        }
+        self.end_thinking(asm, out)?;
+        asm.text(text, out)
+    }
+
+    /// Hands on text that is held back, since something comes that stands behind it.
+    fn flush(&mut self, asm: &mut Assembler, out: &mut dyn EventSink) -> Result<Flow, Fault> {
+        match &mut self.held {
+            Some(held) => held.flush(asm, out),
+            None => Ok(Flow::More),
+        }
+    }
+
+    /// A thought of ours without a signature gets a mark, so that it is known again.
+    fn end_thinking(&mut self, asm: &mut Assembler, out: &mut dyn EventSink) -> Result<(), Fault> {
+        if asm.in_thinking() {
+            let sealed = self.carrier.seal(&Carried::Mark, None);
+            asm.end_thinking(sealed.as_deref(), out)?;
+        }
+        Ok(())
+    }
+
+    /// The signature of a text. Nobody insists on it, so only callers that keep thoughts get it.
+    fn end_of_text(
+        &mut self,
+        text: Text<'_>,
+        signature: String,
+        asm: &mut Assembler,
+        out: &mut dyn EventSink,
+    ) -> Result<(), Fault> {
+        // Text that is held back will be cut otherwise.
+        if !shows(asm) || self.held.is_some() {
+            return Ok(());
+        }
+        let state = Carried::of_text(text, signature);
+        let Some(sealed) = self.carrier.seal(&state, None) else { return Ok(()) };
+        self.end_thinking(asm, out)?;
+        asm.end_text(out)?;
+        asm.open_thinking(out)?;
+        asm.end_thinking(Some(&sealed), out)
+    }
+
+    fn call(
+        &mut self,
+        call: &Call<'_>,
+        signature: Option<String>,
+        asm: &mut Assembler,
+        out: &mut dyn EventSink,
+    ) -> Result<(), Fault> {
+        if call.partial {
+            return Err(asm.nonsense("a tool call in pieces, which nobody asked for"));
+        }
+        if self.only_one && self.calls > 0 {
+            asm.lose(What::Dropped, "tool_use", "one call at a time was asked for");
+            return Ok(());
+        }
+        let arguments = call.arguments.unwrap_or(Raw::from_json("{}"));
+        let name = call.name.decode();
+        let native = call.id.map(Text::decode).unwrap_or_default();
+        let mut id = native.to_string();
+        if let Some(signature) = signature {
+            let subject = Subject { name: &name, arguments };
+            if shows(asm) {
+                let sealed = self.carrier.seal(&Carried::Call(signature), Some(&subject));
+                asm.open_thinking(out)?;
+                asm.end_thinking(sealed.as_deref(), out)?;
+            } else if let Some(carrying) = self.carrier.id(&native, &signature, &subject) {
+                id = carrying;
+            } else {
+                let why = "too long to be carried by a caller that keeps no thinking";
+                asm.lose(What::Dropped, "thoughtSignature", why);
+            }
+        } else {
+            self.end_thinking(asm, out)?;
+        }
+        let which = CallRef { index: Some(self.calls) };
+        self.calls += 1;
+        self.useful = true;
+        self.any = true;
+        let (id, name) = (escaped(&id), escaped(&name));
+        let arguments = escaped(arguments.as_str());
+        asm.call(
+            which,
+            Some(Text::from_escaped(&id)),
+            Some(Text::from_escaped(&name)),
+            Some(Text::from_escaped(&arguments)),
+            out,
+        )?;
+        asm.end_call(which, out)
+    }
+
+    /// What the service's own tools did goes back to it word for word, sealed into an empty thought.
+    fn end_trace(&mut self, asm: &mut Assembler, out: &mut dyn EventSink) -> Result<(), Fault> {
+        if self.trace.is_empty() {
+            return Ok(());
+        }
+        let parts = std::mem::take(&mut self.trace);
+        let mut json = Json::new();
+        json.array(|json| {
+            for part in &parts {
+                json.raw(Raw::from_json(part));
+            }
+        });
+        let json = json.into_string();
+        let fits = json.len() <= MOST_TRACE && is_json(&json);
+        let sealed = fits.then(|| self.carrier.seal(&Carried::Parts(json), None)).flatten();
+        match sealed {
+            Some(sealed) if shows(asm) => {
+                self.any = true;
+                self.end_thinking(asm, out)?;
+                asm.open_thinking(out)?;
+                asm.end_thinking(Some(&sealed), out)
+            }
+            _ => {
+                asm.lose(What::Dropped, "toolCall", "nothing can carry it back to the provider");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The longest trace that is carried, in bytes.
+const MOST_TRACE: usize = 1 << 20;
+
+/// Whether the caller keeps thinking blocks.
+fn shows(asm: &Assembler) -> bool {
+    asm.thinking_shown() != gateway_translate::ThinkingShown::Hidden
+}
