@@ -1,5 +1,5 @@
 //! Requests that keep the shape of the Messages API but do not go to Anthropic: Claude on Vertex AI,
-//! and Claude on Bedrock by `InvokeModel`.
+//! and Claude on Bedrock by `InvokeModel` or by its own Messages endpoint.
 //!
 //! [`wrap`] makes such a request of a caller's body. What the host says elsewhere (the model in the
 //! path, the version in the body) is moved, what it or this Claude refuses is left out, said
@@ -32,12 +32,12 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use gateway_translate::Json;
 use gateway_types::{ApiError, Endpoint, ErrorKind, Losses};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 pub use claude::Claude;
 
 use crate::edit::{self, Policy};
-use crate::headers::set_betas;
+use crate::headers::{ANTHROPIC_VERSION, set_betas};
 use crate::refused::Refused;
 
 /// Who hosts Claude.
@@ -52,6 +52,9 @@ pub enum Host {
     },
     /// Bedrock's runtime: `InvokeModel` and `InvokeModelWithResponseStream`.
     Bedrock,
+    /// Bedrock's own `/anthropic/v1/messages`, of its runtime for Claude 4.7 and later and of its service
+    /// for all: the Messages API with Bedrock's gaps.
+    BedrockMessages,
 }
 
 /// What has to be known besides the body.
@@ -119,7 +122,7 @@ const NEW_VERSION: &str = "2026-10-21";
 /// with a 400: then too an estimate is what is left.
 pub fn counts(host: &Host, model: &str) -> bool {
     match host {
-        Host::Vertex { .. } => true,
+        Host::Vertex { .. } | Host::BedrockMessages => true,
         Host::Bedrock => path::bare_id(model).is_some(),
     }
 }
@@ -151,6 +154,11 @@ pub fn wrap(host: &Host, body: &[u8], cx: &HostCx<'_>) -> Result<Wrapped, ApiErr
         Host::Vertex { .. } => {
             set_betas(&mut headers, &betas);
             led_by(&body, rules.version, &[])
+        }
+        Host::BedrockMessages => {
+            headers.insert(ANTHROPIC_VERSION, HeaderValue::from_static(rules.version));
+            set_betas(&mut headers, &betas);
+            body
         }
         Host::Bedrock => {
             let body = led_by(&body, rules.version, &betas);

@@ -62,19 +62,22 @@ fn put_right(
     let mut output_config = top.output_config(&thinking, &mut added)?;
     let sampling = top.sampling();
     let counts = cx.endpoint == Endpoint::CountTokens;
+    // Vertex counts for the model that the body names.
+    let names_model =
+        *host == Host::BedrockMessages || (counts && matches!(host, Host::Vertex { .. }));
+    let says_stream = *host != Host::Bedrock && !counts;
 
     let mut fates = Vec::with_capacity(top.members.len());
     let mut max_tokens = false;
     for member in &top.members {
         let key = member.key.decode();
         fates.push(match &*key {
-            // Vertex counts for the model that the body names.
-            "model" if counts && matches!(host, Host::Vertex { .. }) => {
+            "model" if names_model => {
                 let name = serde_json::to_string(cx.model).unwrap_or_default();
                 member.with_value(&name)
             }
             "model" | "anthropic_version" | "anthropic_beta" => Fate::Remove,
-            "stream" if *host == Host::Bedrock || counts || !cx.stream => Fate::Remove,
+            "stream" if !says_stream || !cx.stream => Fate::Remove,
             "stream" if member.value.raw().as_str() != "true" => member.with_value("true"),
             "thinking" => match &thinking {
                 Thinking::AsItIs | Thinking::None => Fate::Keep,
@@ -90,7 +93,10 @@ fn put_right(
             }
         });
     }
-    if cx.stream && !counts && matches!(host, Host::Vertex { .. }) && top.get("stream").is_none() {
+    if names_model && top.get("model").is_none() {
+        added.push(format!("\"model\":{}", serde_json::to_string(cx.model).unwrap_or_default()));
+    }
+    if says_stream && cx.stream && top.get("stream").is_none() {
         added.push("\"stream\":true".to_owned());
     }
     if counts && *host == Host::Bedrock && !max_tokens {

@@ -20,6 +20,7 @@ pub(super) fn of(host: &Host, cx: &HostCx<'_>) -> Result<String, ApiError> {
                 "/v1/projects/{project}/locations/{location}/publishers/anthropic/models/{model}:{verb}"
             ))
         }
+        Host::BedrockMessages => Ok(format!("/anthropic/v1{}", cx.endpoint.path())),
         Host::Bedrock if cx.endpoint == Endpoint::CountTokens => match bare_id(cx.model) {
             Some(bare) => Ok(format!("/model/{}/count-tokens", segment(bare, "the model's name")?)),
             None => Err(refuse(

@@ -24,13 +24,14 @@ pub(super) struct Rules {
 /// The rules for one request.
 pub(super) fn of(host: &Host, claude: Claude, cx: &HostCx<'_>) -> Rules {
     let newer = cx.version.trim() == NEW_VERSION;
-    let bedrock = *host == Host::Bedrock;
+    let bedrock = !matches!(host, Host::Vertex { .. });
     // Bedrock refuses the new version for all before 4.7, and takes the old one for everybody.
-    let version = match (bedrock, newer) {
-        (true, true) if claude.is_surely(4, 7) => NEW_VERSION,
-        (true, _) => "bedrock-2023-05-31",
-        (false, true) => NEW_VERSION,
-        (false, false) => "vertex-2023-10-16",
+    let newer = newer && (!bedrock || claude.is_surely(4, 7));
+    let version = match host {
+        _ if newer => NEW_VERSION,
+        Host::Vertex { .. } => "vertex-2023-10-16",
+        Host::Bedrock => "bedrock-2023-05-31",
+        Host::BedrockMessages => "2023-06-01",
     };
     let mut policy = cx.policy.clone();
     policy.lacks = if bedrock { bedrock_lacks(claude) } else { vertex_lacks(claude, cx) };

@@ -161,6 +161,33 @@ fn tokens_are_counted_by_vertex_for_the_model_in_the_body_and_by_bedrock_for_a_w
 }
 
 #[test]
+fn bedrocks_own_messages_endpoint_gets_the_body_as_anthropic_would_without_what_bedrock_lacks() {
+    let policy = Policy::default();
+    let model = "anthropic.claude-opus-4-7";
+    let mut body = ask();
+    body["stream"] = json!(true);
+    body["speed"] = json!("fast");
+    for (version, sent) in
+        [("2023-06-01", "2023-06-01"), ("2026-10-21", "2026-10-21"), ("", "2023-06-01")]
+    {
+        let betas = "claude-code-20250219,context-1m-2025-08-07";
+        let cx = HostCx { stream: true, betas, version, ..HostCx::new(model, &policy) };
+        let wrapped = wrapped(&Host::BedrockMessages, &body, &cx);
+        assert_eq!(wrapped.path, "/anthropic/v1/messages");
+        assert_eq!(wrapped.headers["anthropic-version"], sent);
+        assert_eq!(wrapped.headers["anthropic-beta"], "context-1m-2025-08-07");
+        let mut wanted = ask();
+        wanted["model"] = json!(model);
+        wanted["stream"] = json!(true);
+        assert_eq!(value(&wrapped.body), wanted);
+    }
+    let cx = HostCx { endpoint: Endpoint::CountTokens, ..HostCx::new(model, &policy) };
+    let counted = wrapped(&Host::BedrockMessages, &json!({"messages": []}), &cx);
+    assert_eq!(counted.path, "/anthropic/v1/messages/count_tokens");
+    assert_eq!(value(&counted.body), json!({"model": model, "messages": []}));
+}
+
+#[test]
 fn what_is_no_request_is_refused() {
     let policy = Policy::default();
     for broken in [&b""[..], b"{", b"[]", b"7", b"{\"a\":\"\xff\"}", b"{} {}"] {
