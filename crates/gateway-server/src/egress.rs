@@ -9,6 +9,7 @@ use gateway_config::{
     ReasoningIn as ConfiguredReasoningIn, ReasoningOut as ConfiguredReasoningOut, SystemRole,
     Thinking, ToolChoice, UserField as ConfiguredUser,
 };
+use gateway_gemini::{Gemini, Options, Schemas, Surface};
 use gateway_models::{Catalogue, CatalogueError, Effort};
 use gateway_openai::{
     Api, Azure, Images, MaxTokensField, ModelOverrides, OpenAi, Quirks, ReasoningIn, ReasoningOut,
@@ -27,8 +28,32 @@ pub(crate) fn of(
         Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure | Kind::OpenRouter => {
             Some(Box::new(open_ai(provider, catalogue)))
         }
+        Kind::Gemini => Some(Box::new(gemini(provider, Surface::AiStudio, catalogue))),
+        Kind::Vertex => {
+            let surface = Surface::Vertex {
+                project: provider.extra.project.clone(),
+                location: provider.extra.location.clone().unwrap_or_default(),
+                version: Surface::VERTEX_VERSION.to_owned(),
+            };
+            Some(Box::new(gemini(provider, surface, catalogue)))
+        }
         _ => None,
     })
+}
+
+fn gemini(provider: &Provider, surface: Surface, catalogue: Catalogue) -> Gemini {
+    let compat = &provider.compat;
+    let mut options = Options { drop_fields: compat.drop_fields.clone(), ..Options::default() };
+    if let Some(most) = compat.tool_name_max {
+        options.tool_name_max = most;
+    }
+    if let Some(most) = compat.call_id_max {
+        options.call_id_max = most;
+    }
+    if let Some(most) = compat.stop_max {
+        options.stop_sequences_sent = most;
+    }
+    Gemini { surface, catalogue, schemas: Schemas::default(), options }
 }
 
 fn open_ai(provider: &Provider, catalogue: Catalogue) -> OpenAi {
