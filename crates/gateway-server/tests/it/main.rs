@@ -2,6 +2,7 @@
 
 mod access;
 mod callers;
+mod clouds;
 mod endpoints;
 mod endurance;
 mod faults;

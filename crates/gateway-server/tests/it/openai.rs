@@ -23,7 +23,12 @@ fn rules(model: &str) -> Rules {
     Rules::openai(model).with_key(KEY)
 }
 
-async fn post(running: &Running, path: &str, headers: &[(&str, &str)], body: &Value) -> Answer {
+pub(crate) async fn post(
+    running: &Running,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &Value,
+) -> Answer {
     let mut client = running.client().await;
     let mut all = vec![("x-api-key", "callers-own-key-123"), ("x-app", "cli")];
     all.extend_from_slice(headers);
@@ -31,14 +36,14 @@ async fn post(running: &Running, path: &str, headers: &[(&str, &str)], body: &Va
     Answer::of(&mut client).await
 }
 
-async fn ask(running: &Running, body: &Value) -> Answer {
+pub(crate) async fn ask(running: &Running, body: &Value) -> Answer {
     post(running, "/v1/messages?beta=true", &[("anthropic-beta", "x-2025")], body).await
 }
 
-struct Answer {
-    head: ReplyHead,
-    text: String,
-    clean: bool,
+pub(crate) struct Answer {
+    pub(crate) head: ReplyHead,
+    pub(crate) text: String,
+    pub(crate) clean: bool,
 }
 
 impl Answer {
@@ -48,7 +53,7 @@ impl Answer {
         Self { head, text, clean: body.end == BodyEnd::Clean }
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
     }
 
@@ -58,7 +63,7 @@ impl Answer {
     }
 
     /// The message that a client puts together, and the error if one came.
-    fn message(&self) -> (Value, Option<Value>) {
+    pub(crate) fn message(&self) -> (Value, Option<Value>) {
         if !self.text.starts_with("event:") {
             let whole = self.json();
             let error = whole.get("error").cloned();
@@ -112,7 +117,7 @@ impl Answer {
     }
 }
 
-fn tools() -> Value {
+pub(crate) fn tools() -> Value {
     let schema = json!({"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object",
         "properties": {"command": {"type": "string"}}, "additionalProperties": false});
     json!([
@@ -121,7 +126,7 @@ fn tools() -> Value {
     ])
 }
 
-fn turn(stream: bool) -> Value {
+pub(crate) fn turn(stream: bool) -> Value {
     json!({
         "model": "claude-opus-5-5", "max_tokens": 4096, "stream": stream,
         "system": [{"type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.330.abc"},
@@ -138,7 +143,7 @@ fn mapped(model: &str) -> String {
     format!("    model_map: {{\"claude-*\": {model}}}\n")
 }
 
-fn said(content: &Value) -> Vec<String> {
+pub(crate) fn said(content: &Value) -> Vec<String> {
     let block = |block: &Value| match block["type"].as_str().unwrap_or_default() {
         "text" => format!("text {}", block["text"].as_str().unwrap_or_default()),
         "thinking" => format!("thinking {}", block["thinking"].as_str().unwrap_or_default()),
