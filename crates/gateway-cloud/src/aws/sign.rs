@@ -101,10 +101,12 @@ mod tests {
 
     use super::*;
 
+    const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
     /// `get-vanilla` of AWS's published test.
     #[test]
     fn a_published_vector_is_met() {
-        let keys = Keys::from_keys("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None);
+        let keys = Keys::new("AKIDEXAMPLE", SECRET, None, None, "test");
         let scope = Scope { region: "us-east-1", service: "service" };
         let time = UNIX_EPOCH + Duration::from_secs(1_440_938_160);
         let url = "https://example.amazonaws.com/";
