@@ -170,6 +170,17 @@ mod tests {
         assert_eq!(form, "scope=https%3A%2F%2Fa%2F.default%20b&x=%C3%A4%2B%26%3D~");
     }
 
+    #[tokio::test]
+    async fn whoever_says_nothing_is_not_waited_for() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let url = format!("http://{}/secret?secret", listener.local_addr().expect("an address"));
+        let http = Http::new(Duration::from_millis(20));
+        let fault = http.send("it", Ask::get(&url)).await.expect_err("no answer");
+        assert!(fault.is_transient());
+        assert!(fault.to_string().ends_with(": no answer within 0.02 s"), "{fault}");
+        assert!(!fault.to_string().contains("secret"), "{fault}");
+    }
+
     #[test]
     fn origins_show_no_user_information() {
         let origin = |url: &str| bare_origin(&url.parse().expect("a URL"));
