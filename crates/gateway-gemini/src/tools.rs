@@ -162,7 +162,7 @@ fn extras<'b>(tool: &Tool<'b>, path: &str, losses: &mut Losses) -> Option<Raw<'b
     examples
 }
 
-impl<'b> Tools<'b> {
+impl Tools<'_> {
     pub(crate) fn is_empty(&self) -> bool {
         self.functions.is_empty() && !self.has_own()
     }

@@ -132,9 +132,9 @@ fn flatten(members: &mut Members, refs: &mut Refs, stack: &mut Vec<String>) {
 fn merge(members: &mut Members, other: Members, either: bool) {
     for (key, value) in other {
         match (key.as_str(), super::node::get_mut(members, &key), value) {
-            ("required" | "$ref" | "enum" | "const" | "not", ..) if either => {}
             // An alternative that is closed does not close the others.
-            ("additionalProperties", ..) if either => {}
+            ("required" | "$ref" | "enum" | "const" | "not" | "additionalProperties", ..)
+                if either => {}
             ("required", Some(_), value) => {
                 let more = required(&vec![(key.clone(), value)]);
                 let all = union(required(members), more);
@@ -298,7 +298,6 @@ fn schema(node: Node, refs: &mut Refs, stack: &mut Vec<String>, depth: usize) ->
                 map.into_iter().map(|(name, node)| (name, inner(node))).collect(),
             )),
             ("items", Node::Leaf(raw)) => (raw == "true").then(Node::any),
-            ("items", value) => Some(inner(value)),
             ("prefixItems", Node::Array(list)) => {
                 Some(Node::Array(list.into_iter().map(inner).collect()))
             }
@@ -306,7 +305,9 @@ fn schema(node: Node, refs: &mut Refs, stack: &mut Vec<String>, depth: usize) ->
                 Some(Node::Array(list.into_iter().map(inner).collect()))
             }
             ("additionalProperties", value) if value.as_bool().is_some() => Some(value),
-            ("additionalProperties", value @ Node::Object(_)) => Some(inner(value)),
+            ("items", value) | ("additionalProperties", value @ Node::Object(_)) => {
+                Some(inner(value))
+            }
             ("minItems" | "maxItems", value) => {
                 value.as_number().is_some_and(|n| n >= 0.0 && n.fract() == 0.0).then_some(value)
             }
@@ -389,8 +390,7 @@ fn enumeration(values: Vec<Node>, out: &mut Members, told: &mut Vec<String>) -> 
         if only_bools && get(out, "type").is_none() {
             set(out, "type", Node::string("boolean"));
         }
-        return None
-            .or_else(|| (others == ["null"] && !kept.is_empty()).then(|| Node::Array(kept)));
+        return (others == ["null"] && !kept.is_empty()).then_some(Node::Array(kept));
     }
     (!kept.is_empty()).then_some(Node::Array(kept))
 }

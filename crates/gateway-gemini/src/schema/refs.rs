@@ -120,7 +120,9 @@ pub(super) fn tidy(root: &mut Node) {
     let Some(Node::Object(mut defs)) = take(members, DEFS) else { return };
     let mut used = HashSet::new();
     let mut next: Vec<String> = Vec::new();
-    members.iter().for_each(|(_, node)| names(node, &mut next));
+    for (_, node) in members.iter() {
+        names(node, &mut next);
+    }
     while let Some(name) = next.pop() {
         if let Some(node) = get(&defs, &name)
             && used.insert(name)
@@ -210,15 +212,13 @@ fn percent_decoded(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((byte, after)) = rest.split_first() {
         let hex = after.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(|_| *byte == b'%') {
-            Some(decoded) => {
-                bytes.push(decoded);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(*byte);
-                rest = after;
-            }
+        let decoded = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        if let Some(decoded) = decoded.filter(|_| *byte == b'%') {
+            bytes.push(decoded);
+            rest = &after[2..];
+        } else {
+            bytes.push(*byte);
+            rest = after;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
