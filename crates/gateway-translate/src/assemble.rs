@@ -353,6 +353,12 @@ impl Assembler {
         }
     }
 
+    /// The upstream itself met a stop sequence, and may say which.
+    pub fn stop_sequence(&mut self, sequence: Option<&str>) {
+        self.finish = Some(StopReason::StopSequence);
+        self.sequence = sequence.map(str::to_owned);
+    }
+
     /// Whether a reason has been given.
     pub fn has_finish_reason(&self) -> bool {
         self.finish.is_some()
