@@ -1,0 +1,187 @@
+//! What content blocks become: texts, images and documents.
+
+use std::borrow::Cow;
+
+use gateway_dialect::{self as dialect, Content, Senses};
+use gateway_translate::{Json, NameMap};
+use gateway_types::{ApiError, Block, BlockKind, ErrorKind, Losses, Text, What, escape};
+
+use super::Target;
+use super::document::{Document, Names};
+
+/// One part of a message or of a tool's result.
+#[derive(Debug, Clone)]
+pub(super) enum Part<'b> {
+    /// Escaped, and not blank.
+    Text(Cow<'b, str>),
+    Image {
+        format: &'static str,
+        data: Text<'b>,
+    },
+    Document(Document<'b>),
+}
+
+/// Takes blocks apart.
+#[derive(Debug)]
+pub(super) struct Parts<'t> {
+    target: &'t Target<'t>,
+    names: &'t NameMap,
+}
+
+impl<'t> Parts<'t> {
+    pub(super) fn new(target: &'t Target<'t>, names: &'t NameMap) -> Self {
+        Self { target, names }
+    }
+
+    fn senses(&self) -> Senses {
+        Senses {
+            images: self.target.sees(),
+            image_urls: false,
+            pdf: self.target.family.documents,
+            pdf_urls: false,
+            refuse_documents: true,
+        }
+    }
+
+    /// Appends the parts of a block of a user, an operator or a tool's result.
+    ///
+    /// # Errors
+    /// When the block can't be shown to the model and leaving it out would mislead.
+    pub(super) fn of<'b>(
+        &self,
+        block: &Block<'b>,
+        path: &str,
+        out: &mut Vec<Part<'b>>,
+        losses: &mut Losses,
+    ) -> Result<(), ApiError> {
+        // The tool must have the name here that it has among the tools (R11).
+        if let BlockKind::ToolReference { tool_name } = block.kind {
+            let name = tool_name.decode();
+            let mut text = String::from("The tool `");
+            escape(&self.names.there(&name), &mut text);
+            text.push_str("` is available now.");
+            out.push(Part::Text(Cow::Owned(text)));
+            return Ok(());
+        }
+        if self.target.family.documents
+            && let Some(document) = Document::of(block, self.target.family.is_claude())
+        {
+            out.push(Part::Document(document));
+            return Ok(());
+        }
+        let mut parts = Vec::new();
+        Content::new(self.senses(), losses).parts(block, path, &mut parts)?;
+        for part in parts {
+            match part {
+                dialect::Part::Text { text, .. } if is_blank(&text) => {}
+                dialect::Part::Text { text, .. } => out.push(Part::Text(text)),
+                dialect::Part::Image { media_type, data } => {
+                    let format = image_format(&media_type.decode()).ok_or_else(|| {
+                        let why = "Bedrock takes PNG, JPEG, GIF and WebP images only";
+                        refuse(path, why)
+                    })?;
+                    out.push(Part::Image { format, data });
+                }
+                dialect::Part::Pdf { .. } => {
+                    return Err(refuse(path, "a document within a document can't be shown"));
+                }
+                dialect::Part::ImageUrl(_) | dialect::Part::PdfUrl { .. } => {
+                    return Err(refuse(path, "Bedrock takes no URLs; send the content as base64"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refuse(path: &str, why: &str) -> ApiError {
+    ApiError::new(ErrorKind::InvalidRequest, format!("{path}: {why}"))
+}
+
+fn image_format(media_type: &str) -> Option<&'static str> {
+    Some(match media_type {
+        "image/png" => "png",
+        "image/jpeg" | "image/jpg" => "jpeg",
+        "image/gif" => "gif",
+        "image/webp" => "webp",
+        _ => return None,
+    })
+}
+
+/// Whether a text has nothing but blanks: no model is to be sent one.
+pub(super) fn is_blank(escaped: &str) -> bool {
+    let blank = |c: char| c.is_whitespace() || c == '\\';
+    !escaped.starts_with(|c| !blank(c)) && Text::from_escaped(escaped).decode().trim().is_empty()
+}
+
+impl Part<'_> {
+    pub(super) fn write(&self, names: &mut Names, json: &mut Json) {
+        match self {
+            Self::Text(piece) => text(piece, json),
+            Self::Image { format, data } => {
+                json.object(|json| {
+                    json.key("image").object(|json| {
+                        json.key("format").string(format).key("source").object(|json| {
+                            json.key("bytes").text(*data);
+                        });
+                    });
+                });
+            }
+            Self::Document(document) => document.write(names, json),
+        }
+    }
+}
+
+/// A text that is escaped already.
+pub(super) fn text(piece: &str, json: &mut Json) {
+    json.object(|json| {
+        json.key("text").text(Text::from_escaped(piece));
+    });
+}
+
+/// As many images as a message may hold.
+const IMAGES_MAX: usize = 20;
+
+/// As many documents as a message may hold.
+const DOCUMENTS_MAX: usize = 5;
+
+/// What of one message's images and documents fits.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    images: usize,
+    documents: usize,
+}
+
+impl Room {
+    /// Counts a part of the message. An image that is too many is told of instead.
+    ///
+    /// # Errors
+    /// For a document that is too many.
+    pub(super) fn take<'b>(
+        &mut self,
+        part: Part<'b>,
+        path: &str,
+        losses: &mut Losses,
+    ) -> Result<Part<'b>, ApiError> {
+        match &part {
+            Part::Text(_) => {}
+            Part::Image { .. } => {
+                self.images += 1;
+                if self.images > IMAGES_MAX {
+                    let why = format!("a message holds at most {IMAGES_MAX} images");
+                    losses.add(What::Dropped, path.to_owned(), why);
+                    let text = "[image omitted: there are too many in this message]";
+                    return Ok(Part::Text(Cow::Borrowed(text)));
+                }
+            }
+            Part::Document(_) => {
+                self.documents += 1;
+                if self.documents > DOCUMENTS_MAX {
+                    let why = "Bedrock takes at most five documents in a message";
+                    return Err(refuse(path, why));
+                }
+            }
+        }
+        Ok(part)
+    }
+}

@@ -1,0 +1,201 @@
+//! Schemas of tools, made acceptable to a family. One that is acceptable stays byte for byte.
+
+use std::borrow::Cow;
+
+use gateway_translate::{Json, Kind, Malformed, Reader, find};
+use gateway_types::{Raw, Text};
+
+use crate::family::Schema;
+
+/// Nesting beyond this takes anything.
+const DEPTH_MAX: usize = 64;
+
+/// References are followed until so many values have been copied: they can name each other without end.
+const INLINED_MAX: usize = 4000;
+
+/// What a model of the family takes in place of `schema`.
+pub(super) fn acceptable(schema: Raw<'_>, wanted: Schema) -> Cow<'_, str> {
+    let text = schema.as_str();
+    let bytes = text.as_bytes();
+    let object = find(bytes, &["type"]).is_some_and(|span| bytes[span] == *b"\"object\"");
+    let referring = text.contains("$ref");
+    let root = |name| find(bytes, &[name]).is_some();
+    let fine = object
+        && !root("$schema")
+        && match wanted {
+            Schema::Object => true,
+            Schema::BareRoot => !referring && !others_at_root(text),
+            Schema::Inlined => !referring && !root("$defs") && !root("definitions"),
+        };
+    if fine { Cow::Borrowed(text) } else { Cow::Owned(mended(text, wanted)) }
+}
+
+/// The words that Nova takes at the root.
+const BARE: [&str; 3] = ["type", "properties", "required"];
+
+fn others_at_root(text: &str) -> bool {
+    let mut others = false;
+    let read = Reader::new(text).object::<Malformed>(|r, key| {
+        others |= !BARE.iter().any(|word| key.is(word));
+        r.skip()
+    });
+    others || read.is_err()
+}
+
+/// A JSON value; members keep their order, scalars stay as they were written.
+#[derive(Debug, Clone)]
+enum Node<'b> {
+    Object(Vec<(&'b str, Node<'b>)>),
+    Array(Vec<Node<'b>>),
+    Leaf(&'b str),
+}
+
+fn mended(text: &str, wanted: Schema) -> String {
+    let node = read(&mut Reader::new(text), 0).unwrap_or(Node::Leaf("{}"));
+    let mut members = match node {
+        Node::Object(members) => members,
+        _ => Vec::new(),
+    };
+    if wanted != Schema::Object {
+        let root = members.clone();
+        let budget = &mut { INLINED_MAX };
+        // A root that is a reference is what it refers to.
+        for _ in 0..8 {
+            let Some(at) = members.iter().position(|(key, _)| *key == "$ref") else { break };
+            let (_, reference) = members.remove(at);
+            if let Some(Node::Object(target)) = resolve(&reference, &root, budget) {
+                members.extend(target.into_iter().filter(|(key, _)| *key != "$defs"));
+            }
+        }
+        for (_, value) in &mut members {
+            inline(value, &root, &mut Vec::new(), 0, budget);
+        }
+        members.retain(|(key, _)| !matches!(*key, "$defs" | "definitions"));
+    }
+    members.retain(|(key, _)| {
+        !matches!(*key, "$schema" | "type") && (wanted != Schema::BareRoot || BARE.contains(key))
+    });
+    members.insert(0, ("type", Node::Leaf("\"object\"")));
+    if !members.iter().any(|(key, node)| *key == "properties" && matches!(node, Node::Object(_))) {
+        members.retain(|(key, _)| *key != "properties");
+        members.push(("properties", Node::Object(Vec::new())));
+    }
+    let mut json = Json::with_capacity(text.len() + 64);
+    write(&Node::Object(members), &mut json);
+    json.into_string()
+}
+
+fn read<'b>(r: &mut Reader<'b>, depth: usize) -> Result<Node<'b>, Malformed> {
+    if depth > 2 * DEPTH_MAX {
+        return r.skip().map(|()| Node::Object(Vec::new()));
+    }
+    Ok(match r.kind()? {
+        Kind::Object => {
+            let mut members = Vec::new();
+            r.object::<Malformed>(|r, key| {
+                members.push((key.escaped(), read(r, depth + 1)?));
+                Ok(())
+            })?;
+            Node::Object(members)
+        }
+        Kind::Array => {
+            let mut elements = Vec::new();
+            r.array::<Malformed>(|r| {
+                elements.push(read(r, depth + 1)?);
+                Ok(())
+            })?;
+            Node::Array(elements)
+        }
+        _ => Node::Leaf(r.raw()?.as_str()),
+    })
+}
+
+fn write(node: &Node<'_>, json: &mut Json) {
+    match node {
+        Node::Leaf(raw) => {
+            json.raw(Raw::from_json(raw));
+        }
+        Node::Array(elements) => {
+            json.array(|json| elements.iter().for_each(|element| write(element, json)));
+        }
+        Node::Object(members) => {
+            json.object(|json| {
+                for (key, value) in members {
+                    write(value, json.key(key));
+                }
+            });
+        }
+    }
+}
+
+/// Puts what is referred to in the place of references. One that leads in a circle, or nowhere, takes
+/// anything.
+fn inline<'b>(
+    node: &mut Node<'b>,
+    root: &[(&'b str, Node<'b>)],
+    within: &mut Vec<&'b str>,
+    depth: usize,
+    budget: &mut usize,
+) {
+    match node {
+        Node::Leaf(_) => {}
+        Node::Array(elements) => {
+            for element in elements {
+                inline(element, root, within, depth + 1, budget);
+            }
+        }
+        Node::Object(members) => {
+            let at = members.iter().position(|(key, node)| {
+                *key == "$ref" && matches!(node, Node::Leaf(raw) if raw.starts_with('"'))
+            });
+            let Some(at) = at else {
+                for (_, value) in members {
+                    inline(value, root, within, depth + 1, budget);
+                }
+                return;
+            };
+            let (_, reference) = members.remove(at);
+            let Node::Leaf(pointer) = reference else { return };
+            let circle = within.contains(&pointer) || depth > DEPTH_MAX;
+            let target = if circle { None } else { resolve(&reference, root, budget) };
+            let Some(Node::Object(target)) = target else { return };
+            // What stands beside the reference says more of this place.
+            for (key, value) in target {
+                if !members.iter().any(|(own, _)| *own == key) {
+                    members.push((key, value));
+                }
+            }
+            within.push(pointer);
+            inline(node, root, within, depth + 1, budget);
+            within.pop();
+        }
+    }
+}
+
+fn resolve<'b>(
+    reference: &Node<'b>,
+    root: &[(&'b str, Node<'b>)],
+    budget: &mut usize,
+) -> Option<Node<'b>> {
+    let Node::Leaf(raw) = reference else { return None };
+    let pointer = Raw::from_json(raw).as_text().map(Text::decode)?;
+    let mut steps = pointer.strip_prefix("#/")?.split('/');
+    let first = steps.next()?;
+    let (_, start) = root.iter().find(|(key, _)| *key == first)?;
+    let mut node = start;
+    for step in steps {
+        let step = step.replace("~1", "/").replace("~0", "~");
+        let Node::Object(members) = node else { return None };
+        node = &members.iter().find(|(key, _)| Text::from_escaped(key).is(&step))?.1;
+    }
+    *budget = budget.checked_sub(size(node))?;
+    Some(node.clone())
+}
+
+fn size(node: &Node<'_>) -> usize {
+    1 + match node {
+        Node::Object(members) => members.iter().map(|(_, node)| size(node)).sum(),
+        Node::Array(elements) => elements.iter().map(size).sum::<usize>(),
+        Node::Leaf(_) => 0,
+    }
+}
