@@ -245,9 +245,8 @@ fn sort(status: Option<StatusCode>, said: &Said) -> Sort {
             Some(429) => throttled(said),
             Some(503 | 529) => Sort::Overloaded,
             Some(400..=499) => invalid(said),
-            Some(500..) => inner(said).unwrap_or(Sort::Failed),
-            Some(_) => Sort::Nonsense,
-            None => inner(said).unwrap_or(Sort::Failed),
+            Some(0..=399) => Sort::Nonsense,
+            _ => inner(said).unwrap_or(Sort::Failed),
         },
     }
 }

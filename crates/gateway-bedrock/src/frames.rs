@@ -187,8 +187,11 @@ impl<'a> Frame<'a> {
     }
 }
 
+/// Name, value and what follows.
+type Header<'a> = (&'a [u8], Option<&'a [u8]>, &'a [u8]);
+
 /// The first header: its name, its value if that is a text or bytes, and what follows.
-fn header(bytes: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+fn header(bytes: &[u8]) -> Option<Header<'_>> {
     let (len, rest) = bytes.split_first()?;
     let (name, rest) = rest.split_at_checked(usize::from(*len))?;
     let (kind, rest) = rest.split_first()?;

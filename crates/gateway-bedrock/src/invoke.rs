@@ -81,9 +81,7 @@ impl Unwrap {
     ///
     /// # Errors
     /// When `message_stop` has not come: the answer is not whole, however well the body ended.
-    #[expect(clippy::needless_pass_by_ref_mut, reason = "the shape of the readers")]
-    pub fn finish(&mut self, end: BodyEnd, out: &mut Vec<u8>) -> Result<(), Fault> {
-        let (_, _) = (end, out);
+    pub fn finish(&mut self, _end: BodyEnd, _out: &mut Vec<u8>) -> Result<(), Fault> {
         if self.state.ended { Ok(()) } else { Err(self.state.whose.broken_off(self.state.heard)) }
     }
 

@@ -6,7 +6,7 @@ use super::Target;
 
 /// The version in an id: `anthropic.claude-sonnet-4-5-20250929-v1:0` is `(4, 5)`, `claude-3-7-sonnet` is
 /// `(3, 7)`, `claude-opus-5` is `(5, 0)`.
-pub(super) fn version(id: &str) -> Option<(u32, u32)> {
+pub(super) fn version(id: &str) -> Option<Version> {
     let (_, rest) = id.split_once("claude-")?;
     let mut parts = rest.split(['-', '.', ':', '@']);
     // A date is no version.
@@ -15,8 +15,10 @@ pub(super) fn version(id: &str) -> Option<(u32, u32)> {
     Some((major, parts.next().and_then(number).unwrap_or(0)))
 }
 
+type Version = (u32, u32);
+
 /// Betas that do something in Converse, by the version from which a model takes them, and to which.
-const BETAS: &[(&str, (u32, u32), (u32, u32))] = &[
+const BETAS: &[(&str, Version, Version)] = &[
     ("context-1m-2025-08-07", (4, 0), (4, 6)),
     ("interleaved-thinking-2025-05-14", (4, 0), (4, 5)),
     ("fine-grained-tool-streaming-2025-05-14", (4, 0), (u32::MAX, 0)),

@@ -295,7 +295,7 @@ impl Body<'_> {
                     self.losses.add(What::Dropped, "top_k", "not taken now");
                 }
                 TopK::Nowhere => {
-                    self.losses.add(What::Dropped, "top_k", "the model does not know it")
+                    self.losses.add(What::Dropped, "top_k", "the model does not know it");
                 }
                 TopK::Plain => fields.push(("top_k", top_k.as_str().to_owned())),
                 TopK::Nova => {
@@ -308,9 +308,9 @@ impl Body<'_> {
         if !betas.is_empty() {
             let mut list = Json::new();
             list.array(|list| {
-                betas.iter().for_each(|beta| {
+                for beta in &betas {
                     list.string(beta);
-                })
+                }
             });
             fields.push(("anthropic_beta", list.into_string()));
         }

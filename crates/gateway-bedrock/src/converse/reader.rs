@@ -354,14 +354,12 @@ impl Core {
         let carrier = &self.carrier;
         let citation =
             citations::translated(raw, || carrier.mark()).map_err(|bad| self.bad(bad))?;
-        match citation {
-            Some(citation) => self.asm.citation(Raw::from_json(&citation), out),
-            None => {
-                let why = "of a kind that has no place in the Messages API";
-                self.asm.lose(What::Dropped, "citation", why);
-                Ok(())
-            }
+        if let Some(citation) = citation {
+            return self.asm.citation(Raw::from_json(&citation), out);
         }
+        let why = "of a kind that has no place in the Messages API";
+        self.asm.lose(What::Dropped, "citation", why);
+        Ok(())
     }
 
     /// Why the model stopped.
@@ -374,7 +372,7 @@ impl Core {
                 let provider = &self.whose.provider;
                 let text = format!("the model at {provider} made {what} that can't be read");
                 let error = ApiError::new(ErrorKind::UpstreamFailed, text);
-                return Err(Fault::new(error, Remedy::Same));
+                return Err(Fault::new(error, Remedy::Again));
             }
             "tool_use" => StopReason::ToolUse,
             "max_tokens" => StopReason::MaxTokens,
