@@ -246,15 +246,20 @@ fn target(
         Some(Family::Claude) => Vendor::Anthropic,
         None => default,
     };
+    let resold = !is_set_up(served_by) && is_set_up(Vendor::OpenRouter);
+    let served_by = if resold { Vendor::OpenRouter } else { served_by };
     // Without a prefix the name alone chooses another provider only where nobody chose one.
     if served_by == default || (setting.chosen.is_none() && setting.set.contains(&served_by)) {
         return to(served_by, &at_vendor(cx, served_by, &text));
     }
+    let how = match served_by {
+        Vendor::OpenRouter => format!("`openrouter/{}` would be", qualified(&text)),
+        vendor if is_set_up(vendor) => format!("`{}/{text}` would be", vendor.name()),
+        vendor => format!("`{}/{text}` with {} set would be", vendor.name(), vendor.variable()),
+    };
     notes.push(format!(
-        "{variable} is `{text}`, which `{}` does not serve: it is not used; `{}/{text}` with {} set would be",
-        default.name(),
-        served_by.name(),
-        served_by.variable()
+        "{variable} is `{text}`, which `{}` does not serve: it is not used; {how}",
+        default.name()
     ));
     None
 }

@@ -97,7 +97,10 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
     Some(Placed {
         base,
         name_at: key.at.clone(),
-        base_at: place.map_or_else(|| section.place_of("api_base"), |place| place.at),
+        base_at: place
+            .map(|place| place.at)
+            .filter(|at| *at != At::BuiltIn)
+            .unwrap_or_else(|| section.place_of("api_base")),
         auth_at: credential.at,
         enabled_at: section.place_of("enabled"),
         provider,

@@ -404,10 +404,13 @@ fn the_interface_can_be_chosen_for_kind_openai_only() {
     assert_eq!(message, "5:18 `providers.lab.extra.api`: there is no api `messages`");
     assert_eq!(help, "possible are `auto`, `chat`, `responses`");
     let (message, _) = fault(&server("    extra: {api_version: x}\n"));
-    assert_eq!(message, "5:13 `providers.lab.extra.api_version` is not in this version yet");
+    assert_eq!(
+        message,
+        "5:13 `providers.lab.extra.api_version` has no meaning here: it is for kind `azure`, not for `openai`"
+    );
     let (message, _) = fault("providers: {anthropic: {extra: {api: chat}}}");
     assert!(
-        message.starts_with("1:38 `providers.anthropic.extra.api` has no meaning"),
+        message.starts_with("1:33 `providers.anthropic.extra.api` has no meaning"),
         "{message}"
     );
     let fixed = "providers: {lab: {kind: openai-responses, api_base: 'http://localhost:1', extra: {api: chat}}}";
@@ -516,6 +519,6 @@ fn a_key_of_openrouter_is_not_sent_to_openai_without_a_word() {
     let loaded = good("providers: {openai: {}}", &[("OPENAI_API_KEY", "sk-or-v1-planted")]);
     let [warning] = loaded.warnings.as_slice() else { panic!("{:?}", loaded.warnings) };
     assert!(warning.message().starts_with("OPENAI_API_KEY holds a key of OpenRouter"));
-    assert!(warning.help_lines()[0].contains("openrouter.ai/api/v1"));
+    assert!(warning.help_lines()[0].contains("use the provider `openrouter`"));
     assert!(!warning.render(Colour::Plain).contains("planted"));
 }

@@ -4,23 +4,23 @@ use gateway_router::Query;
 
 use super::*;
 
-type Vars<'a> = &'a [(&'a str, &'a str)];
+pub(super) type Vars<'a> = &'a [(&'a str, &'a str)];
 
-const A: (&str, &str) = ("ANTHROPIC_API_KEY", "a");
-const O: (&str, &str) = ("OPENAI_API_KEY", "o");
-const LOCAL: (&str, &str) = ("OPENAI_BASE_URL", "http://localhost:8000");
-const CUSTOM: (&str, &str) = ("CUSTOM_BASE_URL", "http://localhost:9000/v1");
+pub(super) const A: (&str, &str) = ("ANTHROPIC_API_KEY", "a");
+pub(super) const O: (&str, &str) = ("OPENAI_API_KEY", "o");
+pub(super) const LOCAL: (&str, &str) = ("OPENAI_BASE_URL", "http://localhost:8000");
+pub(super) const CUSTOM: (&str, &str) = ("CUSTOM_BASE_URL", "http://localhost:9000/v1");
 
-fn prefers(provider: &'static str) -> (&'static str, &'static str) {
+pub(super) fn prefers(provider: &'static str) -> (&'static str, &'static str) {
     ("PREFERRED_PROVIDER", provider)
 }
 
-fn loaded(env: Vars<'_>) -> Loaded {
+pub(super) fn loaded(env: Vars<'_>) -> Loaded {
     load(&no_file(env).sources).unwrap_or_else(|faults| panic!("{env:?}: {faults}"))
 }
 
 /// `*name` for the default, `name!` for a private one, with the credential.
-fn providers(loaded: &Loaded) -> String {
+pub(super) fn providers(loaded: &Loaded) -> String {
     let one = |p: &Provider| {
         let default = loaded.config.default_provider.as_deref() == Some(&p.name);
         let auth = match &p.auth {
@@ -40,7 +40,7 @@ fn providers(loaded: &Loaded) -> String {
 }
 
 /// Where opus, sonnet, fable and haiku go, one word for the first three where they agree.
-fn ways(loaded: &Loaded) -> String {
+pub(super) fn ways(loaded: &Loaded) -> String {
     let table = loaded.config.routing().expect("a table");
     let way = |model: &str| {
         let plan = table.explain(&Query::model(model)).expect("a way");
@@ -82,8 +82,11 @@ fn the_variables_that_are_set_say_who_serves() {
         (&[A, CUSTOM], "*anthropic key a, custom! none"),
         (&[O, CUSTOM], "*openai bearer o, custom! none"),
         // A key of OpenRouter is none of OpenAI.
-        (&[A, sk_or], "*anthropic key a"),
-        (&[sk_or, CUSTOM], "*custom! none"),
+        (&[sk_or], "*openrouter bearer sk-or-v1-x"),
+        (&[sk_or, prefers("openai")], "*openrouter bearer sk-or-v1-x"),
+        (&[A, sk_or], "*anthropic key a, openrouter bearer sk-or-v1-x"),
+        (&[sk_or, CUSTOM], "*openrouter bearer sk-or-v1-x, custom! none"),
+        (&[("OPENROUTER_API_KEY", "r"), sk_or], "*openrouter bearer r"),
         (&[sk_or, ("OPENAI_BASE_URL", "https://openrouter.ai/api")], "*openai! bearer sk-or-v1-x"),
     ] {
         assert_eq!(providers(&loaded(env)), expected, "{env:?}");
@@ -251,12 +254,11 @@ fn a_start_says_which_and_why() {
             ],
         ),
         (
-            &[A, ("BIG_MODEL", "gpt-5"), ("CUSTOM_API_KEY", "c"), ("OPENROUTER_API_KEY", "r")],
+            &[A, ("BIG_MODEL", "gpt-5"), ("CUSTOM_API_KEY", "c"), ("AZURE_OPENAI_API_KEY", "z")],
             &[
                 "provider `anthropic`, because ANTHROPIC_API_KEY is set and no provider is configured",
                 "BIG_MODEL is `gpt-5`, which `anthropic` does not serve: it is not used; `openai/gpt-5` with OPENAI_API_KEY set would be",
-                "OPENROUTER_API_KEY set, but not used: kind openrouter is not in this version yet",
-                "OPENROUTER_API_KEY holds a key of OpenRouter and is not used; OpenRouter is compatible with OpenAI: set CUSTOM_BASE_URL=https://openrouter.ai/api/v1 and CUSTOM_API_KEY to that key",
+                "AZURE_OPENAI_API_KEY is set, but `azure` is not used: AZURE_OPENAI_ENDPOINT is not set",
                 "CUSTOM_API_KEY set, but not used: CUSTOM_BASE_URL is not set",
             ],
         ),
@@ -289,20 +291,26 @@ fn what_can_not_be_served_is_one_fault_with_its_remedy() {
         (
             &[A, prefers("google")],
             "PREFERRED_PROVIDER",
-            "PREFERRED_PROVIDER `google` is not in this version yet",
-            "`anthropic`, `openai`, `custom`",
+            "`gemini` is chosen (PREFERRED_PROVIDER says so), but GEMINI_API_KEY is not set",
+            "set GEMINI_API_KEY",
         ),
         (
-            &[A, prefers("ollama")],
+            &[A, prefers("openrouter")],
             "PREFERRED_PROVIDER",
-            "PREFERRED_PROVIDER `ollama` is not in this version yet",
-            "`anthropic`, `openai`, `custom`",
+            "`openrouter` is chosen (PREFERRED_PROVIDER says so), but OPENROUTER_API_KEY is not set",
+            "set OPENROUTER_API_KEY",
+        ),
+        (
+            &[A, prefers("gogle")],
+            "PREFERRED_PROVIDER",
+            "PREFERRED_PROVIDER names no provider that variables can set up",
+            "did you mean `google`?",
         ),
         (
             &[A, prefers("opnai")],
             "PREFERRED_PROVIDER",
             "PREFERRED_PROVIDER names no provider that variables can set up",
-            "did you mean `openai`? Possible are `anthropic`, `openai`, `custom`",
+            "did you mean `openai`? Possible are `anthropic`, `openai`, `openrouter`, `gemini`, ",
         ),
         (
             &[A, ("BIG_MODEL", "openai/gpt-5")],
@@ -319,26 +327,14 @@ fn what_can_not_be_served_is_one_fault_with_its_remedy() {
         (
             &[O, ("BIG_MODEL", "gemini/gemini-3-pro")],
             "BIG_MODEL",
-            "BIG_MODEL names a model of Google, whose kind is not in this version yet",
-            "`openai/…` or `anthropic/…`",
+            "BIG_MODEL names a model of `gemini`, but GEMINI_API_KEY is not set",
+            "set GEMINI_API_KEY",
         ),
         (
-            &[O, ("BIG_MODEL", "gemini-3-pro")],
-            "BIG_MODEL",
-            "BIG_MODEL names a model of Google, whose kind is not in this version yet",
-            "`openai/…` or `anthropic/…`",
-        ),
-        (
-            &[("OPENAI_API_KEY", "sk-or-v1-planted")],
-            "OPENAI_API_KEY",
-            "OPENAI_API_KEY holds a key of OpenRouter (sk-or-…), whose own kind is not in this version yet",
-            "CUSTOM_BASE_URL=https://openrouter.ai/api/v1",
-        ),
-        (
-            &[A, ("OPENAI_API_KEY", "sk-or-v1-planted"), prefers("openai")],
-            "OPENAI_API_KEY",
-            "OPENAI_API_KEY holds a key of OpenRouter (sk-or-…), whose own kind is not in this version yet",
-            "CUSTOM_BASE_URL=https://openrouter.ai/api/v1",
+            &[O, ("SMALL_MODEL", "openrouter/x/y")],
+            "SMALL_MODEL",
+            "SMALL_MODEL names a model of `openrouter`, but OPENROUTER_API_KEY is not set",
+            "set OPENROUTER_API_KEY",
         ),
     ] {
         let faults = load(&no_file(env).sources).expect_err("a fault");
