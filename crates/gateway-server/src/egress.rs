@@ -11,6 +11,7 @@ use gateway_config::{
 };
 use gateway_gemini::{Gemini, Options, Schemas, Surface};
 use gateway_models::{Catalogue, CatalogueError, Effort};
+use gateway_ollama::Ollama;
 use gateway_openai::{
     Api, Azure, Images, MaxTokensField, ModelOverrides, OpenAi, Quirks, ReasoningIn, ReasoningOut,
     Replay, SchemaMemo, ToolChoiceLevel, UserField,
@@ -25,6 +26,7 @@ pub(crate) fn of(
 ) -> Result<Option<Box<dyn Egress>>, CatalogueError> {
     let catalogue = known_models(catalogue, &provider.models)?;
     Ok(match provider.kind {
+        Kind::Anthropic | Kind::Demo => None,
         Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure | Kind::OpenRouter => {
             Some(Box::new(open_ai(provider, catalogue)))
         }
@@ -37,7 +39,14 @@ pub(crate) fn of(
             };
             Some(Box::new(gemini(provider, surface, catalogue)))
         }
-        _ => None,
+        Kind::Bedrock => Some(Box::new(bedrock(provider, catalogue))),
+        Kind::Ollama => Some(Box::new(Ollama {
+            num_ctx: provider.extra.num_ctx,
+            refuse_documents: provider.compat.documents == Some(Documents::Refuse),
+            extra_fields: Vec::new(),
+            catalogue,
+            schemas: SchemaMemo::default(),
+        })),
     })
 }
 
@@ -96,20 +105,24 @@ fn open_ai(provider: &Provider, catalogue: Catalogue) -> OpenAi {
 
 const OPENROUTER: &str = "https://openrouter.ai/api/v1";
 
-/// Bedrock, where a provider is that.
-pub(crate) fn bedrock(
+/// Bedrock, where a provider is that: it reads the frames that Claude answers in, too.
+pub(crate) fn framed(
     provider: &Provider,
     catalogue: &Catalogue,
 ) -> Result<Option<Bedrock>, CatalogueError> {
     if provider.kind != Kind::Bedrock {
         return Ok(None);
     }
-    Ok(Some(Bedrock {
+    Ok(Some(bedrock(provider, known_models(catalogue, &provider.models)?)))
+}
+
+fn bedrock(provider: &Provider, catalogue: Catalogue) -> Bedrock {
+    Bedrock {
         region: provider.extra.region.clone().unwrap_or_default(),
         family: provider.extra.family.clone(),
-        catalogue: known_models(catalogue, &provider.models)?,
+        catalogue,
         schemas: SchemaMemo::default(),
-    }))
+    }
 }
 
 /// Who hosts Claude at this provider, where it is not Anthropic itself.

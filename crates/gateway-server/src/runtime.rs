@@ -444,7 +444,7 @@ fn compile_provider(
         egress: egress::of(provider, catalogue)
             .map_err(|fault| CompileError::Models { provider: name.clone(), fault })?,
         host: egress::host(provider),
-        bedrock: egress::bedrock(provider, catalogue)
+        bedrock: egress::framed(provider, catalogue)
             .map_err(|fault| CompileError::Models { provider: name.clone(), fault })?,
         bedrock_api: provider.extra.bedrock_api,
         family: provider.extra.family.clone(),
