@@ -179,7 +179,11 @@ const PRESETS: &[Preset] = &[
 
 #[cfg(test)]
 mod tests {
+    use gateway_types::Losses;
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::edit::edit;
 
     #[test]
     fn servers_are_known_by_their_address_however_it_is_written() {
@@ -212,6 +216,118 @@ mod tests {
         for preset in PRESETS {
             assert!(!preset.name.is_empty() && seen.insert(preset.name));
             assert!(preset.bases.iter().all(|base| seen.insert(base)), "{}", preset.name);
+        }
+    }
+
+    /// What becomes of `messages` and other members at a server.
+    fn sent(name: &str, asks: &Value, gets: &Value, lost: &[&str]) {
+        let preset = by_name(name).unwrap_or_else(|| panic!("{name}"));
+        let betas = "claude-code-20250219,never-heard-of-2030-01-01";
+        let edited = edit(asks.to_string().as_bytes(), &preset.policy(), betas).expect("no error");
+        let (body, losses) = match edited {
+            Some(edited) => {
+                assert_eq!(edited.betas, None, "{name}: it minds no betas");
+                (serde_json::from_slice(&edited.body).expect("JSON"), edited.losses)
+            }
+            None => (asks.clone(), Losses::new()),
+        };
+        let losses: Vec<String> =
+            losses.iter().map(|loss| format!("{} {}", loss.what.as_str(), loss.path)).collect();
+        assert_eq!((&body, losses), (gets, lost.iter().map(|&l| l.to_owned()).collect()), "{name}");
+    }
+
+    const THEIRS: [&str; 8] =
+        ["deepseek", "kimi", "minimax", "zai", "vllm", "llama.cpp", "lmstudio", "ollama"];
+
+    #[test]
+    fn r13_servers_that_think_without_signatures_get_their_thinking_back() {
+        let messages = json!({"messages": [{"role": "user", "content": "hi"},
+            {"role": "assistant", "content": [
+                {"type": "thinking", "thinking": "hm", "signature": ""},
+                {"type": "tool_use", "id": "call_1", "name": "a", "input": {}}]},
+            {"role": "user", "content": [
+                {"type": "tool_result", "tool_use_id": "call_1", "content": "ok"}]}]});
+        for name in THEIRS {
+            sent(name, &messages, &messages, &[]);
+        }
+        let mut without = messages.clone();
+        without["messages"][1]["content"].as_array_mut().expect("blocks").remove(0);
+        sent("openrouter", &messages, &without, &["dropped messages[1].content[0]"]);
+    }
+
+    #[test]
+    fn r24_r25_r28_servers_with_plain_messages_get_plain_messages() {
+        let asks = json!({"messages": [
+            {"role": "user", "content": [
+                {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "D"}},
+                {"type": "tool_reference", "tool_name": "b"}]},
+            {"role": "system", "content": "S"}], "mcp_servers": [],
+            "tools": [{"name": "b", "input_schema": {}, "defer_loading": true},
+                {"type": "code_execution_20250825", "name": "code_execution"},
+                {"name": "a", "input_schema": {}}]});
+        let gets = json!({"messages": [
+            {"role": "user", "content": [{"type": "text", "text": "D"},
+                {"type": "text", "text": "The tool b can be called now."},
+                {"type": "text", "text": "<system-reminder>\nS\n</system-reminder>"}]}],
+            "tools": [{"name": "a", "input_schema": {}}]});
+        let lost = [
+            "replaced messages[0].content[0]",
+            "replaced messages[0].content[1]",
+            "replaced messages[1]",
+            "dropped mcp_servers",
+            "hint tools[0]",
+            "dropped tools[1]",
+        ];
+        for name in THEIRS {
+            sent(name, &asks, &gets, &lost);
+        }
+    }
+
+    #[test]
+    fn r19_deepseek_gets_no_effort_beside_disabled_thinking() {
+        for (thinking, kept) in [("disabled", false), ("enabled", true), ("adaptive", true)] {
+            let mut asks = json!({"messages": [], "thinking": {"type": thinking},
+                "output_config": {"effort": "max"}});
+            let before = asks.clone();
+            if kept {
+                sent("deepseek", &before, &before, &[]);
+            } else {
+                asks.as_object_mut().expect("an object").remove("output_config");
+                sent("deepseek", &before, &asks, &["dropped output_config.effort"]);
+            }
+            sent("zai", &before, &before, &[]);
+        }
+    }
+
+    #[test]
+    fn what_a_server_is_said_to_pass_over_is_told() {
+        let asks = json!({"messages": [], "top_k": 3, "output_config": {"format": {}},
+            "context_management": {}, "temperature": 0});
+        for (name, gone, lost) in [
+            (
+                "deepseek",
+                &["top_k", "output_config"][..],
+                &["dropped output_config.format", "dropped top_k"][..],
+            ),
+            (
+                "minimax",
+                &["top_k", "context_management"],
+                &["hint context_management", "dropped top_k"],
+            ),
+            ("openrouter", &[], &[]),
+        ] {
+            let mut gets = asks.clone();
+            gets.as_object_mut().expect("an object").retain(|key, _| !gone.contains(&&**key));
+            let policy = by_name(name).expect("known").policy();
+            let edited = edit(asks.to_string().as_bytes(), &policy, "").expect("no error");
+            let body = edited
+                .as_ref()
+                .map_or(asks.clone(), |edited| serde_json::from_slice(&edited.body).expect("JSON"));
+            assert_eq!(body, gets, "{name}");
+            let losses = edited.map(|edited| edited.losses).unwrap_or_default();
+            let losses: Vec<String> =
+                losses.iter().map(|loss| format!("{} {}", loss.what.as_str(), loss.path)).collect();
+            assert_eq!(losses, lost, "{name}");
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use gateway_anthropic::edit::{BetaPatterns, Documents, Policy, Thinking, edit};
+use gateway_anthropic::hosted::{Host, HostCx, wrap};
 use gateway_anthropic::{Phase, Relay, StreamEnd};
 use gateway_translate::{Redactor, Splice, find, peek};
 use gateway_types::UsageQuality;
@@ -157,9 +158,19 @@ fn fuzz_edit(body: &Bytes) {
         drop_betas: BetaPatterns::new(["*"]).expect("a pattern"),
         ..Policy::default()
     };
-    for policy in [Policy::default(), everything] {
+    let elsewhere = Policy::for_base("https://api.deepseek.com/anthropic");
+    for policy in [Policy::default(), everything, elsewhere] {
         if let Ok(Some(edited)) = edit(body, &policy, "") {
             assert!(valid(&edited.body), "{body:?} became {:?}", edited.body);
+        }
+    }
+    let policy = Policy::default();
+    let vertex = Host::Vertex { project: "p".into(), location: "l".into() };
+    for host in [vertex, Host::Bedrock, Host::BedrockMessages] {
+        for model in ["anthropic.claude-sonnet-4-20250514-v1:0", "anthropic.claude-opus-4-7"] {
+            if let Ok(wrapped) = wrap(&host, body, &HostCx::new(model, &policy)) {
+                assert!(valid(&wrapped.body), "{body:?} became {:?}", wrapped.body);
+            }
         }
     }
 }

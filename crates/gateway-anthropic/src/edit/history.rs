@@ -215,10 +215,15 @@ fn heal_open_turn(messages: &mut [Message<'_>], cx: &mut Cx<'_>) -> bool {
     // Who wants unsigned thinking back is not Anthropic, and its ids are its own.
     let tells = cx.policy.thinking != Thinking::Preserve;
     let begun_elsewhere = lost || (tells && first.kept().any(foreign_call));
-    if first.begins_with_thinking() || !begun_elsewhere {
+    let strict = cx.policy.lacks.thinking_pairs;
+    if first.begins_with_thinking() || !(begun_elsewhere || strict) {
         return false;
     }
-    let why = "another provider began this turn, so it is finished without thinking";
+    let why = if begun_elsewhere {
+        "another provider began this turn, so it is finished without thinking"
+    } else {
+        "this turn began without thinking, so it is finished without"
+    };
     cx.losses.add(What::Replaced, "thinking", why);
     for at in open {
         let message = &mut messages[at];

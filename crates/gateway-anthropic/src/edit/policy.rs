@@ -46,7 +46,9 @@ pub struct Lacks {
     pub sources: bool,
     /// It can't see images: a word that one was there goes up instead.
     pub images: bool,
-    /// It refuses `clear_thinking_…` where thinking is not asked for.
+    /// It may get histories that another mode of thinking or another model made, and is strict: it
+    /// refuses `clear_thinking_…` where thinking is not asked for, and with a budget a turn that did not
+    /// begin with thinking.
     pub thinking_pairs: bool,
     /// It refuses an effort where thinking is disabled.
     pub idle_effort: bool,

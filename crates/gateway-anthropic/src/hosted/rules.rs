@@ -95,9 +95,11 @@ fn bedrock_lacks(claude: Claude) -> Lacks {
         fields: fields(claude, claude.at_least(4, 5)),
         free_fields: free(claude, claude.at_least(4, 5)),
         only_betas: Some(match generation(claude) {
-            Generation::Newest => &[COMMON, BEDROCK, SEARCH, NEWEST, BEDROCK_NEWEST],
-            Generation::Opus45 => &[COMMON, BEDROCK, SEARCH, EFFORT_BETA],
-            Generation::Middle => &[COMMON, BEDROCK, SEARCH],
+            Generation::Newest => &[COMMON, BEDROCK, SEARCH, BEDROCK_NEWEST],
+            Generation::Opus45 => &[COMMON, BEDROCK, SEARCH, INTERLEAVED, EFFORT_BETA],
+            Generation::Middle if claude.adapts() => &[COMMON, BEDROCK, SEARCH],
+            Generation::Middle => &[COMMON, BEDROCK, SEARCH, INTERLEAVED],
+            Generation::Older if claude.at_least(4, 0) => &[COMMON, BEDROCK, INTERLEAVED],
             Generation::Older => &[COMMON, BEDROCK],
         }),
         // Nothing of what Anthropic runs itself.
@@ -113,12 +115,12 @@ fn vertex_lacks(claude: Claude, cx: &HostCx<'_>) -> Lacks {
         free_fields: free(claude, format),
         only_betas: Some(match (cx.endpoint, generation(claude)) {
             // The counter knows less: "Unexpected value(s) `web-search-2025-03-05`".
-            (Endpoint::CountTokens, Generation::Older) => &[COMMON],
-            (Endpoint::CountTokens, _) => &[COMMON, SEARCH],
-            (_, Generation::Newest) => &[COMMON, VERTEX, SEARCH, NEWEST],
-            (_, Generation::Opus45) => &[COMMON, VERTEX, SEARCH, EFFORT_BETA],
-            (_, Generation::Middle) => &[COMMON, VERTEX, SEARCH],
-            (_, Generation::Older) => &[COMMON, VERTEX],
+            (Endpoint::CountTokens, Generation::Older) => &[COMMON, INTERLEAVED],
+            (Endpoint::CountTokens, _) => &[COMMON, INTERLEAVED, SEARCH],
+            (_, Generation::Newest) => &[COMMON, INTERLEAVED, VERTEX, SEARCH, VERTEX_NEWEST],
+            (_, Generation::Opus45) => &[COMMON, INTERLEAVED, VERTEX, SEARCH, EFFORT_BETA],
+            (_, Generation::Middle) => &[COMMON, INTERLEAVED, VERTEX, SEARCH],
+            (_, Generation::Older) => &[COMMON, INTERLEAVED, VERTEX],
         }),
         tools: &["web_fetch_", "code_execution_", "mcp_tool", "advisor_"],
         ..HOSTED
@@ -181,21 +183,25 @@ fn free(claude: Claude, format: bool) -> &'static [&'static [&'static str]] {
 /// On both hosts.
 const COMMON: &[&str] = &[
     "context-1m-2025-08-07",
-    "interleaved-thinking-2025-05-14",
     "context-management-2025-06-27",
     "compact-2026-01-12",
     "computer-use-2025-01-24",
     "computer-use-2025-11-24",
 ];
+/// One that adapts its thinking interleaves it without being told, and Bedrock refuses a beta by the
+/// wrong model without saying which.
+const INTERLEAVED: &[&str] = &["interleaved-thinking-2025-05-14"];
 /// From 4.5 on.
 const SEARCH: &[&str] = &["tool-search-tool-2025-10-19"];
 const VERTEX: &[&str] = &["web-search-2025-03-05", "compact-2026-09-04"];
 const BEDROCK: &[&str] = &["tool-examples-2025-10-29", "fine-grained-tool-streaming-2025-05-14"];
 /// Claude Opus 4.5 alone: others refuse it by name, and take an effort without it.
 const EFFORT_BETA: &[&str] = &["effort-2025-11-24"];
-/// Sent by Claude Code itself to the newest models of both hosts.
-const NEWEST: &[&str] = &["thinking-token-count-2026-05-13", "thinking-display-updates-2026-08-18"];
+/// Sent by Claude Code itself to the newest models there.
+const VERTEX_NEWEST: &[&str] =
+    &["thinking-token-count-2026-05-13", "thinking-display-updates-2026-08-18"];
 const BEDROCK_NEWEST: &[&str] = &[
+    "thinking-display-updates-2026-08-18",
     "thinking-binding-controls-2026-08-01",
     "dangerous-tool-use-2026-09-03",
     "mid-conversation-output-config-2026-07-01",

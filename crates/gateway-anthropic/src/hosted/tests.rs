@@ -242,7 +242,7 @@ fn c09_what_was_learnt_goes_up_no_more() {
     let mut body = ask();
     body["metadata"] = json!({"user_id": "u"});
     body["output_config"] = json!({"effort": "low"});
-    let betas = "interleaved-thinking-2025-05-14,context-1m-2025-08-07";
+    let betas = "context-management-2025-06-27,context-1m-2025-08-07";
     let cx = HostCx { betas, ..HostCx::new(OPUS_4_6, &policy) };
     let before = wrapped(&Host::Bedrock, &body, &cx);
     assert_eq!(value(&before.body)["metadata"]["user_id"], "u");
@@ -255,7 +255,7 @@ fn c09_what_was_learnt_goes_up_no_more() {
     assert_eq!(
         value(&after.body),
         json!({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9,
-            "anthropic_beta": ["interleaved-thinking-2025-05-14"],
+            "anthropic_beta": ["context-management-2025-06-27"],
             "messages": [{"role": "user", "content": "hi"}]})
     );
     assert_eq!(

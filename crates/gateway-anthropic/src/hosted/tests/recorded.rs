@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::LazyLock;
 
+use gateway_testkit::bedrock::{Rules, invoke_rules};
 use serde_json::value::RawValue;
 
 use super::*;
 use crate::edit::tests::fixtures;
+use crate::refused::refused;
 
 const GENERATIONS: [(&str, &str, &str); 3] = [
     ("4.5", SONNET_4_5, "us.anthropic.claude-sonnet-4-5-20250929-v1:0"),
@@ -20,7 +23,14 @@ struct Case {
     result: Result<Wrapped, ApiError>,
 }
 
-fn cases(compact: bool) -> Vec<Case> {
+/// All of them, as the client sends them or as they stand in the file.
+fn cases(compact: bool) -> &'static [Case] {
+    static CASES: [LazyLock<Vec<Case>>; 2] =
+        [LazyLock::new(|| read_cases(false)), LazyLock::new(|| read_cases(true))];
+    &CASES[usize::from(compact)]
+}
+
+fn read_cases(compact: bool) -> Vec<Case> {
     let policy = Policy::default();
     let mut cases = Vec::new();
     for (name, body, betas) in fixtures() {
@@ -67,7 +77,7 @@ fn recorded_requests_go_up_as_they_did() {
     let mut outcomes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for Case { title, result, .. } in cases(true) {
         let (name, place) = title.split_once(' ').expect("a name and a place");
-        let (told, body) = match &result {
+        let (told, body) = match result {
             Ok(wrapped) => (outcome(wrapped), digest(&wrapped.body)),
             Err(fault) => (format!("  {} {fault}", fault.status()), 0),
         };
@@ -157,6 +167,47 @@ fn nothing_is_gone_without_a_word() {
             let moved = matches!(&*key, "model" | "stream");
             let told = || lost.iter().any(|loss| loss.contains(&format!(" {key}")));
             assert!(after.contains_key(&key) || moved || told(), "{title}: {key} {lost:?}");
+        }
+    }
+}
+
+/// The scripted Bedrock is strict: what it takes holds nothing that the service refuses.
+#[test]
+fn r20_r30_a_strict_bedrock_takes_every_recorded_request() {
+    let policy = Policy::default();
+    for model in [
+        "anthropic.claude-3-7-sonnet-20250219-v1:0",
+        "us.anthropic.claude-sonnet-4-20250514-v1:0",
+        "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        "us.anthropic.claude-opus-4-5-20251101-v1:0",
+        "us.anthropic.claude-opus-4-6-v1",
+        "us.anthropic.claude-opus-4-7",
+        "global.anthropic.claude-opus-5-5",
+    ] {
+        let mut rules = Rules::bedrock(model);
+        // Claude Code sends it there itself, to the newest.
+        rules.system_role = model.contains("-5-5");
+        rules.max_output = u64::MAX;
+        for (name, body, betas) in fixtures() {
+            let other = name.starts_with("count-tokens") || name.starts_with("web-search-inner");
+            if other || !name.ends_with(" compact") {
+                continue;
+            }
+            let cx = HostCx { betas, ..HostCx::new(model, &policy) };
+            let ask = |cx: &HostCx<'_>| {
+                let wrapped = wrap(&Host::Bedrock, body.as_bytes(), cx).expect("no error");
+                invoke_rules::check(&value(&wrapped.body), &rules)
+            };
+            let Err(refusal) = ask(&cx) else { continue };
+            let told = json!({"message": refusal.message}).to_string();
+            // A block that nobody knows, and signatures which this server did not make.
+            if name.starts_with("unknown-block-echo") {
+                assert_eq!(refused(told.as_bytes()), None);
+                continue;
+            }
+            assert_eq!(refused(told.as_bytes()), Some(Refused::History), "{model} {name} {told}");
+            let again = ask(&HostCx { without: &[Refused::History], ..cx });
+            assert!(again.is_ok(), "{model} {name}: {again:?}");
         }
     }
 }
