@@ -93,9 +93,26 @@ impl<'a> HostCx<'a> {
         }
     }
 
-    /// Which Claude it is, as far as names tell.
+    /// Which Claude it is. One whose name says nothing is taken for the newest until it refuses what
+    /// that takes, and for an older one then.
     pub fn claude(&self) -> Claude {
-        self.hint.map(Claude::of).filter(Claude::is_known).unwrap_or_else(|| Claude::of(self.model))
+        let named = self.named();
+        if !named.is_known() && self.without.iter().any(is_sign_of_age) {
+            return Claude::OLDER;
+        }
+        named
+    }
+
+    fn named(&self) -> Claude {
+        let hinted = self.hint.map(Claude::of).filter(Claude::is_known);
+        hinted.unwrap_or_else(|| Claude::of(self.model))
+    }
+
+    /// What is left to be left out, once its age explains the rest.
+    fn lessons(&self) -> Vec<Refused> {
+        let known = self.named().is_known();
+        let left = self.without.iter().filter(|refused| known || !is_sign_of_age(refused));
+        left.cloned().collect()
     }
 }
 
@@ -139,7 +156,7 @@ pub fn wrap(host: &Host, body: &[u8], cx: &HostCx<'_>) -> Result<Wrapped, ApiErr
     let rules = rules::of(host, claude, cx);
     let (asked, mut losses) = ask::ask(host, body, cx, &rules)?;
     let asked_betas = joined(cx.betas, &asked.betas);
-    let policy = rules.policy.without(cx.without);
+    let policy = rules.policy.without(&cx.lessons());
     let edited = edit::edit_asked(asked.body.as_bytes(), &policy, &asked_betas, asked.effort)?;
     let (body, betas) = match edited {
         Some(edited) => {
@@ -166,6 +183,17 @@ pub fn wrap(host: &Host, body: &[u8], cx: &HostCx<'_>) -> Result<Wrapped, ApiErr
         }
     };
     Ok(Wrapped { path, body: body.into(), headers, losses })
+}
+
+/// Whether it is what the newest Claude takes and older ones refuse.
+fn is_sign_of_age(refused: &Refused) -> bool {
+    match refused {
+        Refused::SomeBeta | Refused::SystemRole => true,
+        Refused::Field(name) => {
+            matches!(*name, "thinking" | "thinking.display" | "output_config.effort")
+        }
+        _ => false,
+    }
 }
 
 /// The body with what the host wants to be said in it, put in front.

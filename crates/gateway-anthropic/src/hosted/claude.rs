@@ -36,6 +36,9 @@ impl Claude {
         Self { version, opus: words.contains(&"opus") }
     }
 
+    /// The oldest that is in wide use: what an unknown one is taken for that refuses what is new.
+    pub(super) const OLDER: Self = Self { version: Some((4, 5)), opus: false };
+
     /// Whether the name said which one it is.
     pub fn is_known(&self) -> bool {
         self.version.is_some()

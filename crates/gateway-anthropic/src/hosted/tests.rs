@@ -270,3 +270,31 @@ fn c09_what_was_learnt_goes_up_no_more() {
     assert_eq!(value(&all.body).get("anthropic_beta"), None);
     assert_eq!(value(&all.body)["output_config"]["effort"], "low");
 }
+
+#[test]
+fn an_unknown_claude_that_refuses_what_is_new_is_asked_as_an_older_one() {
+    let policy = Policy::default();
+    let model = "arn:aws:bedrock:eu-west-1:1:application-inference-profile/4x5y";
+    let betas = "interleaved-thinking-2025-05-14,thinking-display-updates-2026-08-18";
+    let body = json!({"max_tokens": 9000, "messages": [], "output_config": {"effort": "low"},
+        "thinking": {"type": "adaptive", "display": "updates"}});
+    let cx = HostCx { betas, ..HostCx::new(model, &policy) };
+    let first = value(&wrapped(&Host::Bedrock, &body, &cx).body);
+    assert_eq!(first["thinking"], body["thinking"]);
+    assert_eq!(first["anthropic_beta"], json!(["thinking-display-updates-2026-08-18"]));
+    for refused in
+        [Refused::SomeBeta, Refused::Field("thinking"), Refused::Field("output_config.effort")]
+    {
+        let cx = HostCx { without: &[refused], ..cx };
+        assert_eq!(
+            value(&wrapped(&Host::Bedrock, &body, &cx).body),
+            json!({"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9000, "messages": [],
+                "anthropic_beta": ["interleaved-thinking-2025-05-14"],
+                "thinking": {"type": "enabled", "budget_tokens": 2048}})
+        );
+    }
+    // One that is known is believed.
+    let without = [Refused::Field("thinking")];
+    let cx = HostCx { hint: Some("claude-opus-4-7"), without: &without, ..cx };
+    assert_eq!(value(&wrapped(&Host::Bedrock, &body, &cx).body).get("thinking"), None);
+}
