@@ -1,12 +1,12 @@
 //! The top of a body, as a host and its Claude want it: no model, no stream, the kind of thinking that
 //! this Claude knows.
 
+use gateway_translate::Malformed;
 use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, What};
 
 use super::rules::Rules;
 use super::{Host, HostCx};
 use crate::edit::node::{Edit, Fate, Member, Node, apply, settle};
-use gateway_translate::Malformed;
 
 /// The body with its top put right.
 pub(super) struct Asked {
@@ -84,6 +84,10 @@ fn put_right(
                 Thinking::Becomes { json, .. } => member.with_value(json),
                 Thinking::Goes => Fate::Remove,
             },
+            // Of duplicates the last was looked at.
+            "output_config" if top.get(&key).map(Node::span) != Some(member.value.span()) => {
+                Fate::Remove
+            }
             "output_config" => output_config.take().unwrap_or_default(),
             "output_format" if top.get("output_config").is_none() => Fate::Remove,
             key if sampling.contains(&key) => Fate::Remove,

@@ -196,6 +196,13 @@ fn what_is_no_request_is_refused() {
             assert_eq!(fault.status(), 400, "{broken:?}");
         }
     }
+    let twice = br#"{"model":"a","output_config":{"effort":"x"},"model":"b","output_config":{"effort":"max"},"stream":true,"stream":false}"#;
+    let cx = HostCx { stream: true, ..HostCx::new(OPUS_4_6, &policy) };
+    let once = wrap(&Host::BedrockMessages, twice, &cx).expect("no error");
+    assert_eq!(
+        value(&once.body),
+        json!({"model": OPUS_4_6, "output_config": {"effort": "max"}, "stream": true})
+    );
     let empty = wrap(&Host::Bedrock, b" { } ", &HostCx::new("m", &policy)).expect("no error");
     assert_eq!(value(&empty.body), json!({"anthropic_version": "bedrock-2023-05-31"}));
 }

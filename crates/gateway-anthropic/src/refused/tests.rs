@@ -124,6 +124,10 @@ fn r30_other_servers_say_it_in_their_own_way() {
             r#"{"type":"error","error":{"message":"request.messages.1.role: Invalid discriminator value. Expected 'user' | 'assistant'"}}"#,
             Refused::SystemRole,
         ),
+        (
+            r#"{"error":{"message":"invalid thinking: only type=enabled is allowed for this model"}}"#,
+            field("thinking"),
+        ),
         (r#"{"error":{"message":"\"llama3.1:8b\" does not support thinking"}}"#, field("thinking")),
         (r#"{"error":"json: unknown field \"metadata\""}"#, field("metadata")),
         (

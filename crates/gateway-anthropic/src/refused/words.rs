@@ -33,6 +33,7 @@ const PHRASES: &[(&[&str], Option<Refused>)] = &[
     (&["thinking.", "display: input should"], Some(Refused::Field("thinking.display"))),
     (&["thinking_type:"], Some(Refused::Field("thinking"))),
     (&["adaptive thinking is not supported"], Some(Refused::Field("thinking"))),
+    (&["invalid thinking", "only type="], Some(Refused::Field("thinking"))),
     (&["does not support thinking"], Some(Refused::Field("thinking"))),
     (&["invalid beta flag"], Some(Refused::SomeBeta)),
     (&["temperature", "top_p", "cannot both"], Some(Refused::Field("top_p"))),
