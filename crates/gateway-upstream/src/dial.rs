@@ -1,5 +1,6 @@
 //! How one upstream is reached.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub struct Settings {
     pub connect_timeout: Duration,
     /// A proxy for this upstream (`http://`, `socks5://`, `socks5h://`); without one
     /// the environment's `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` decide, but for
-    /// upstreams on this machine.
+    /// upstreams on this machine and the metadata services of its network.
     pub proxy: Option<Uri>,
     /// A PEM file with roots to trust besides the platform's.
     pub ca_file: Option<PathBuf>,
@@ -122,8 +123,9 @@ impl Dialer {
                 }
                 Matcher::builder().all(proxy.to_string()).build()
             }
-            // No proxy leads to this machine, though environments seldom say so in NO_PROXY.
-            None if is_loopback(settings.origin.host().unwrap_or_default()) => {
+            // No proxy leads to this machine or to the services of its link, though environments
+            // seldom say so in NO_PROXY.
+            None if is_nearby(settings.origin.host().unwrap_or_default()) => {
                 Matcher::builder().build()
             }
             None => Matcher::from_env(),
@@ -235,10 +237,20 @@ impl Dialer {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// This machine, or what gives it its credentials: metadata services have addresses of the link,
+/// but for one name of Google's and two addresses of AWS's, and speak for whoever connects to them.
+fn is_nearby(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    if host.eq_ignore_ascii_case("localhost") || host == "metadata.google.internal" {
+        return true;
+    }
+    match host.parse() {
+        Ok(IpAddr::V4(ip)) => ip.is_loopback() || ip.is_link_local(),
+        Ok(IpAddr::V6(ip)) => {
+            ip.is_loopback() || ip.is_unicast_link_local() || ip.segments()[..2] == [0xfd00, 0xec2]
+        }
+        Err(_) => false,
+    }
 }
 
 fn is_http(proxy: &Uri) -> bool {
@@ -270,6 +282,25 @@ mod tests {
         settings.proxy = Some("ftp://proxy".parse().expect("a URI"));
         let fault = Dialer::new(settings).expect_err("not a proxy");
         assert!(fault.to_string().contains("socks5://"), "{fault}");
+    }
+
+    #[test]
+    fn metadata_services_are_as_near_as_this_machine() {
+        for near in [
+            "localhost",
+            "127.8.0.1",
+            "[::1]",
+            "169.254.169.254",
+            "169.254.170.2",
+            "[fd00:ec2::254]",
+            "[fe80::1]",
+            "metadata.google.internal",
+        ] {
+            assert!(is_nearby(near), "{near}");
+        }
+        for far in ["example.com", "10.0.0.1", "[fd00:1::1]", "169.253.0.1", "internal"] {
+            assert!(!is_nearby(far), "{far}");
+        }
     }
 
     #[test]
