@@ -6,6 +6,7 @@ use aws_credential_types::Credentials as Keys;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign as sign_v4};
 use aws_sigv4::sign::v4;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
 use sha2::{Digest as _, Sha256};
 
@@ -75,7 +76,7 @@ fn is_signed(name: &HeaderName) -> bool {
 /// The `host` header as the connection's client writes it: the authority as it stands in the URL.
 fn host(url: &str) -> Result<String, CloudError> {
     let uri: Option<Uri> = url.parse().ok();
-    let authority = uri.as_ref().and_then(Uri::authority).map(|it| it.as_str());
+    let authority = uri.as_ref().and_then(Uri::authority).map(Authority::as_str);
     let host = authority.and_then(|it| it.rsplit('@').next());
     host.map(str::to_owned)
         .ok_or_else(|| CloudError::setup("AWS: what is not a whole URL can't be signed"))
@@ -86,7 +87,11 @@ fn digest(pieces: &[&[u8]]) -> String {
     for piece in pieces {
         hash.update(piece);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::with_capacity(64);
+    for byte in hash.finalize() {
+        hex.push_str(&format!("{byte:02x}"));
+    }
+    hex
 }
 
 fn unsignable(err: &dyn std::error::Error) -> CloudError {

@@ -1,5 +1,7 @@
 //! Microsoft Entra.
 
+use std::sync::Arc;
+
 use gateway_cloud::{CloudErrorKind, Credentials, EntraSettings, Env};
 use http::{HeaderMap, StatusCode};
 
@@ -21,9 +23,9 @@ fn numbered() -> impl FnMut(&crate::server::Asked) -> Reply + Send {
     let mut count = 0;
     move |_| {
         count += 1;
-        Reply::ok(format!(
-            r#"{{"token_type":"Bearer","expires_in":3599,"access_token":"t{count}"}}"#
-        ))
+        let token =
+            format!(r#"{{"token_type":"Bearer","expires_in":3599,"access_token":"t{count}"}}"#);
+        Reply::ok(token).with("content-type", "application/json")
     }
 }
 
@@ -178,4 +180,30 @@ async fn settings_that_make_no_sense_are_refused_with_what_to_do() {
         assert_eq!(fault.kind(), kind, "{fault}");
         assert!(fault.to_string().contains(says), "{fault}");
     }
+}
+
+#[test]
+fn fifty_requests_on_two_runtimes_ask_once() {
+    let server = Server::start(numbered());
+    let credentials = Arc::new(Credentials::entra(application(&server.url)).expect("valid"));
+    let worker = || {
+        let credentials = credentials.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            runtime.expect("a runtime").block_on(async {
+                let ask = |credentials: Arc<Credentials>| async move {
+                    authorization(&credentials).await.expect("a token")
+                };
+                let asking: Vec<_> =
+                    (0..25).map(|_| tokio::spawn(ask(credentials.clone()))).collect();
+                for one in asking {
+                    assert_eq!(one.await.expect("no panic"), "Bearer t1");
+                }
+            });
+        })
+    };
+    for worker in [worker(), worker()] {
+        worker.join().expect("no panic");
+    }
+    assert_eq!(server.asked().len(), 1);
 }

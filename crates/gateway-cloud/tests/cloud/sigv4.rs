@@ -47,7 +47,7 @@ pub(crate) fn verify(
     }
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     // The path as it was sent is encoded once more.
-    let path: String = path.bytes().map(encoded).collect();
+    let path = encoded(path);
     let mut query: Vec<_> = query.split('&').filter(|it| !it.is_empty()).collect();
     query.sort_unstable();
     let query: Vec<_> = query
@@ -76,11 +76,16 @@ pub(crate) fn verify(
     Ok(Signed { key_id: key_id.to_owned(), scope: scope.to_owned(), headers: names })
 }
 
-fn encoded(byte: u8) -> String {
-    if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
-        return char::from(byte).to_string();
+fn encoded(path: &str) -> String {
+    let mut out = String::new();
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+            out.push(byte.into());
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
     }
-    format!("%{byte:02X}")
+    out
 }
 
 fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
@@ -90,7 +95,11 @@ fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut hex = String::new();
+    for byte in bytes {
+        hex.push_str(&format!("{byte:02x}"));
+    }
+    hex
 }
 
 /// The verifier itself is held against a vector that AWS publishes.
