@@ -74,11 +74,12 @@ pub(crate) fn read(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Ex
     out.profile = text("profile");
     out.project = text("project");
     out.location = text("location");
-    let (api_version, deployment, family) =
-        (text("api_version"), text("deployment"), text("family"));
+    let (api_version, deployment) = (text("api_version"), text("deployment"));
     out.extra.api_version = api_version.and_then(|(version, at)| read_version(cx, s, version, &at));
     out.extra.deployment = deployment.map(|(name, _)| name);
-    out.extra.family = family.map(|(name, _)| name.to_ascii_lowercase());
+    if takes("family") {
+        out.extra.family = cx.word(s, "family", BEDROCK_FAMILIES).map(str::to_owned);
+    }
     for (key, value) in [
         ("deployment", out.extra.deployment.clone()),
         ("family", out.extra.family.clone()),
@@ -234,6 +235,11 @@ fn json(cx: &mut Cx, node: &Node) -> serde_json::Value {
     }
 }
 
+/// Families of models on Bedrock that `extra.family` can name.
+pub const BEDROCK_FAMILIES: &[&str] = &[
+    "claude", "nova", "nova-2", "titan", "llama", "mistral", "deepseek", "gpt-oss", "qwen", "kimi",
+    "minimax", "glm", "gemma", "cohere", "jamba", "nemotron", "palmyra", "other",
+];
 /// Far above any model's window.
 const MOST_CONTEXT: i128 = 100_000_000;
 /// Below it Claude Code can't work.

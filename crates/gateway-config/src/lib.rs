@@ -61,6 +61,7 @@ pub use compat::{
     ReasoningContent, ReasoningIn, ReasoningOut, SystemRole, Thinking, ToolChoice, UserField,
 };
 pub use diag::{Colour, Diagnostic, Diagnostics, Severity};
+pub use extra::BEDROCK_FAMILIES;
 pub use init::{Existing, InitError, TEMPLATE, init};
 pub use load::{Loaded, load};
 pub use model::{

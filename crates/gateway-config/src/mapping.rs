@@ -211,14 +211,12 @@ fn target(
         };
     }
     let is_set_up = |vendor: Vendor| vendor == default || setting.set.contains(&vendor);
-    let googles = || match is_set_up(Vendor::Vertex) && !is_set_up(Vendor::Gemini) {
-        true => Vendor::Vertex,
-        false => Vendor::Gemini,
-    };
+    let vertex_only = is_set_up(Vendor::Vertex) && !is_set_up(Vendor::Gemini);
+    let googles = if vertex_only { Vendor::Vertex } else { Vendor::Gemini };
     let prefix = text.split_once('/').filter(|(_, model)| !model.is_empty());
     let named = prefix.and_then(|(word, model)| Some((word, Vendor::of_word(word)?, model)));
     if let Some((word, vendor, model)) = named {
-        let vendor = if vendor == Vendor::Gemini { googles() } else { vendor };
+        let vendor = if vendor == Vendor::Gemini { googles } else { vendor };
         // Resellers have the vendor in the name.
         let resold = ["openai", "anthropic", "google"].contains(&word);
         if resold
@@ -241,7 +239,7 @@ fn target(
     let family = family_of(&text);
     let served_by = match family {
         Some(family) if serves(default, family) => default,
-        Some(Family::Google) => googles(),
+        Some(Family::Google) => googles,
         Some(Family::OpenAi) => Vendor::OpenAi,
         Some(Family::Claude) => Vendor::Anthropic,
         None => default,
@@ -267,11 +265,10 @@ fn target(
 /// Whether a vendor has models of a family.
 fn serves(vendor: Vendor, family: Family) -> bool {
     match vendor {
-        Vendor::Anthropic => family == Family::Claude,
+        Vendor::Anthropic | Vendor::Bedrock => family == Family::Claude,
         Vendor::OpenAi => family == Family::OpenAi,
         Vendor::Gemini => family == Family::Google,
         Vendor::Vertex => matches!(family, Family::Google | Family::Claude),
-        Vendor::Bedrock => family == Family::Claude,
         // Resold, or by whatever name somebody gave it.
         Vendor::OpenRouter | Vendor::Azure | Vendor::Custom | Vendor::Ollama => true,
     }

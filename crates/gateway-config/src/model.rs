@@ -164,7 +164,15 @@ pub struct Provider {
     pub display_name: String,
     /// What it speaks.
     pub kind: Kind,
-    /// `scheme://host[:port]/…/v1`, without a slash at the end; `None` only for [`Kind::Demo`].
+    /// Where it is, never with a slash at the end; `None` only for [`Kind::Demo`].
+    ///
+    /// * `anthropic`, `openai`, `openai-responses`, `openrouter`: with the version (`https://host/…/v1`), below which
+    ///   the endpoints are.
+    /// * `gemini`: likewise (`https://generativelanguage.googleapis.com/v1beta`).
+    /// * `azure`: without what is Azure's own (`/openai/v1`, `/openai/deployments/…`): the host and, behind another
+    ///   gateway, a path. Deployment and version are in [`Extra`].
+    /// * `vertex`, `bedrock`: without version or project: the host and, behind another gateway, a path.
+    /// * `ollama`: without `/api` or `/v1`.
     pub api_base: Option<String>,
     /// How the gateway authenticates there.
     pub auth: Auth,
@@ -292,7 +300,8 @@ pub struct Extra {
     pub deployment: Option<String>,
     /// Bedrock: the AWS region. Always there for that kind.
     pub region: Option<String>,
-    /// Bedrock: the family of models behind ids that do not say it (ARNs), e.g. `claude`.
+    /// Bedrock: the family of models behind ids that do not say it (ARNs), e.g. `claude`; one of
+    /// [`BEDROCK_FAMILIES`](crate::BEDROCK_FAMILIES).
     pub family: Option<String>,
     /// Bedrock: by which of its interfaces.
     pub bedrock_api: BedrockApi,

@@ -106,19 +106,14 @@ fn bedrock(
     given: Option<(String, At)>,
     extras: &mut Extras,
 ) -> Option<Place> {
-    let given = match given {
-        Some((text, at)) => Some(checked(cx, section, Kind::Bedrock, &text, at, extras)),
-        None => None,
-    };
+    let given = given.map(|(text, at)| checked(cx, section, Kind::Bedrock, &text, at, extras));
     let base = given.as_ref().and_then(|place| place.as_ref()).map(|place| &place.base);
     extras.extra.region = aws::region(cx, section, extras, base);
-    match given {
-        Some(place) => place,
-        None => {
-            let (text, at) = aws::endpoint(cx, extras.extra.region.as_deref()?);
-            checked(cx, section, Kind::Bedrock, &text, at, extras)
-        }
+    if let Some(place) = given {
+        return place;
     }
+    let (text, at) = aws::endpoint(cx, extras.extra.region.as_deref()?);
+    checked(cx, section, Kind::Bedrock, &text, at, extras)
 }
 
 /// Reads a URL as its kind means it.

@@ -16,7 +16,7 @@ pub(crate) fn read_compat(
     let Some(node) = section.get("compat") else { return Compat::default() };
     let s = &cx.section(&section.full("compat"), &section.place_of("compat"), node, &COMPAT);
     if let Some(kind) = kind {
-        refuse_meaningless(cx, s, kind, api);
+        note_meaningless(cx, s, kind, api);
     }
     Compat {
         thinking: word(cx, s, "thinking"),
@@ -56,23 +56,26 @@ pub(crate) fn read_compat(
 
 /// Whether a kind has a use for a key.
 fn is_useful(key: &str, kind: Kind, api: Api) -> bool {
-    let openai = !FOR_ANTHROPIC.contains(&key);
+    let anthropics = FOR_ANTHROPIC.contains(&key);
     match kind {
         Kind::Demo => false,
-        _ if FOR_ALL.contains(&key) => true,
-        Kind::Anthropic => FOR_ANTHROPIC.contains(&key),
+        _ if key == "drop_events" => true,
+        // Bedrock serves Claude by Anthropic's own interface.
+        Kind::Anthropic | Kind::Bedrock => FOR_ALL.contains(&key) || anthropics,
         Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure if api == Api::Responses => {
-            openai && !FOR_CHAT.contains(&key)
+            !anthropics && !FOR_CHAT.contains(&key)
         }
-        Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure | Kind::OpenRouter => openai,
-        Kind::Gemini => FOR_MODELS.contains(&key),
-        // Both serve Claude by Anthropic's own interface, and other models by another one.
-        Kind::Vertex | Kind::Bedrock => FOR_MODELS.contains(&key) || !openai,
-        Kind::Ollama => FOR_MODELS.contains(&key) || FOR_OLLAMA.contains(&key),
+        Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure | Kind::OpenRouter => !anthropics,
+        Kind::Gemini => FOR_GEMINI.contains(&key),
+        // So does Vertex, beside Gemini.
+        Kind::Vertex => FOR_GEMINI.contains(&key) || FOR_ALL.contains(&key) || anthropics,
+        Kind::Ollama => key == "documents",
     }
 }
 
-fn refuse_meaningless(cx: &mut Cx, section: &Section<'_>, kind: Kind, api: Api) {
+/// Notes keys that do nothing here. For the kinds that serve models of many makers that is a warning: what one of
+/// their models lacks is known or learnt, and a key that another kind needs harms nobody.
+fn note_meaningless(cx: &mut Cx, section: &Section<'_>, kind: Kind, api: Api) {
     for (key, _) in section.iter() {
         if is_useful(&key.text, kind, api) {
             continue;
@@ -84,7 +87,6 @@ fn refuse_meaningless(cx: &mut Cx, section: &Section<'_>, kind: Kind, api: Api) 
             _ => format!("kind `{}`", kind.as_str()),
         };
         let full = section.full(&key.text);
-        let message = format!("`{full}` has no meaning for {at_all}");
         let useful: Vec<&str> =
             COMPAT.known.iter().filter(|k| is_useful(k, kind, api)).copied().collect();
         let help = if useful.is_empty() {
@@ -92,7 +94,12 @@ fn refuse_meaningless(cx: &mut Cx, section: &Section<'_>, kind: Kind, api: Api) 
         } else {
             format!("remove it: it is about {}. Keys here are {}", told(&key.text), quoted(&useful))
         };
-        cx.error(&key.at, message, "not for this kind", help);
+        if matches!(kind, Kind::Gemini | Kind::Vertex | Kind::Bedrock | Kind::Ollama) {
+            cx.warn(&key.at, format!("`{full}` has no effect for {at_all}"), help);
+        } else {
+            let message = format!("`{full}` has no meaning for {at_all}");
+            cx.error(&key.at, message, "not for this kind", help);
+        }
     }
 }
 
@@ -216,23 +223,7 @@ const FOR_CHAT: &[&str] = &[
     "reasoning_out",
 ];
 
-/// For what is no interface of OpenAI's, but has much in common with it.
-const FOR_MODELS: &[&str] = &[
-    "tool_choice",
-    "images",
-    "tool_images",
-    "pdf",
-    "json_schema",
-    "stop_max",
-    "tool_name_max",
-    "call_id_max",
-    "tools_max",
-    "efforts",
-    "temperature",
-    "top_k",
-    "empty_tool_output",
-];
-const FOR_OLLAMA: &[&str] = &["json_object", "system_anywhere"];
+const FOR_GEMINI: &[&str] = &["drop_fields", "stop_max", "tool_name_max", "call_id_max"];
 
 /// Fields without which a request is none.
 const NEEDED_FIELDS: &[&str] = &["model", "messages", "input", "stream"];

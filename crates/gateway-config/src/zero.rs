@@ -54,11 +54,12 @@ pub(crate) fn fill(cx: &mut Cx, tree: &mut Node, ollama_answers: fn() -> bool) -
         put(tree, "routes", None);
         return Vec::new();
     };
-    let served: Vec<Vendor> = match (setting.private, setting.login) {
-        (true, _) => vec![setting.default],
-        (false, true) => [&[setting.default], setting.set.as_slice()].concat(),
-        (false, false) if setting.set.contains(&setting.default) => setting.set.clone(),
-        (false, false) => [&[setting.default], setting.set.as_slice()].concat(),
+    let served: Vec<Vendor> = if setting.private {
+        vec![setting.default]
+    } else if setting.set.contains(&setting.default) {
+        setting.set.clone()
+    } else {
+        [&[setting.default], setting.set.as_slice()].concat()
     };
     let providers = served
         .iter()
