@@ -93,6 +93,17 @@ providers:
     auth_type: client
 # More providers, if needed
 #   openai: {}                           # with the key in OPENAI_API_KEY
+#   openrouter: {}                       # OPENROUTER_API_KEY
+#   gemini: {}                           # GEMINI_API_KEY
+#   azure:                               # AZURE_OPENAI_API_KEY
+#     api_base: https://RESOURCE.openai.azure.com
+#     default_model: my-deployment
+#   vertex:                              # the login of `gcloud auth application-default login`
+#     extra: {project: my-project, location: global}
+#   bedrock:                             # AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile
+#     extra: {region: us-east-1}
+#   ollama:                              # on this machine, private
+#     default_model: qwen3-coder
 #   lab:                                 # any server that is compatible with OpenAI
 #     kind: openai
 #     api_base: http://localhost:8000

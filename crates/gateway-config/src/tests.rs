@@ -698,7 +698,7 @@ fn init_writes_a_valid_file_once() {
         .collect();
     let all = good(&commented.replace("auth_type: client", ""), KEY);
     let parts = (all.config.routes.len(), all.config.providers.len());
-    assert_eq!(parts, (1, 3), "the commented parts are valid too");
+    assert_eq!(parts, (1, 9), "the commented parts are valid too");
 }
 
 proptest! {
