@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use gateway_config::Sources;
@@ -16,8 +18,15 @@ pub(crate) fn sources(globals: &Globals) -> Result<Sources> {
     let mut sources = Sources::empty(cwd);
     sources.config_home = directory(&env, "XDG_CONFIG_HOME", ".config");
     sources.env = env;
+    sources.ollama_answers = ollama_answers;
     globals.apply(&mut sources.overrides);
     Ok(sources)
+}
+
+/// Whether something listens where an Ollama usually does.
+fn ollama_answers() -> bool {
+    let usual = SocketAddr::from((Ipv4Addr::LOCALHOST, 11434));
+    TcpStream::connect_timeout(&usual, Duration::from_millis(200)).is_ok()
 }
 
 /// The variables that are text; others can't be meant for the gateway (and `vars` would panic on them).

@@ -132,6 +132,19 @@ fn told(provider: &Provider) -> String {
             Some(variable) => format!("ready, key from {variable}"),
             None => "ready".to_owned(),
         },
+        Auth::Aws(aws) => match (&aws.keys, &aws.profile) {
+            (Some(_), _) => "ready, with the AWS keys of the environment".to_owned(),
+            (None, Some(profile)) => format!("ready, with the AWS profile {profile}"),
+            (None, None) => "ready, if this machine has AWS credentials".to_owned(),
+        },
+        Auth::Google(google) => match &google.file {
+            Some(file) => format!("ready, with the credentials in {}", file.display()),
+            None => "ready, if this machine has a login of Google Cloud".to_owned(),
+        },
+        Auth::AzureAd(entra) => match &entra.client_id {
+            Some(client) => format!("ready, as the client {client} of Microsoft Entra"),
+            None => "ready, if this machine has a managed identity".to_owned(),
+        },
         Auth::Client => "ready, with each caller's own login".to_owned(),
         Auth::Aws(aws) => match (&aws.keys, &aws.profile) {
             (Some(_), _) => "ready, keys from AWS_ACCESS_KEY_ID".to_owned(),

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::{Context, Result};
-use gateway_config::{Auth, Config, LogLevel};
+use gateway_config::{Auth, Config, LogLevel, Provider};
 use gateway_server::Gateway;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
@@ -23,9 +23,19 @@ const PROVIDER_KEYS: &[&str] = &[
     "GOOGLE_API_KEY",
     "GEMINI_API_KEY",
     "AZURE_OPENAI_API_KEY",
+    "AZURE_OPENAI_AD_TOKEN",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "OLLAMA_API_KEY",
     "CUSTOM_API_KEY",
     "GATEWAY_API_KEY",
 ];
+
+/// The other parts of AWS keys, where a provider has them.
+const AWS_KEYS: &[&str] = &["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"];
+
+/// With these Claude Code asks a cloud by itself, whatever its base URL is.
+const PAST_THE_GATEWAY: &[&str] =
+    &["CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY"];
 
 /// By which Claude Code compacts its conversation ahead of time.
 const COMPACT_WINDOW: &str = "CLAUDE_CODE_AUTO_COMPACT_WINDOW";
@@ -54,6 +64,11 @@ pub(crate) fn run(args: &RunArgs, globals: &Globals) -> Result<ExitCode> {
     }
     let mut hidden: Vec<String> = PROVIDER_KEYS.iter().map(|name| (*name).to_owned()).collect();
     hidden.extend(loaded.config.providers.iter().filter_map(|p| p.key_variable.clone()));
+    let signs = |p: &Provider| matches!(&p.auth, Auth::Aws(aws) if aws.keys.is_some());
+    if loaded.config.providers.iter().any(signs) {
+        hidden.extend(AWS_KEYS.iter().map(|name| (*name).to_owned()));
+    }
+    hidden.extend(PAST_THE_GATEWAY.iter().map(|name| (*name).to_owned()));
 
     // The command owns the terminal: the log goes to a file if one is named, else nowhere.
     let level = args.serve.log_file.is_none().then_some(LogLevel::Off);
@@ -132,8 +147,10 @@ fn passes_callers_login(config: &Config) -> bool {
 
 /// A provider that the gateway itself has a key for.
 fn own_key(config: &Config) -> Option<&str> {
-    let own = |p: &&gateway_config::Provider| {
-        p.enabled && matches!(p.auth, Auth::ApiKey(_) | Auth::Bearer(_))
+    let own = |p: &&Provider| {
+        let auth = &p.auth;
+        let is_key = matches!(auth, Auth::ApiKey(_) | Auth::Bearer(_));
+        p.enabled && (is_key || matches!(auth, Auth::Aws(_) | Auth::Google(_) | Auth::AzureAd(_)))
     };
     config.providers.iter().find(own).map(|provider| provider.name.as_str())
 }
