@@ -14,6 +14,7 @@
 
 mod agent;
 mod claude_rules;
+mod clock;
 mod converse_messages;
 pub mod converse_reply;
 pub mod converse_rules;

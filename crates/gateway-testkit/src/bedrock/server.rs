@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::refusal::Refusal;
 use super::rules::{Rules, bare, tail};
 use super::seen::{Operation, Seen};
-use super::sigv4;
 use super::turn::{Asked, Fault, Part, Turn};
+use super::{clock, sigv4};
 use super::{
     converse_reply, converse_rules, count_rules, event_stream, invoke_reply, invoke_rules,
 };
@@ -146,7 +146,7 @@ impl State {
         };
         let id = crate::text::letters(&seen.index.to_string(), 32);
         let id = [&id[..8], &id[8..12], &id[12..16], &id[16..20], &id[20..]].join("-");
-        script.header("Date", sigv4::http_date(now)).header("x-amzn-RequestId", id)
+        script.header("Date", clock::http_date(now)).header("x-amzn-RequestId", id)
     }
 
     fn speak(&self, seen: &Seen, operation: Operation, rules: &Rules) -> Script {

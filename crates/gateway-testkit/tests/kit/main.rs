@@ -2,6 +2,10 @@
 
 mod google_gemini;
 mod google_server;
+mod bedrock_converse;
+mod bedrock_invoke;
+mod bedrock_server;
+mod bedrock_styles;
 mod openai_chat;
 mod openai_hosts;
 mod openai_models;
