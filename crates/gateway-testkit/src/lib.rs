@@ -1,6 +1,6 @@
 //! For tests only: an [`Upstream`] that does on the wire exactly what a [`Script`] says, a
-//! [`RawClient`] that sends and reads in any pieces, the recorded [`fixtures`], and an [`openai`] and a
-//! [`google`] that refuse what the real ones refuse.
+//! [`RawClient`] that sends and reads in any pieces, the recorded [`fixtures`], an [`openai`], a
+//! [`bedrock`] and a [`google`] that refuse what the real ones refuse.
 //!
 //! The upstreams run on a runtime of their own, so they work beside a paused clock and in tests
 //! that are not async. Waiting is by [`Gate`]s and by what was seen, not by sleeping; whatever

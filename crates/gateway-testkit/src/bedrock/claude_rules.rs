@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::refusal::Refusal;
 use super::rules::Rules;
-use super::shapes::Checked;
+use super::walk::Checked;
 
 /// The betas that this service knows, as it writes them.
 const BETAS: &[&str] = &[
@@ -49,7 +49,8 @@ pub(crate) fn betas<'a>(given: &'a Value, rules: &Rules) -> Checked<Vec<&'a str>
 
 /// What is asked about thinking, and what it may not stand beside.
 pub(crate) struct Thinking<'a> {
-    pub(crate) thinking: &'a Value,
+    /// `thinking` of the request.
+    pub(crate) given: &'a Value,
     pub(crate) max_tokens: &'a Value,
     pub(crate) temperature: &'a Value,
     /// Whether a tool must be called.
@@ -58,7 +59,7 @@ pub(crate) struct Thinking<'a> {
 
 /// Whether the model thinks.
 pub(crate) fn thinking(asked: &Thinking<'_>, betas: &[&str], rules: &Rules) -> Checked<bool> {
-    let given = asked.thinking;
+    let given = asked.given;
     if given.is_null() {
         return Ok(false);
     }
@@ -115,7 +116,7 @@ pub(crate) fn thinking(asked: &Thinking<'_>, betas: &[&str], rules: &Rules) -> C
 }
 
 fn budget(asked: &Thinking<'_>, betas: &[&str]) -> Checked {
-    let Some(budget) = asked.thinking["budget_tokens"].as_u64() else {
+    let Some(budget) = asked.given["budget_tokens"].as_u64() else {
         return Err(Refusal::new("thinking.enabled.budget_tokens: Field required"));
     };
     if budget < 1024 {

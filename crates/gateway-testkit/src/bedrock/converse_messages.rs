@@ -7,10 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::blobs::{Issued, is_redacted, signature};
 use super::refusal::Refusal;
 use super::rules::{ReasoningBack, Rules};
-use super::shapes::Checked;
-use super::turn::{is_redacted, signature};
+use super::walk::Checked;
 
 const MAX_DOCUMENTS: usize = 5;
 const MAX_IMAGES: usize = 20;
@@ -91,7 +91,7 @@ fn order(messages: &[Value], rules: &Rules) -> Checked {
     let mut last = "";
     for message in messages {
         match (last, message["role"].as_str().unwrap_or_default()) {
-            (_, "system") => continue,
+            (_, "system") => {}
             ("", role) if role != "user" => return Err(first()),
             (last, role) if last == role => {
                 return Err(Refusal::new(
@@ -103,7 +103,7 @@ fn order(messages: &[Value], rules: &Rules) -> Checked {
     }
     match last {
         "" => Err(first()),
-        "assistant" if rules.claude() && !rules.prefill => Err(no_prefill().from_model()),
+        "assistant" if rules.claude() && !rules.prefill => Err(no_prefill().by_model()),
         "assistant" if !rules.prefill => Err(Refusal::new(
             "A conversation must end with a user message. Try again with a conversation that ends with a user message.",
         )),
@@ -237,7 +237,7 @@ fn document_name(name: &str) -> Checked {
 }
 
 /// What the model served takes of all that.
-pub(crate) fn supported(body: &Value, rules: &Rules, issued: &HashSet<String>) -> Checked {
+pub(crate) fn supported(body: &Value, rules: &Rules, issued: &Issued) -> Checked {
     let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
     for (index, message) in messages.iter().enumerate() {
         for (number, block) in message["content"].as_array().into_iter().flatten().enumerate() {
@@ -273,7 +273,7 @@ pub(crate) fn supported(body: &Value, rules: &Rules, issued: &HashSet<String>) -
 }
 
 /// Reasoning that comes back must be the model's own, unchanged.
-fn reasoning(given: &Value, at: &str, rules: &Rules, issued: &HashSet<String>) -> Checked {
+fn reasoning(given: &Value, at: &str, rules: &Rules, issued: &Issued) -> Checked {
     let said = &given["reasoningText"];
     let text = said["text"].as_str().unwrap_or_default();
     let signed = said["signature"].as_str();
@@ -291,19 +291,19 @@ fn reasoning(given: &Value, at: &str, rules: &Rules, issued: &HashSet<String>) -
         ReasoningBack::Plain if said.is_null() => {
             Err(Refusal::unsupported("reasoningContent.redactedContent"))
         }
-        ReasoningBack::Plain if !issued.contains(text) => Err(Refusal::new(format!(
+        ReasoningBack::Plain if !issued.has(text) => Err(Refusal::new(format!(
             "Test server: the reasoningContent at {at} is not this model's own."
         ))),
         ReasoningBack::Plain => Ok(()),
         ReasoningBack::Signed => {
             if let Some(data) = given["redactedContent"].as_str() {
-                return redacted_data(data, at, rules).map_err(Refusal::from_model);
+                return redacted_data(data, at, rules).map_err(Refusal::by_model);
             }
             let Some(signed) = signed else {
                 let text = format!("{at}.thinking.signature: Field required");
-                return Err(Refusal::new(text).from_model());
+                return Err(Refusal::new(text).by_model());
             };
-            signature_of(text, signed, at, rules).map_err(Refusal::from_model)
+            signature_of(text, signed, at, rules).map_err(Refusal::by_model)
         }
     }
 }

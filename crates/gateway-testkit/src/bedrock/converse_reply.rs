@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::blobs::{redacted, signature};
 use super::event_stream::event;
 use super::rules::ReasoningBack;
-use super::turn::{Asked, Citation, Location, Part, Turn, Usage, redacted, signature};
+use super::turn::{Asked, Citation, Location, Part, Turn, Usage};
 use crate::text::pieces;
 
 /// The body of an answer that is not streamed.

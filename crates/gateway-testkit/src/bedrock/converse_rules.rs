@@ -1,22 +1,22 @@
 //! What Converse refuses: first what the service's own model does not have, then what stands against the
 //! model served. Messages and tools are apart.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value};
 
+use super::blobs::Issued;
 use super::count_rules::{fits, room};
 use super::refusal::Refusal;
 use super::rules::{Family, Rules};
-use super::shapes::{self, CONVERSE, Checked};
+use super::shapes::CONVERSE;
+use super::walk::{self, Checked};
 use super::{claude_rules, converse_messages, converse_tools};
 
 /// Checks the body of a request, with the reasoning that this server has said.
 ///
 /// # Errors
 /// The refusal that the service would answer with.
-pub fn check(body: &Value, rules: &Rules, issued: &HashSet<String>) -> Checked {
-    shapes::fits(body, &CONVERSE)?;
+pub fn check(body: &Value, rules: &Rules, issued: &Issued) -> Checked {
+    walk::fits(body, &CONVERSE)?;
     converse_messages::check(body, rules)?;
     system(body, rules)?;
     converse_tools::check(body, rules)?;
@@ -86,13 +86,13 @@ fn caches(body: &Value, rules: &Rules) -> Checked {
                 return Err(Refusal::unsupported("cachePoint.ttl"));
             }
             if long && short {
-                return Err(Refusal::new("a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.").from_model());
+                return Err(Refusal::new("a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.").by_model());
             }
             short |= !long;
         }
     }
     if points > 4 {
-        return Err(claude_rules::too_many_caches(points).from_model());
+        return Err(claude_rules::too_many_caches(points).by_model());
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ fn inference(body: &Value, rules: &Rules) -> Checked {
     let (temperature, top_p) = (&config["temperature"], &config["topP"]);
     if rules.claude() {
         claude_rules::sampling(temperature, top_p, &Value::Null, rules)
-            .map_err(Refusal::from_model)?;
+            .map_err(Refusal::by_model)?;
     }
     let stops = config["stopSequences"].as_array().map_or(0, Vec::len);
     if stops > rules.stop_sequences {
@@ -115,7 +115,7 @@ fn inference(body: &Value, rules: &Rules) -> Checked {
         let blank = |stop: &Value| stop.as_str().is_some_and(|stop| stop.trim().is_empty());
         let stops = config["stopSequences"].as_array();
         if stops.is_some_and(|stops| stops.iter().any(blank)) {
-            return Err(claude_rules::blank_stop().from_model());
+            return Err(claude_rules::blank_stop().by_model());
         }
     }
     Ok(())
@@ -149,7 +149,7 @@ fn additional(body: &Value, rules: &Rules) -> Checked {
     let none = Map::new();
     let fields = body["additionalModelRequestFields"].as_object().unwrap_or(&none);
     let known: &[&str] = match rules.family {
-        Family::Claude => return claude(body, fields, rules).map_err(Refusal::from_model),
+        Family::Claude => return claude(body, fields, rules).map_err(Refusal::by_model),
         Family::Nova => &["inferenceConfig"],
         Family::Nova2 => &["inferenceConfig", "reasoningConfig"],
         Family::GptOss => &["reasoning_effort", "top_k", "parallel_tool_calls"],
@@ -225,7 +225,7 @@ fn claude(body: &Value, fields: &Map<String, Value>, rules: &Rules) -> Checked {
     let choice = &body["toolConfig"]["toolChoice"];
     let forced = !choice["any"].is_null() || !choice["tool"].is_null();
     let thinking = claude_rules::Thinking {
-        thinking: field("thinking"),
+        given: field("thinking"),
         max_tokens: &config["maxTokens"],
         temperature: &config["temperature"],
         forced,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::refusal::Refusal;
 use super::rules::{Family, Rules};
-use super::shapes::Checked;
+use super::walk::Checked;
 
 pub(crate) fn check(body: &Value, rules: &Rules) -> Checked {
     let config = &body["toolConfig"];

@@ -1,17 +1,16 @@
 //! What `CountTokens` refuses, and how the test server counts.
 
-use std::collections::HashSet;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
+use super::blobs::Issued;
 use super::refusal::Refusal;
 use super::rules::Rules;
 use super::{converse_rules, invoke_rules};
 
 /// The count, when the input is in order: exactly one of a Converse request and a body for the model.
-pub(crate) fn check(body: &Value, rules: &Rules, issued: &HashSet<String>) -> Result<u64, Refusal> {
+pub(crate) fn check(body: &Value, rules: &Rules, issued: &Issued) -> Result<u64, Refusal> {
     let members = body.as_object().ok_or_else(|| Refusal::wrong_type(body, "a structure"))?;
     if let Some(extra) = members.keys().find(|name| *name != "input") {
         return Err(Refusal::extraneous("", extra));

@@ -8,7 +8,7 @@ use super::claude_rules::too_many_caches;
 use super::converse_messages::{expected_thinking, no_prefill, redacted_data, signature_of};
 use super::refusal::Refusal;
 use super::rules::Rules;
-use super::shapes::{Checked, is_base64};
+use super::walk::{Checked, is_base64};
 
 /// What else of the request matters here.
 pub(crate) struct With<'a> {

@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::blobs::{redacted, signature};
 use super::event_stream::event;
 use super::style::CacheCounts;
-use super::turn::{Asked, Citation, Location, Part, Turn, Usage, redacted, signature};
+use super::turn::{Asked, Citation, Location, Part, Turn, Usage};
 use crate::text::pieces;
 
 /// The body of an answer that is not streamed.

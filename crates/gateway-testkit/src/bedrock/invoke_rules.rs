@@ -7,7 +7,7 @@ use super::count_rules::{fits, room};
 use super::refusal::Refusal;
 use super::rules::Rules;
 use super::seen::Seen;
-use super::shapes::Checked;
+use super::walk::Checked;
 use super::{invoke_messages, invoke_tools};
 
 /// The fields of a body. `model` and `stream` stand in the path.
@@ -104,12 +104,8 @@ pub fn check(body: &Value, rules: &Rules) -> Checked {
         return Err(claude_rules::blank_stop());
     }
     let forced = ["any", "tool"].iter().any(|kind| body["tool_choice"]["type"] == *kind);
-    let asked = Thinking {
-        thinking: &body["thinking"],
-        max_tokens: &body["max_tokens"],
-        temperature,
-        forced,
-    };
+    let asked =
+        Thinking { given: &body["thinking"], max_tokens: &body["max_tokens"], temperature, forced };
     let thinks = claude_rules::thinking(&asked, &betas, rules)?;
     claude_rules::output_config(&body["output_config"], &betas, rules)?;
     claude_rules::context_management(&body["context_management"], &betas, thinks)?;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::invoke_messages::{Caches, fields_of};
 use super::refusal::Refusal;
 use super::rules::Rules;
-use super::shapes::Checked;
+use super::walk::Checked;
 
 /// Tools that the client runs and Claude knows the schema of. Those that Anthropic runs are not here.
 const CLIENT_TOOLS: &[&str] = &[

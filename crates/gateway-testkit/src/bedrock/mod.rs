@@ -13,6 +13,7 @@
 //! ```
 
 mod agent;
+mod blobs;
 mod claude_rules;
 mod clock;
 mod converse_messages;
@@ -33,8 +34,10 @@ mod shapes;
 mod sigv4;
 mod style;
 mod turn;
+mod walk;
 
 pub use agent::agent;
+pub use blobs::{Issued, redacted, signature};
 pub use count_rules::tokens as count_tokens;
 pub use refusal::{Extra, Refusal};
 pub use rules::{Family, ReasoningBack, Rules};
@@ -42,4 +45,4 @@ pub use seen::{Operation, Seen};
 pub use server::Server;
 pub use sigv4::AccessKey;
 pub use style::{CacheCounts, Input, Reads, Style};
-pub use turn::{Asked, Citation, Fault, Finish, Location, Part, Turn, Usage, redacted, signature};
+pub use turn::{Asked, Citation, Fault, Finish, Location, Part, Turn, Usage};

@@ -244,7 +244,7 @@ impl Refusal {
     }
 
     /// The same as Converse hands it on: what the model says, not the service.
-    pub(crate) fn from_model(mut self) -> Self {
+    pub(crate) fn by_model(mut self) -> Self {
         self.message = format!("The model returned the following errors: {}", self.message);
         self
     }

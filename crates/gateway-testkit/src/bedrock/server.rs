@@ -1,11 +1,12 @@
 //! The scripted service: checks, answers, remembers.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
+use super::blobs::Issued;
 use super::refusal::Refusal;
 use super::rules::{Rules, bare, tail};
 use super::seen::{Operation, Seen};
@@ -37,7 +38,7 @@ struct State {
 struct Memory {
     seen: Vec<Seen>,
     /// Reasoning that was said.
-    issued: HashSet<String>,
+    issued: Issued,
 }
 
 impl std::fmt::Debug for State {
@@ -157,7 +158,7 @@ impl State {
         let asked = Asked { body: &seen.body, index: seen.index, rules };
         for part in &turn.parts {
             if let Part::Reasoning(text) = part {
-                self.memory().issued.insert(text.clone());
+                self.memory().issued.say(text);
             }
         }
         match operation {
@@ -210,7 +211,7 @@ fn admit(
     recorded: &Recorded,
     rules: &Rules,
     now: i64,
-    issued: &HashSet<String>,
+    issued: &Issued,
 ) -> Result<Admitted, Refusal> {
     let Some(operation) = seen.operation else {
         let status = if rules.unknown_operation_is_200 { 200 } else { 404 };

@@ -1,6 +1,8 @@
 //! How the service writes an answer down: in what its models and the network differ. Every style in
 //! [`Style::all`] says the same.
 
+use super::rules::Family;
+
 /// The ways of one model on one day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a habit of its own")]
@@ -118,6 +120,19 @@ impl Style {
             ("extras", Self { extras: true, ..own() }),
             ("a-letter-a-piece", Self { piece: 1, ..own() }),
         ]
+    }
+
+    /// The ways of a family.
+    pub fn of(family: Family) -> Self {
+        let own = Self::default();
+        match family {
+            Family::Llama => Self { end_turn_for_calls: true, input: Input::Whole, ..own },
+            Family::Mistral | Family::Qwen => Self { input: Input::Whole, ..own },
+            Family::GptOss => Self { text_stops: false, gaps: true, ..own },
+            Family::Nova | Family::Nova2 => Self { input: Input::EmptyPieces, ..own },
+            Family::DeepSeek | Family::Other => Self { text_stops: false, ..own },
+            Family::Claude | Family::Titan => own,
+        }
     }
 
     /// The style of that name in [`Style::all`].

@@ -1,7 +1,5 @@
 //! What the model says in one turn, whatever the operation.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::refusal::Refusal;
@@ -297,31 +295,4 @@ impl Asked<'_> {
     pub(crate) fn padding(&self, number: usize) -> String {
         self.id("", number, 1 + (number * 7) % 31)
     }
-}
-
-/// The signature that a server with these rules gives to this thinking. It holds nothing but who made it,
-/// with which model, of which text.
-pub fn signature(rules: &Rules, text: &str) -> String {
-    seal("thinking", rules, text)
-}
-
-/// What `redactedContent` holds for this thinking.
-pub fn redacted(rules: &Rules, text: &str) -> String {
-    seal("redacted", rules, text)
-}
-
-/// Whether `data` is [`redacted`] by such a server, of whatever text.
-pub(crate) fn is_redacted(rules: &Rules, data: &str) -> bool {
-    let Some(plain) = STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok())
-    else {
-        return false;
-    };
-    let text = plain.rsplit('\n').next().unwrap_or_default();
-    redacted(rules, text) == data
-}
-
-fn seal(what: &str, rules: &Rules, text: &str) -> String {
-    let head = [what, &rules.signer, rules.foundation(), &letters(text, 200)].join("\n");
-    let tail = if what == "redacted" { format!("\n{text}") } else { String::new() };
-    STANDARD.encode(head + &tail)
 }

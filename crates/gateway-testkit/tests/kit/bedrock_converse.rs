@@ -2,9 +2,7 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "rows are written in place")]
 
-use std::collections::HashSet;
-
-use gateway_testkit::bedrock::{Rules, converse_rules, redacted, signature};
+use gateway_testkit::bedrock::{Issued, Rules, converse_rules, redacted, signature};
 use serde_json::{Value, json};
 
 use crate::openai_chat::patched;
@@ -85,7 +83,8 @@ fn gpt_oss() -> Rules {
 
 fn refused(rules: &Rules, patch: Value, wanted: &str) {
     let body = patched(base(), patch);
-    let issued = HashSet::from(["said".to_owned()]);
+    let mut issued = Issued::default();
+    issued.say("said");
     let Err(refusal) = converse_rules::check(&body, rules, &issued) else {
         panic!("not refused ({wanted}): {body}")
     };
@@ -94,7 +93,8 @@ fn refused(rules: &Rules, patch: Value, wanted: &str) {
 
 fn passes(rules: &Rules, patch: Value) {
     let body = patched(base(), patch);
-    let issued = HashSet::from(["said".to_owned()]);
+    let mut issued = Issued::default();
+    issued.say("said");
     if let Err(refusal) = converse_rules::check(&body, rules, &issued) {
         panic!("{refusal:?}\n{body}");
     }
@@ -311,7 +311,7 @@ fn what_the_services_model_does_not_have_is_refused() {
     ] {
         refused(&claude(), patch, wanted);
     }
-    let refusal = converse_rules::check(&json!([]), &claude(), &HashSet::new()).unwrap_err();
+    let refusal = converse_rules::check(&json!([]), &claude(), &Issued::default()).unwrap_err();
     assert_eq!((refusal.status, refusal.kind.as_str()), (400, "SerializationException"));
 }
 
@@ -651,6 +651,6 @@ fn each_family_refuses_what_it_does_not_take() {
         refused(rules, patch, wanted);
     }
     let cached = json!({"messages": [{"role": "user", "content": [text(), {"cachePoint": {"type": "default"}}]}]});
-    let refusal = converse_rules::check(&cached, &llama(), &HashSet::new()).unwrap_err();
+    let refusal = converse_rules::check(&cached, &llama(), &Issued::default()).unwrap_err();
     assert_eq!((refusal.status, refusal.kind.as_str()), (403, "AccessDeniedException"));
 }

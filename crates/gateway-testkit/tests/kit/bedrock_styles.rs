@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway_testkit::bedrock::{
-    Asked, Citation, Finish, Location, Rules, Server, Style, Turn, Usage, converse_reply,
+    Asked, Citation, Family, Finish, Location, Rules, Server, Style, Turn, Usage, converse_reply,
     event_stream, invoke_reply, redacted, signature,
 };
 use gateway_testkit::{RawClient, request};
@@ -139,6 +139,8 @@ fn styles_differ_as_their_names_say() {
     assert_eq!((indexes("bedrock"), indexes("gaps")), (vec![0, 1, 2, 3, 4], vec![0, 2, 4, 6, 8]));
     assert!(events("empty-text").iter().any(|(_, payload)| payload["delta"]["text"] == ""));
     assert_eq!(events("no-metadata").last().expect("an event").0, "messageStop");
+    let llama = Turn::call("Bash", &json!({})).style(Style::of(Family::Llama));
+    assert_eq!(converse_reply::body(&llama, asked)["stopReason"], "end_turn");
     assert!(events("extras").last().expect("an event").1["serviceTier"].is_object());
 }
 
