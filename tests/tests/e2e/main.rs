@@ -8,6 +8,7 @@ mod claude;
 mod harness;
 mod model;
 
+mod bedrock_claude;
 mod boto3_client;
 mod bytes;
 mod cli;

@@ -20,6 +20,8 @@ const BETAS: &[&str] = &[
     "dangerous-tool-use-2026-09-03",
     "thinking-binding-controls-2026-08-01",
     "thinking-display-updates-2026-08-18",
+    // Not in lists of what passes, but Claude Code sends it in its Bedrock mode.
+    "thinking-token-count-2026-05-13",
     "mid-conversation-output-config-2026-07-01",
     "mid-conversation-tool-changes-2026-07-01",
 ];
@@ -38,9 +40,12 @@ pub(crate) fn betas<'a>(given: &'a Value, rules: &Rules) -> Checked<Vec<&'a str>
         let beta = beta.as_str().ok_or_else(|| {
             Refusal::new(format!("anthropic_beta.{index}: Input should be a valid string"))
         })?;
-        let interleaves = beta == INTERLEAVED && rules.version >= (4, 0) && rules.version < (4, 6);
+        // Newer models think between calls anyway; the client sends it all the same.
+        let interleaves = beta == INTERLEAVED && rules.version >= (4, 0);
         if !BETAS.contains(&beta) && !interleaves {
-            return Err(Refusal::new("invalid beta flag"));
+            let mut refusal = Refusal::new("invalid beta flag");
+            refusal.extra.hint = format!("it is {beta}");
+            return Err(refusal);
         }
         betas.push(beta);
     }

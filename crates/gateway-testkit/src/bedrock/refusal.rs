@@ -22,7 +22,8 @@ pub struct Extra {
     pub fields: Map<String, Value>,
     /// The whole body, where it has another form.
     pub body: Option<Value>,
-    /// For the test's own eyes, never sent: what the server computed, when a signature was wrong.
+    /// For the test's own eyes, never sent: what the server computed when a signature was wrong, or which
+    /// beta it does not know.
     pub hint: String,
 }
 

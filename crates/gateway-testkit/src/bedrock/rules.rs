@@ -192,7 +192,8 @@ impl Rules {
             status: claude || nova,
             tool_images: claude || nova,
             system: !old,
-            system_role: false,
+            // As Claude Code has it: it sends such messages to these.
+            system_role: claude && version >= (4, 8),
             images: claude || nova || facts.contains("llama4") || facts.contains("pixtral"),
             documents: !old,
             stop_sequences: match family {
@@ -210,7 +211,13 @@ impl Rules {
             },
             signer: "claude".to_owned(),
             window: 200_000,
-            max_output: 64_000,
+            max_output: match family {
+                Family::Claude if version < (3, 7) => 8192,
+                Family::Claude if version < (4, 5) && facts.contains("opus") => 32_000,
+                Family::Claude if version >= (4, 6) => 128_000,
+                Family::Nova => 10_000,
+                _ => 64_000,
+            },
         }
     }
 

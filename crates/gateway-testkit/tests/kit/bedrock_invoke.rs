@@ -154,6 +154,12 @@ fn what_is_in_order_passes() {
     );
     let opus = Rules::bedrock("us.anthropic.claude-opus-4-5-20251101-v1:0");
     passes(&opus, beta("effort-2025-11-24", json!({"output_config": {"effort": "low"}})));
+    let latest = Rules::bedrock("us.anthropic.claude-opus-5-5");
+    let system = json!({"messages": [
+        {"role": "user", "content": "hi"}, {"role": "system", "content": "now"},
+    ]});
+    passes(&latest, system.clone());
+    refused(&newest(), system, "messages.1.role: Input should be 'user' or 'assistant'");
     let late = json!({"messages": [
         {"role": "user", "content": "hi"},
         {"role": "system", "content": "now", "output_config": {"effort": "low"}},
@@ -199,7 +205,7 @@ fn the_fields_at_the_top_are_checked() {
         (claude(), json!({"anthropic_beta": ["claude-code-20250219"]}), "invalid beta flag"),
         (claude(), json!({"anthropic_beta": ["oauth-2025-04-20"]}), "invalid beta flag"),
         (
-            middle(),
+            old(),
             json!({"anthropic_beta": ["interleaved-thinking-2025-05-14"]}),
             "invalid beta flag",
         ),
