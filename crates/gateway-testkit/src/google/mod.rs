@@ -16,6 +16,9 @@
 //! ```
 
 mod agent;
+mod claude_messages;
+pub mod claude_reply;
+pub mod claude_rules;
 mod content_rules;
 pub mod gemini_reply;
 pub mod gemini_rules;
@@ -35,6 +38,7 @@ mod tool_rules;
 mod turn;
 
 pub use agent::agent;
+pub use claude_rules::Call;
 pub use oauth::{Impersonate, PROJECT, SERVICE_ACCOUNT, SUBJECT_TOKEN};
 pub use refusal::{Form, Refusal};
 pub use rules::{Platform, Rules};

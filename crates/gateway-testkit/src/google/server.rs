@@ -13,7 +13,7 @@ use super::refusal::{Form, Refusal};
 use super::rules::{Platform, Rules};
 use super::seen::Seen;
 use super::turn::{Asked, Fault, Turn, either};
-use super::{gemini_reply, gemini_rules, route};
+use super::{claude_reply, claude_rules, gemini_reply, gemini_rules, route};
 use crate::openai::holds;
 use crate::{Recorded, Script, Upstream};
 use route::{Route, Target};
@@ -256,6 +256,21 @@ impl State {
                 "Invalid JSON payload received. Unexpected end of string. Expected a value.\n\n^",
             ));
         }
+        let betas = all_headers(seen, "anthropic-beta");
+        if target.route == Route::ClaudeCount {
+            let count = claude_rules::count(&seen.body, &betas, rules)?;
+            return Ok(Admitted::Whole(json!({ "input_tokens": count })));
+        }
+        if target.route == Route::Claude {
+            claude_rules::served(&target.model, rules)?;
+            let call = claude_rules::Call {
+                model: &target.model,
+                betas: &betas,
+                streams: target.verb == "streamRawPredict",
+            };
+            claude_rules::check(&seen.body, call, rules)?;
+            return Ok(Admitted::Ask);
+        }
         if target.route == Route::Count {
             let count = gemini_rules::count(&seen.body, &target.model, rules)?;
             let details = json!([{"modality": "TEXT", "tokenCount": count}]);
@@ -290,6 +305,16 @@ impl State {
             let entry = (without_token(&seen.body), (**next).clone());
             self.memory().continued.insert(token, entry);
         }
+        if seen.is_claude() {
+            return match &turn.fault {
+                _ if seen.streams() => {
+                    let kind = "text/event-stream; charset=utf-8";
+                    streamed(claude_reply::frames(&turn, asked), kind, &turn)
+                }
+                Some(Fault::Error(refusal)) => refuse(refusal, seen),
+                _ => whole(&claude_reply::body(&turn, asked), &turn),
+            };
+        }
         if seen.streams() {
             let kind =
                 if seen.events() { "text/event-stream" } else { "application/json; charset=UTF-8" };
@@ -317,6 +342,12 @@ fn api_key(seen: &Seen, rules: &Rules) -> Result<(), Refusal> {
         Some(_) => Err(Refusal::wrong_key()),
         None => Err(Refusal::no_key()),
     }
+}
+
+/// All headers of that name, as one list.
+fn all_headers(seen: &Seen, name: &str) -> String {
+    let named = seen.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+    named.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(",")
 }
 
 fn token_of(body: &Value) -> Option<&str> {

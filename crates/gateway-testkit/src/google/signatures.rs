@@ -83,3 +83,8 @@ fn open(signature: &str) -> Option<String> {
     let (text, _) = plain.split_once('\0')?;
     (sealed(text, bytes.len()) == bytes).then(|| text.to_owned())
 }
+
+/// The signature of a thought of Claude's.
+pub(crate) fn of_claude(text: &str, account: &str) -> String {
+    STANDARD.encode(sealed(&format!("{account}\nclaude\n{:016x}", fnv(text)), 300))
+}

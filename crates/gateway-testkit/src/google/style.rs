@@ -102,8 +102,10 @@ pub enum Ends {
 /// How frames look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Frames {
-    /// `data: …` and CR LF.
+    /// As the service has it: Gemini with CR LF, Claude with line feeds.
     #[default]
+    Own,
+    /// With CR LF.
     Crlf,
     /// With line feeds.
     Lf,
@@ -147,7 +149,7 @@ impl Default for Style {
             ends: Ends::WithLast,
             late_grounding: false,
             ratings: false,
-            frames: Frames::Crlf,
+            frames: Frames::Own,
             writes: Writes::Frames,
             piece: 7,
         }
@@ -181,6 +183,7 @@ impl Style {
             ("late-grounding", Self { late_grounding: true, ..own() }),
             ("ratings", Self { ratings: true, ..own() }),
             ("lf", frames(Frames::Lf)),
+            ("crlf", frames(Frames::Crlf)),
             ("cr", frames(Frames::Cr)),
             ("many-lines", frames(Frames::ManyLines)),
             ("comments", frames(Frames::Comments)),
@@ -208,7 +211,8 @@ impl Style {
         let event = event.map(|name| format!("event: {name}\n")).unwrap_or_default();
         let plain = format!("{event}data: {data}\n\n");
         match self.frames {
-            Frames::Lf => plain,
+            Frames::Own if event.is_empty() => plain.replace('\n', "\r\n"),
+            Frames::Own | Frames::Lf => plain,
             Frames::Crlf => plain.replace('\n', "\r\n"),
             Frames::Cr => plain.replace('\n', "\r"),
             Frames::Comments => format!(": keep-alive\n\n{plain}\n"),

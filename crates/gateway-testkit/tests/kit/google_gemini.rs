@@ -615,7 +615,9 @@ fn thinking_of_each_model() {
     for (model, budgets) in
         [(pro, [128, 32768, -1]), (flash, [0, 24576, -1]), (lite, [0, 512, 24576])]
     {
-        budgets.into_iter().for_each(|n| passes(studio(model), budget(n)));
+        for n in budgets {
+            passes(studio(model), budget(n));
+        }
     }
     for (model, n, part) in [
         (pro, 0, "Budget 0 is invalid. This model only works in thinking mode."),

@@ -1,5 +1,6 @@
 //! The kit does on the wire what its scripts say, and tells the truth about what came.
 
+mod google_claude;
 mod google_gemini;
 mod google_server;
 mod bedrock_converse;
