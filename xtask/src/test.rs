@@ -153,7 +153,7 @@ fn clients(place: &Place) -> Result<Outcome> {
     quiet(place_native)?;
     let mut venv = Command::new("python3");
     venv.args(["-m", "venv", "--clear", "python"]).current_dir(&to);
-    quiet(venv).context("python3 -m venv (Python 3.9 or later with its venv module is needed)")?;
+    quiet(venv).context("python3 -m venv (Python 3.11 or later with its venv module is needed)")?;
     let mut pip = Command::new(to.join("python/bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--requirement", "requirements.txt"]);
     pip.current_dir(&to);

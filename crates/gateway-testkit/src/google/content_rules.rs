@@ -243,7 +243,8 @@ fn paired(calls: &[&Value], responses: &[&Value], model: Gemini) -> Result<(), R
     let mut open = calls.to_vec();
     for response in responses {
         let (id, name) = (response.get("id"), &response["name"]);
-        let same = |call: &&Value| call["name"] == *name && call.get("id") == id;
+        let nameless = id.is_none() && !model.wants_ids();
+        let same = |call: &&Value| call["name"] == *name && (nameless || call.get("id") == id);
         let Some(at) = open.iter().position(same) else {
             let id = id.map_or_else(|| "without an id".to_owned(), |id| format!("with id {id}"));
             return Err(Refusal::new(format!(

@@ -26,6 +26,8 @@ const KEY_ID: &str = "0123456789abcdef0123456789abcdef01234567";
 const PRIVATE_KEY: &str = include_str!("service-account.pem");
 const USER: [&str; 3] =
     ["client-id-of-the-test", "client-secret-of-the-test", "refresh-token-of-the-test"];
+/// What the official libraries claim, wherever they send it.
+const AUDIENCE: &str = "https://oauth2.googleapis.com/token";
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const IMPERSONATE: &str = ":generateAccessToken";
 
@@ -235,7 +237,7 @@ fn assertion(jwt: &str, audience: &str) -> Result<(), Refusal> {
     if !rsa::verifies(message.as_bytes(), &signature) {
         return invalid("Invalid JWT Signature.");
     }
-    if said["aud"] != audience {
+    if said["aud"] != audience && said["aud"] != AUDIENCE {
         return invalid(&format!("Invalid JWT: the audience must be {audience}."));
     }
     let (Some(from), Some(to)) = (said["iat"].as_u64(), said["exp"].as_u64()) else {
@@ -261,11 +263,15 @@ fn exchange(recorded: &Recorded) -> Result<(), Refusal> {
         ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
         ("requested_token_type", "urn:ietf:params:oauth:token-type:access_token"),
         ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
-        ("scope", SCOPE),
     ] {
         if form.get(name).map(String::as_str) != Some(wanted) {
             return Err(bad("invalid_request", &format!("Invalid value for {name}.")));
         }
+    }
+    // The narrow scope is enough for becoming a service account.
+    let scopes = [SCOPE, "https://www.googleapis.com/auth/iam"];
+    if !form.get("scope").is_some_and(|scope| scopes.contains(&scope.as_str())) {
+        return Err(bad("invalid_request", "Invalid value for scope."));
     }
     if !form.get("audience").is_some_and(|audience| audience.starts_with("//iam.googleapis.com/")) {
         return Err(bad("invalid_request", "Invalid value for audience."));

@@ -284,7 +284,7 @@ impl State {
             let known = memory.continued.get(token).map(|(body, _)| body);
             if known != Some(&without_token(&seen.body)) {
                 return Err(Refusal::field(
-                    "generation_config.continuation_token",
+                    "continuation_token",
                     "the token does not belong to this request.",
                 ));
             }
@@ -351,20 +351,14 @@ fn all_headers(seen: &Seen, name: &str) -> String {
 }
 
 fn token_of(body: &Value) -> Option<&str> {
-    let config = either(body, "generationConfig", "generation_config");
-    either(config, "continuationToken", "continuation_token").as_str()
+    either(body, "continuationToken", "continuation_token").as_str()
 }
 
 fn without_token(body: &Value) -> Value {
     let mut body = body.clone();
-    for config in ["generationConfig", "generation_config"] {
-        let Some(fields) = body.get_mut(config).and_then(Value::as_object_mut) else { continue };
+    if let Some(fields) = body.as_object_mut() {
         fields.remove("continuationToken");
         fields.remove("continuation_token");
-        // A request may have had no configuration before.
-        if fields.is_empty() {
-            body.as_object_mut().expect("it has fields").remove(config);
-        }
     }
     body
 }

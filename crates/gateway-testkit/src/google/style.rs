@@ -113,10 +113,6 @@ pub enum Frames {
     Cr,
     /// JSON over many lines, each a `data:` line.
     ManyLines,
-    /// Comments and blank lines between.
-    Comments,
-    /// `data:` without the space.
-    Tight,
 }
 
 /// How the bytes of a stream are written.
@@ -186,8 +182,6 @@ impl Style {
             ("crlf", frames(Frames::Crlf)),
             ("cr", frames(Frames::Cr)),
             ("many-lines", frames(Frames::ManyLines)),
-            ("comments", frames(Frames::Comments)),
-            ("tight", frames(Frames::Tight)),
             ("a-byte-a-write", writes(Writes::Bytes)),
             ("one-write", writes(Writes::Once)),
             ("odd-writes", writes(Writes::Every(13))),
@@ -215,8 +209,6 @@ impl Style {
             Frames::Own | Frames::Lf => plain,
             Frames::Crlf => plain.replace('\n', "\r\n"),
             Frames::Cr => plain.replace('\n', "\r"),
-            Frames::Comments => format!(": keep-alive\n\n{plain}\n"),
-            Frames::Tight => plain.replacen("data: ", "data:", 1),
             Frames::ManyLines => {
                 let lines = format!("{data:#}").replace('\n', "\ndata: ");
                 format!("{event}data: {lines}\n\n")

@@ -286,7 +286,7 @@ async fn an_answer_goes_on_for_the_same_request_with_the_token() {
     let (_, reply, text) = post(&server, path, &body).await;
     assert_eq!(reply["candidates"][0]["finishReason"], "CONTINUATION", "{text}");
     let token = reply["candidates"][0]["continuationToken"].clone();
-    body["generationConfig"] = json!({"continuationToken": token});
+    body["continuationToken"] = token;
     let (_, reply, text) = post(&server, path, &body).await;
     assert_eq!(reply["candidates"][0]["content"]["parts"][0]["text"], " a time", "{text}");
     body["contents"] = json!([user("something else")]);
