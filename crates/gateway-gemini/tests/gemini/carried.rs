@@ -61,7 +61,9 @@ fn said(upstream: &Upstream, request: &Value, turn: &Turn) -> Vec<Value> {
 
 fn steps() -> Vec<Turn> {
     vec![
-        Turn::reasoning(&["hm"]).and_text("I look.").and_call("Bash", &json!({"n": 1.0, "t": "é\n"})),
+        Turn::reasoning(&["hm"])
+            .and_text("I look.")
+            .and_call("Bash", &json!({"n": 1.0, "t": "é\n"})),
         Turn::call("Bash", &json!({"b": {"z": 1, "a": [null, true]}})).and_call("Bash", &json!({})),
         Turn::reasoning(&["more"]).and_call("Bash", &json!({"n": 3})),
     ]
@@ -73,8 +75,11 @@ fn steps() -> Vec<Turn> {
 fn r16_signatures_go_back_where_they_came_from() {
     for vertex in [false, true] {
         for (style, ways) in Style::all() {
-            for thinking in [kept(), json!({"type": "adaptive", "display": "omitted"}),
-                json!({"type": "disabled"})] {
+            for thinking in [
+                kept(),
+                json!({"type": "adaptive", "display": "omitted"}),
+                json!({"type": "disabled"}),
+            ] {
                 let long = ways.signature > 1000;
                 let hidden = thinking["type"] == "disabled";
                 let upstream = if vertex { Upstream::vertex(MODEL) } else { Upstream::of(MODEL) };
@@ -84,7 +89,10 @@ fn r16_signatures_go_back_where_they_came_from() {
                     let turn = step.style(ways.clone());
                     let calls = |parts: Vec<Value>| -> Vec<Value> {
                         let calls = parts.into_iter().filter(|p| p.get("functionCall").is_some());
-                        calls.map(|part| json!([part["functionCall"]["id"], part["thoughtSignature"]]))
+                        calls
+                            .map(|part| {
+                                json!([part["functionCall"]["id"], part["thoughtSignature"]])
+                            })
                             .collect()
                     };
                     wanted.extend(calls(said(&upstream, &request, &turn)));
@@ -128,7 +136,8 @@ fn r15_a_turn_of_many_parts_goes_back_whole() {
 #[test]
 fn r16_the_signed_end_of_a_text_is_told_apart() {
     let upstream = Upstream::of(MODEL);
-    let turn = Turn::text("abcdefghij").style(Style { piece: 7, ..Style::named("signed-at-the-end") });
+    let turn =
+        Turn::text("abcdefghij").style(Style { piece: 7, ..Style::named("signed-at-the-end") });
     let message = upstream.ask(&first(&kept()), &turn);
     assert_eq!(kinds(&message), ["text", "thinking"]);
     let back = parts(&upstream.body(&next(&first(&kept()), &message)));
@@ -192,7 +201,8 @@ fn r13_r14_what_others_signed_stays_at_home_and_is_told() {
     ]);
     let encoded = Upstream::of(MODEL).encode(&request).expect("can be said");
     assert!(!encoded.body.contains("theirs") && !encoded.body.contains("EqQB"));
-    let dropped = losses(&encoded).iter().filter(|loss| loss.starts_with("dropped messages[1]")).count();
+    let dropped =
+        losses(&encoded).iter().filter(|loss| loss.starts_with("dropped messages[1]")).count();
     assert_eq!(dropped, 3);
 }
 
@@ -249,7 +259,8 @@ fn what_google_s_own_tools_did_goes_back_word_for_word() {
     let mut request = first(&kept());
     request["tools"] = json!([{"name": "Bash", "input_schema": {"type": "object"}},
         {"type": "web_search_20250305", "name": "web_search"}]);
-    let trace = json!({"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "id": "s1", "args": {"q": "é\""}}});
+    let trace =
+        json!({"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "id": "s1", "args": {"q": "é\""}}});
     let found = json!({"toolResponse": {"toolType": "GOOGLE_SEARCH_WEB", "id": "s1", "response": {"r": [1]}}});
     let turn = Turn::default()
         .and(Part::RawSigned(trace))

@@ -29,10 +29,18 @@ fn r12_results_stand_first_in_the_order_of_their_calls() {
         {"role": "user", "content": [{"type": "text", "text": "more"}, result("gone", json!("orphan"))]},
     ]));
     let parts = contents[2]["parts"].as_array().expect("parts");
-    let told: Vec<String> = parts.iter().map(|part| match part.get("functionResponse") {
-        Some(r) => format!("{} {} {}", r["id"].as_str().unwrap(), r["name"].as_str().unwrap(), r["response"]),
-        None => part["text"].as_str().unwrap_or_default().to_owned(),
-    }).collect();
+    let told: Vec<String> = parts
+        .iter()
+        .map(|part| match part.get("functionResponse") {
+            Some(r) => format!(
+                "{} {} {}",
+                r["id"].as_str().unwrap(),
+                r["name"].as_str().unwrap(),
+                r["response"]
+            ),
+            None => part["text"].as_str().unwrap_or_default().to_owned(),
+        })
+        .collect();
     assert_eq!(told[0], r#"t1 A {"error":"bad\nluck"}"#);
     assert_eq!(told[1], r#"t2 B {"output":"two"}"#);
     assert!(told[2].starts_with("t3 A {\"error\":"), "{}", told[2]);
@@ -63,7 +71,10 @@ fn r27_files_in_results_stay_in_them_or_stand_behind() {
     ]);
     let new = contents(messages.clone());
     let response = &new[2]["parts"][0]["functionResponse"];
-    assert_eq!(response["parts"], json!([{"inlineData": {"mimeType": "image/png", "data": "aGk="}}]));
+    assert_eq!(
+        response["parts"],
+        json!([{"inlineData": {"mimeType": "image/png", "data": "aGk="}}])
+    );
     assert_eq!(response["response"]["output"], "see\n[image 1 of result 1 is attached below]");
     assert_eq!(new[2]["parts"][1]["text"], "[image 1 of result 1]");
     assert_eq!(new[2]["parts"][2]["inlineData"]["mimeType"], "image/heic");
@@ -97,8 +108,12 @@ fn the_user_has_the_first_and_the_last_word() {
         {"role": "assistant", "content": "The answer is"},
     ]));
     let body = upstream.body(&request);
-    let roles: Vec<&str> =
-        body["contents"].as_array().expect("contents").iter().filter_map(|c| c["role"].as_str()).collect();
+    let roles: Vec<&str> = body["contents"]
+        .as_array()
+        .expect("contents")
+        .iter()
+        .filter_map(|c| c["role"].as_str())
+        .collect();
     assert_eq!(roles, ["user", "model", "user", "model", "user"]);
     assert_eq!(upstream.losses(&request), ["replaced messages", "replaced messages[2]"]);
 }
@@ -112,7 +127,8 @@ fn r26_blank_texts_are_left_out_and_nothing_at_all_is_refused() {
         {"role": "user", "content": "b"},
     ]));
     assert_eq!(contents, json!([{"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}]));
-    let refused = Upstream::of(MODEL).refusal(&conversation(json!([{"role": "user", "content": " "}])));
+    let refused =
+        Upstream::of(MODEL).refusal(&conversation(json!([{"role": "user", "content": " "}])));
     assert!(refused.starts_with("messages: "), "{refused}");
 }
 
@@ -148,5 +164,8 @@ fn searches_of_others_are_told_as_text() {
     let parts = upstream.body(&request)["contents"][1]["parts"].clone();
     assert_eq!(parts[0]["text"], "[web_search: rust]");
     assert_eq!(parts[1]["text"], "[found:\n- A: https://a.example]");
-    assert_eq!(upstream.losses(&request), ["replaced messages[1].content[0]", "replaced messages[1].content[1]"]);
+    assert_eq!(
+        upstream.losses(&request),
+        ["replaced messages[1].content[0]", "replaced messages[1].content[1]"]
+    );
 }

@@ -4,9 +4,7 @@ use gateway_testkit::google::{Fault as Goes, Finish, Part, Refusal, Style, Turn,
 use gateway_types::{ErrorKind, Feature, Remedy};
 use serde_json::{Value, json};
 
-use crate::support::{
-    Upstream, fold, frame, hello, kinds, parse, read_stream, short, stream,
-};
+use crate::support::{Upstream, fold, frame, hello, kinds, parse, read_stream, short, stream};
 
 const MODEL: &str = "gemini-3.1-pro-preview";
 
@@ -41,7 +39,10 @@ fn turns() -> Vec<(&'static str, Turn)> {
         ("safety at once", Turn::default().finish(Finish::Word("PROHIBITED_CONTENT", "no"))),
         ("blocked", Turn::blocked("JAILBREAK")),
         ("odd end", Turn::text("x").finish(Finish::Word("SOMETHING_NEW", "hm"))),
-        ("a file", Turn::text("x").and(Part::Raw(json!({"inlineData": {"mimeType": "a/b", "data": ""}})))),
+        (
+            "a file",
+            Turn::text("x").and(Part::Raw(json!({"inlineData": {"mimeType": "a/b", "data": ""}}))),
+        ),
         (
             "usage",
             Turn::text("t").usage(Usage {
@@ -85,7 +86,11 @@ fn every_turn_in_every_style_is_the_same_message_streamed_and_whole() {
             let swapped = fold(|sink| reader().whole(text.as_bytes(), sink));
             assert_eq!(unsigned(swapped.expect("whole")), folded, "{what}, {style}");
             let asked = gateway_testkit::google::Asked {
-                body: &body, model: MODEL, index: 0, rules: &upstream.rules };
+                body: &body,
+                model: MODEL,
+                index: 0,
+                rules: &upstream.rules,
+            };
             let list = gateway_testkit::google::gemini_reply::frames(&turn, asked, false).concat();
             let listed = fold(|sink| read_stream(&mut *reader(), &[list.as_bytes()], sink));
             assert_eq!(unsigned(listed.expect("whole")), folded, "{what}, {style}");
@@ -156,8 +161,14 @@ fn r05_a_limit_counts_more_than_calls() {
 
 #[test]
 fn slips_of_the_model_are_tried_again_before_anything_was_said() {
-    for word in ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE",
-        "TOO_MANY_TOOL_CALLS", "OTHER", "WHAT_IS_THIS"] {
+    for word in [
+        "MALFORMED_FUNCTION_CALL",
+        "UNEXPECTED_TOOL_CALL",
+        "MALFORMED_RESPONSE",
+        "TOO_MANY_TOOL_CALLS",
+        "OTHER",
+        "WHAT_IS_THIS",
+    ] {
         let turn = Turn::default().finish(Finish::Word(word, "print(default_api.Bash"));
         let fault = Upstream::of(MODEL).try_ask(&all(true), &turn).expect_err("nothing was said");
         assert_eq!((fault.error.kind(), fault.remedy), (ErrorKind::UpstreamFailed, Remedy::Same));
@@ -167,8 +178,11 @@ fn slips_of_the_model_are_tried_again_before_anything_was_said() {
     let fault = Upstream::of(MODEL).try_ask(&all(false), &turn).expect_err("nothing was said");
     assert_eq!(fault.remedy, Remedy::Without(Feature::ReasoningState));
     // An answer that holds nothing is the same slip.
-    let fault = Upstream::of(MODEL).try_ask(&all(true), &Turn::default().style(Style {
-        signed: gateway_testkit::google::Signed::Never, ..Style::default() }));
+    let fault = Upstream::of(MODEL).try_ask(
+        &all(true),
+        &Turn::default()
+            .style(Style { signed: gateway_testkit::google::Signed::Never, ..Style::default() }),
+    );
     assert_eq!(fault.expect_err("r06 nothing at all").remedy, Remedy::Same);
 }
 
@@ -246,7 +260,8 @@ fn one_call_at_a_time_where_that_was_asked_for() {
 
 #[test]
 fn stop_sequences_end_the_answer_wherever_they_stand() {
-    let request = hello(&json!({"stream": true, "stop_sequences": ["a", "b", "c", "d", "e", "</end>"]}));
+    let request =
+        hello(&json!({"stream": true, "stop_sequences": ["a", "b", "c", "d", "e", "</end>"]}));
     let mut reader = Upstream::of(MODEL).encode(&request).expect("can be said").reader;
     let text = stream(&[
         frame(json!([{"text": "Hello </e"}]), ""),

@@ -55,7 +55,10 @@ fn what_brings_nothing_is_not_asked_for_for_ever() {
             break;
         }
         asked += 1;
-        encoded.reader.push(stream(std::slice::from_ref(&piece)).as_bytes(), &mut sink).expect("more");
+        encoded
+            .reader
+            .push(stream(std::slice::from_ref(&piece)).as_bytes(), &mut sink)
+            .expect("more");
     }
     assert_eq!(asked, 4);
     assert!(sink.out.contains("T:a/.max_tokens"), "{}", sink.out);
@@ -83,10 +86,12 @@ fn a_call_in_pieces_was_not_asked_for() {
 
 #[test]
 fn unknown_parts_fields_and_other_candidates_do_no_harm() {
-    let mut odd = frame(json!([{"hologram": {}}, {"text": "a", "partMetadata": {"x": 1}}, 7, {}]), "STOP");
+    let mut odd =
+        frame(json!([{"hologram": {}}, {"text": "a", "partMetadata": {"x": 1}}, 7, {}]), "STOP");
     odd["candidates"][0]["content"]["mood"] = json!("fine");
     odd["candidates"].as_array_mut().expect("candidates").push(
-        json!({"index": 1, "content": {"parts": [{"text": "other"}]}, "finishReason": "STOP"}));
+        json!({"index": 1, "content": {"parts": [{"text": "other"}]}, "finishReason": "STOP"}),
+    );
     odd["newField"] = json!([1]);
     let mut reader = Upstream::of("gemini-3.1-pro-preview").reader(&json!({"stream": true}));
     let (out, fault) = short(&mut *reader, &[stream(&[odd]).as_bytes()]);
@@ -98,7 +103,8 @@ fn unknown_parts_fields_and_other_candidates_do_no_harm() {
 #[test]
 fn a_frame_may_be_huge() {
     let text = "x".repeat(3 << 20);
-    let answer = stream(&[frame(json!([{"text": text, "thoughtSignature": "A".repeat(1 << 20)}]), "STOP")]);
+    let answer =
+        stream(&[frame(json!([{"text": text, "thoughtSignature": "A".repeat(1 << 20)}]), "STOP")]);
     let mut reader = Upstream::of("gemini-3.1-pro-preview").reader(&json!({"stream": true,
         "thinking": {"type": "adaptive"}}));
     let chunks: Vec<&[u8]> = answer.as_bytes().chunks(16 << 10).collect();

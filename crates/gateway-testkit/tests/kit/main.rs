@@ -1,12 +1,12 @@
 //! The kit does on the wire what its scripts say, and tells the truth about what came.
 
-mod google_claude;
-mod google_gemini;
-mod google_server;
 mod bedrock_converse;
 mod bedrock_invoke;
 mod bedrock_server;
 mod bedrock_styles;
+mod google_claude;
+mod google_gemini;
+mod google_server;
 mod openai_chat;
 mod openai_hosts;
 mod openai_models;
