@@ -197,7 +197,7 @@ impl<'a> Trials<'a> {
     }
 
     /// The request written again, if the refusal says what may be left out; else the refusal.
-    fn again(&mut self, refusal: Refusal, sent: &Splice) -> Result<(Ask, Losses), Refusal> {
+    fn again(&mut self, refusal: Refusal, sent: &Sent) -> Result<(Ask, Losses), Refusal> {
         let lesson = match &refusal {
             Refusal::Upstream(told) if is_about_the_request(told.status) => lesson_of(&told.body),
             Refusal::Gateway(told, _) if is_about_the_request(told.status()) => {
@@ -212,7 +212,7 @@ impl<'a> Trials<'a> {
             self.without.push(lesson);
             let (ask, losses) = self.write()?;
             // Where it changes nothing it was not what the upstream meant.
-            if ask.body.concat() != sent.concat() || ask.headers.get(ANTHROPIC_BETA).is_some() {
+            if Sent::of(&ask) != *sent {
                 return Ok((ask, losses));
             }
             self.without.pop();
@@ -237,6 +237,19 @@ impl<'a> Trials<'a> {
     }
 }
 
+/// What an upstream judges a request by.
+#[derive(PartialEq, Eq)]
+struct Sent {
+    body: Bytes,
+    betas: String,
+}
+
+impl Sent {
+    fn of(ask: &Ask) -> Self {
+        Self { body: ask.body.concat(), betas: joined(&ask.headers) }
+    }
+}
+
 fn is_about_the_request(status: StatusCode) -> bool {
     matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY)
 }
@@ -246,7 +259,7 @@ pub(crate) async fn open(worker: Arc<Worker>, shaped: Shaped) -> Result<Opened, 
     let mut trials = Trials::new(&worker, &shaped);
     let (mut ask, mut losses) = trials.write()?;
     loop {
-        let sent = ask.body.clone();
+        let sent = Sent::of(&ask);
         match attempt::open_stream(worker.clone(), ask).await {
             Ok(opened) => {
                 trials.remember();
@@ -262,7 +275,7 @@ pub(crate) async fn unary(worker: &Worker, shaped: &Shaped) -> Result<Whole, Ref
     let mut trials = Trials::new(worker, shaped);
     let (mut ask, mut losses) = trials.write()?;
     loop {
-        let sent = ask.body.clone();
+        let sent = Sent::of(&ask);
         match attempt::unary(worker, ask).await {
             Ok(whole) => {
                 trials.remember();

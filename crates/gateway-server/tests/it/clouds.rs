@@ -88,8 +88,8 @@ async fn r16_gemini_works_with_tools_and_gets_its_signatures_back() {
 }
 
 #[tokio::test]
-async fn vertex_serves_gemini_with_tokens_of_a_service_account() {
-    for model in ["gemini-3.1-pro"] {
+async fn vertex_serves_gemini_and_claude_with_tokens_of_a_service_account() {
+    for model in ["gemini-3.1-pro", "claude-opus-4-7"] {
         for stream in [true, false] {
             let rules = google::Rules::vertex(model);
             let server = google::Server::start(rules, gemini_agent());
