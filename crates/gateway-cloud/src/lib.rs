@@ -55,7 +55,7 @@ use std::time::SystemTime;
 use ::http::header::AUTHORIZATION;
 use ::http::{HeaderMap, HeaderName, Method, StatusCode};
 
-pub use aws::{AwsKeys, AwsSettings, aws_region};
+pub use aws::{AwsKeys, AwsSettings};
 pub use entra::EntraSettings;
 pub use env::Env;
 pub use error::{CloudError, CloudErrorKind};

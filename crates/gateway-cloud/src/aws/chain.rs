@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
-use aws_config::meta::region::ProvideRegion as _;
-use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials as Keys;
@@ -65,20 +64,6 @@ impl Source for Chain {
         let ends = keys.expiry();
         Ok((keys, ends))
     }
-}
-
-/// The region that a profile names; the environment's profile, or `default`, if none is given.
-pub(crate) fn region_of(profile: Option<&str>) -> Option<String> {
-    let mut provider = ProfileFileRegionProvider::builder();
-    if let Some(profile) = profile {
-        provider = provider.profile_name(profile);
-    }
-    // A thread of its own, since the caller's may be a runtime's.
-    let thread = std::thread::Builder::new().name("aws region".to_owned()).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().ok()?;
-        runtime.block_on(provider.build().region()).map(|region| region.to_string())
-    });
-    thread.ok()?.join().ok()?
 }
 
 /// The chain's fault as one line that says what to do.

@@ -50,20 +50,6 @@ pub struct AwsKeys {
     pub session_token: Option<SecretString>,
 }
 
-/// The region that AWS's own tools would take: `AWS_REGION`, `AWS_DEFAULT_REGION`, or (feature
-/// `aws-chain`) that of the profile, which is read in the process's environment. Reads files, so it
-/// is for the start. `None` if nothing names one; the metadata service of an instance is not asked.
-pub fn aws_region(profile: Option<&str>, env: &Env) -> Option<String> {
-    let named = env.get("AWS_REGION").or_else(|| env.get("AWS_DEFAULT_REGION"));
-    #[cfg(feature = "aws-chain")]
-    return named.or_else(|| chain::region_of(profile));
-    #[cfg(not(feature = "aws-chain"))]
-    {
-        let _ = profile;
-        named
-    }
-}
-
 /// Signs requests.
 #[derive(Debug)]
 pub(crate) struct Aws {

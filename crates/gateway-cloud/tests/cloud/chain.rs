@@ -11,8 +11,6 @@ use tempfile::TempDir;
 use crate::authorized;
 use crate::server::{Asked, Reply, Server, nobody};
 
-/// Where the region is looked for.
-const REGION_OF: &str = "GATEWAY_CLOUD_TEST_REGION_OF";
 /// Set in a child.
 const CHILD: &str = "GATEWAY_CLOUD_TEST_CHILD";
 /// The profile that a child's settings name.
@@ -50,12 +48,6 @@ fn in_child(test: &str, home: &Path, variables: &[(&str, &str)]) -> [String; 2] 
 
 #[expect(clippy::print_stdout, reason = "what the parent reads")]
 fn be_the_child() -> ! {
-    if let Ok(profile) = std::env::var(REGION_OF) {
-        let profile = Some(profile).filter(|it| !it.is_empty());
-        let region = gateway_cloud::aws_region(profile.as_deref(), &Env::process());
-        println!("{SAYS}{region:?}\n{SAYS}");
-        std::process::exit(0)
-    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let credentials = Credentials::aws(AwsSettings {
@@ -313,28 +305,4 @@ fn a_role_that_may_not_be_taken_is_told_in_stss_words() {
     assert!(said.starts_with("error Refused AWS: no keys (profile `role`)"), "{said}");
     assert!(said.contains("Not authorized to perform sts:AssumeRole"), "{said}");
     assert!(!said.contains("S3CRET"), "{said}");
-}
-
-#[test]
-fn a_region_is_the_variables_or_else_the_profiles() {
-    let test = "chain::a_region_is_the_variables_or_else_the_profiles";
-    let home =
-        home("[default]\nregion = eu-west-1\n[profile work]\nregion = eu-west-2\n[profile x]\n");
-    for (variables, region) in [
-        (vec![(REGION_OF, "")], r#"Some("eu-west-1")"#),
-        (vec![(REGION_OF, ""), ("AWS_PROFILE", "work")], r#"Some("eu-west-2")"#),
-        (vec![(REGION_OF, "work")], r#"Some("eu-west-2")"#),
-        (vec![(REGION_OF, "x")], "None"),
-        (vec![(REGION_OF, "work"), ("AWS_DEFAULT_REGION", "us-west-2")], r#"Some("us-west-2")"#),
-        (
-            vec![
-                (REGION_OF, "work"),
-                ("AWS_DEFAULT_REGION", "us-west-2"),
-                ("AWS_REGION", "us-east-1"),
-            ],
-            r#"Some("us-east-1")"#,
-        ),
-    ] {
-        assert_eq!(in_child(test, home.path(), &variables)[0], region, "{variables:?}");
-    }
 }
