@@ -240,6 +240,10 @@ fn assertion(jwt: &str, audience: &str) -> Result<(), Refusal> {
     if said["aud"] != audience && said["aud"] != AUDIENCE {
         return invalid(&format!("Invalid JWT: the audience must be {audience}."));
     }
+    let scopes = said["scope"].as_str().unwrap_or_default();
+    if !scopes.split(' ').any(|scope| scope == SCOPE) {
+        return Err(bad("invalid_scope", "Invalid OAuth scope or ID token audience provided."));
+    }
     let (Some(from), Some(to)) = (said["iat"].as_u64(), said["exp"].as_u64()) else {
         return invalid("Invalid JWT: iat and exp must be integers.");
     };
@@ -249,10 +253,6 @@ fn assertion(jwt: &str, audience: &str) -> Result<(), Refusal> {
         return invalid(
             "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim.",
         );
-    }
-    let scopes = said["scope"].as_str().unwrap_or_default();
-    if !scopes.split(' ').any(|scope| scope == SCOPE) {
-        return Err(bad("invalid_scope", "Invalid OAuth scope or ID token audience provided."));
     }
     Ok(())
 }

@@ -116,6 +116,12 @@ async fn an_agent_goes_by_the_results_it_sees_and_wants_its_signatures_back() {
     let mut earlier = with(at, Value::Null);
     earlier.extend([json!({"role": "model", "parts": [{"text": "done"}]}), user("and now?")]);
     assert_eq!(post(&server, ASK, &ask(&earlier)).await.0, 200);
+    // Of this generation's models each takes it, of another's none.
+    for (model, status) in [("gemini-3-flash", 200), ("gemini-4-argon", 400)] {
+        server.change(|rules| rules.models.push(model.to_owned()));
+        let path = ASK.replace(MODEL, model);
+        assert_eq!(post(&server, &path, &ask(&contents)).await.0, status, "{model}");
+    }
     server.change(|rules| rules.account = "account-other".to_owned());
     assert_eq!(post(&server, ASK, &ask(&contents)).await.0, 400);
 }

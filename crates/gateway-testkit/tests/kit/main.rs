@@ -7,6 +7,7 @@ mod bedrock_styles;
 mod google_claude;
 mod google_gemini;
 mod google_server;
+mod google_tokens;
 mod openai_chat;
 mod openai_hosts;
 mod openai_models;
