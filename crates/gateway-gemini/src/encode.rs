@@ -53,7 +53,6 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         }
     }
     json.key("generationConfig").open('{');
-    let config_at = json.len();
     config::write(request, target, &tools, counting, &mut json, &mut losses);
     json.close('}');
     if wrapped {
@@ -81,7 +80,6 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         search: tools.domains(),
         continues: (target.habits.continues() && !counting).then(|| Continues {
             body: body.clone(),
-            config_at,
             most: request.max_tokens.unwrap_or(u64::MAX),
         }),
     };

@@ -36,8 +36,6 @@ pub(crate) struct Of {
 pub(crate) struct Continues {
     /// The request.
     pub body: String,
-    /// Where the members of its `generationConfig` begin.
-    pub config_at: usize,
     /// The longest answer wanted, in tokens.
     pub most: u64,
 }
@@ -386,10 +384,10 @@ impl Core {
         if self.idle > MAX_IDLE || spent >= continues.most {
             return false;
         }
-        let (head, tail) = continues.body.split_at(continues.config_at);
-        let comma = if tail.starts_with('}') { "" } else { "," };
+        // A member of the request itself, as the service's own SDKs send it.
+        let members = continues.body.strip_prefix('{').unwrap_or_default();
         let token = escaped(token);
-        self.next = Some(format!("{head}\"continuationToken\":\"{token}\"{comma}{tail}"));
+        self.next = Some(format!("{{\"continuationToken\":\"{token}\",{members}"));
         true
     }
 

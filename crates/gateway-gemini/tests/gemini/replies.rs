@@ -123,7 +123,7 @@ fn message(turn: &Turn) -> Value {
 
 #[test]
 fn r01_a_call_is_told_in_full_and_r07_its_end_is_tool_use() {
-    let message = message(&Turn::call("Bash", &json!({"a": "é\"\n"})).style(Style::named("tight")));
+    let message = message(&Turn::call("Bash", &json!({"a": "é\"\n"})).style(Style::named("lf")));
     assert_eq!(kinds(&message), ["thinking", "tool_use"]);
     assert_eq!(message["content"][1]["input"], json!({"a": "é\"\n"}));
     assert_eq!(message["stop_reason"], "tool_use");
