@@ -9,20 +9,7 @@ use super::rules::Rules;
 use crate::text::letters;
 
 /// The reasoning that a server has said, for models that do not sign it.
-#[derive(Clone, Debug, Default)]
-pub struct Issued(HashSet<String>);
-
-impl Issued {
-    /// With this said.
-    pub fn say(&mut self, text: &str) {
-        self.0.insert(text.to_owned());
-    }
-
-    /// Whether it was said.
-    pub fn has(&self, text: &str) -> bool {
-        self.0.contains(text)
-    }
-}
+pub type Issued = HashSet<String>;
 
 /// The signature that a server with these rules gives to this thinking. It holds nothing but who made it,
 /// with which model, of which text.

@@ -291,7 +291,7 @@ fn reasoning(given: &Value, at: &str, rules: &Rules, issued: &Issued) -> Checked
         ReasoningBack::Plain if said.is_null() => {
             Err(Refusal::unsupported("reasoningContent.redactedContent"))
         }
-        ReasoningBack::Plain if !issued.has(text) => Err(Refusal::new(format!(
+        ReasoningBack::Plain if !issued.contains(text) => Err(Refusal::new(format!(
             "Test server: the reasoningContent at {at} is not this model's own."
         ))),
         ReasoningBack::Plain => Ok(()),

@@ -62,7 +62,7 @@ fn caches(body: &Value, rules: &Rules) -> Checked {
     let lists = [&body["toolConfig"]["tools"], &body["system"]];
     let lists = lists.into_iter().chain(messages.iter().map(|message| &message["content"]));
     let (mut points, mut short) = (0, false);
-    for list in lists {
+    for (number, list) in lists.enumerate() {
         for (index, block) in list.as_array().into_iter().flatten().enumerate() {
             let point = &block["cachePoint"];
             if point.is_null() {
@@ -79,6 +79,9 @@ fn caches(body: &Value, rules: &Rules) -> Checked {
                 return Err(Refusal::new(
                     "The cachePoint field must come after the content that it closes. Move it and try again.",
                 ));
+            }
+            if number == 0 && !rules.caches_tools {
+                return Err(Refusal::unsupported("toolConfig.tools.cachePoint"));
             }
             points += 1;
             let long = point["ttl"] == "1h";

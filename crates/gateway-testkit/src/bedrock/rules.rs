@@ -65,6 +65,8 @@ pub struct Rules {
     pub counts: bool,
     /// Whether there are cache points.
     pub caches: bool,
+    /// Whether they may stand behind tools too.
+    pub caches_tools: bool,
     /// Whether they may live an hour.
     pub caches_1h: bool,
     /// Whether tools are taken.
@@ -186,6 +188,7 @@ impl Rules {
             // Those that are had through profiles only do not count.
             counts: claude && version < (4, 6),
             caches: claude || nova,
+            caches_tools: claude,
             caches_1h: claude && version >= (4, 5),
             tools: !old,
             tool_choices: tool_choices.to_vec(),

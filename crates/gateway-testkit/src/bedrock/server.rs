@@ -158,7 +158,7 @@ impl State {
         let asked = Asked { body: &seen.body, index: seen.index, rules };
         for part in &turn.parts {
             if let Part::Reasoning(text) = part {
-                self.memory().issued.say(text);
+                self.memory().issued.insert(text.clone());
             }
         }
         match operation {

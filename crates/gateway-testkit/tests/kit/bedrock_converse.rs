@@ -83,8 +83,7 @@ fn gpt_oss() -> Rules {
 
 fn refused(rules: &Rules, patch: Value, wanted: &str) {
     let body = patched(base(), patch);
-    let mut issued = Issued::default();
-    issued.say("said");
+    let issued = Issued::from(["said".to_owned()]);
     let Err(refusal) = converse_rules::check(&body, rules, &issued) else {
         panic!("not refused ({wanted}): {body}")
     };
@@ -93,8 +92,7 @@ fn refused(rules: &Rules, patch: Value, wanted: &str) {
 
 fn passes(rules: &Rules, patch: Value) {
     let body = patched(base(), patch);
-    let mut issued = Issued::default();
-    issued.say("said");
+    let issued = Issued::from(["said".to_owned()]);
     if let Err(refusal) = converse_rules::check(&body, rules, &issued) {
         panic!("{refusal:?}\n{body}");
     }
@@ -502,6 +500,11 @@ fn each_family_refuses_what_it_does_not_take() {
             "toolConfig.tools.systemTool field",
         ),
         (&llama(), says(json!([text(), point])), "did not allow prompt caching"),
+        (
+            &nova(),
+            json!({"toolConfig": {"tools": [spec("Bash"), point]}}),
+            "toolConfig.tools.cachePoint field",
+        ),
         (
             &nova(),
             says(json!([text(), {"cachePoint": {"type": "default", "ttl": "1h"}}])),

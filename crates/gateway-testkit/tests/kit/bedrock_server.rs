@@ -165,6 +165,9 @@ async fn keys_are_asked_for_and_leaks_are_seen() {
     bytes.extend_from_slice(b"2\r\n{}\r\n0\r\n\r\n");
     client.send(&bytes).await;
     assert_eq!(client.reply().await.0.status, 411);
+    let large = " ".repeat(25_000_001);
+    let headers = [JSON, ("authorization", "Bearer right")];
+    assert_eq!(send(&server, &path, &headers, &large).await.reply().await.0.status, 413);
 }
 
 #[tokio::test]
