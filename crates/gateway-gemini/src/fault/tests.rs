@@ -1,1 +1,258 @@
 //! Errors as data.
+
+use gateway_types::ErrorKind::{
+    Authentication, BadGateway, Billing, InvalidRequest, NotFound, Permission, RateLimited,
+    Timeout, TooLarge, UpstreamFailed, UpstreamOverloaded,
+};
+use serde_json::{Value, json};
+
+use super::*;
+
+fn asked(vertex: bool) -> Asked<'static> {
+    let cx = FaultCx { provider: "google", model: "gemini-3-pro", prompt_estimate: 77 };
+    Asked { cx, limit: Some(1000), vertex }
+}
+
+fn of(status: u16, body: &str) -> Fault {
+    let status = StatusCode::from_u16(status).expect("a status");
+    read(&asked(false), status, &HeaderMap::new(), body.as_bytes())
+}
+
+fn google(code: u16, status: &str, message: &str, details: Value) -> String {
+    json!({"error": {"code": code, "message": message, "status": status, "details": details}})
+        .to_string()
+}
+
+fn info(reason: &str) -> Value {
+    json!([{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason,
+        "domain": "googleapis.com", "metadata": {"service": "x.googleapis.com"}}])
+}
+
+#[test]
+fn r29_every_error_has_its_kind_its_status_and_its_remedy() {
+    let retry =
+        json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "7.5s"}]);
+    let day = json!([{"@type": "type.googleapis.com/google.rpc.QuotaFailure",
+        "violations": [{"quotaId": "GenerateRequestsPerDayPerProject"}]},
+        {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "12s"}]);
+    let wait = Remedy::After(Duration::from_secs(8));
+    let none = json!([]);
+    for (status, body, kind, shown, remedy) in [
+        (
+            400,
+            google(400, "INVALID_ARGUMENT", "bad", none.clone()),
+            InvalidRequest,
+            400,
+            Remedy::Final,
+        ),
+        (
+            400,
+            google(
+                400,
+                "INVALID_ARGUMENT",
+                "API key not valid. Please pass a valid API key.",
+                info("API_KEY_INVALID"),
+            ),
+            Authentication,
+            401,
+            Remedy::NextKey,
+        ),
+        (
+            401,
+            google(401, "UNAUTHENTICATED", "x", none.clone()),
+            Authentication,
+            401,
+            Remedy::NextKey,
+        ),
+        (
+            403,
+            google(403, "PERMISSION_DENIED", "x", none.clone()),
+            Permission,
+            403,
+            Remedy::NextKey,
+        ),
+        (
+            403,
+            google(403, "PERMISSION_DENIED", "x", info("SERVICE_DISABLED")),
+            Permission,
+            403,
+            Remedy::NextKey,
+        ),
+        (
+            403,
+            google(
+                403,
+                "PERMISSION_DENIED",
+                "This API method requires billing to be enabled.",
+                info("BILLING_DISABLED"),
+            ),
+            Billing,
+            402,
+            Remedy::NextKey,
+        ),
+        (
+            403,
+            google(
+                403,
+                "PERMISSION_DENIED",
+                "Method doesn't allow unregistered callers (callers without established identity).",
+                none.clone(),
+            ),
+            Authentication,
+            401,
+            Remedy::NextKey,
+        ),
+        (
+            400,
+            google(
+                400,
+                "FAILED_PRECONDITION",
+                "User location is not supported for the API use.",
+                none.clone(),
+            ),
+            Permission,
+            403,
+            Remedy::NextProvider,
+        ),
+        (404, google(404, "NOT_FOUND", "x", none.clone()), NotFound, 404, Remedy::NextProvider),
+        (413, "too large".to_owned(), TooLarge, 413, Remedy::Final),
+        (429, google(429, "RESOURCE_EXHAUSTED", "x", retry), RateLimited, 429, wait),
+        (429, google(429, "RESOURCE_EXHAUSTED", "x", day), RateLimited, 429, Remedy::NextKey),
+        (429, google(429, "RESOURCE_EXHAUSTED", "x", none.clone()), RateLimited, 429, Remedy::Same),
+        (499, google(499, "CANCELLED", "x", none.clone()), UpstreamFailed, 500, Remedy::Same),
+        (500, google(500, "INTERNAL", "x", none.clone()), UpstreamFailed, 500, Remedy::Same),
+        (502, "<html><title>Bad</title></html>".to_owned(), UpstreamFailed, 502, Remedy::Same),
+        (
+            503,
+            google(503, "UNAVAILABLE", "The model is overloaded.", none.clone()),
+            UpstreamOverloaded,
+            529,
+            Remedy::Same,
+        ),
+        (504, google(504, "DEADLINE_EXCEEDED", "x", none), Timeout, 504, Remedy::Same),
+        (
+            529,
+            json!({"type": "error", "error": {"type": "overloaded_error", "message": "busy"}})
+                .to_string(),
+            UpstreamOverloaded,
+            529,
+            Remedy::Same,
+        ),
+        (
+            400,
+            json!({"type": "error", "error": {"type": "invalid_request_error", "message": "bad"}})
+                .to_string(),
+            InvalidRequest,
+            400,
+            Remedy::Final,
+        ),
+        (302, String::new(), BadGateway, 502, Remedy::NextProvider),
+    ] {
+        for body in [body.clone(), format!("[{body}]")] {
+            let fault = of(status, &body);
+            assert_eq!(fault.error.kind(), kind, "{body}");
+            assert_eq!(fault.error.status().as_u16(), shown, "{body}");
+            assert_eq!(fault.remedy, remedy, "{body}");
+            assert!(fault.error.message().contains("google"), "{}", fault.error);
+        }
+    }
+}
+
+#[test]
+fn r29_messages_say_what_to_do() {
+    let key =
+        of(400, &google(400, "INVALID_ARGUMENT", "API key not valid.", info("API_KEY_INVALID")));
+    assert!(key.error.message().starts_with("google refused the key that the gateway has for it"));
+    assert_eq!(key.error.should_retry(), Some(false));
+    let off = of(403, &google(403, "PERMISSION_DENIED", "x", info("SERVICE_DISABLED")));
+    assert!(off.error.message().contains("x.googleapis.com is not enabled"), "{}", off.error);
+    let missing = google(404, "NOT_FOUND", "Publisher Model `m` was not found", json!([]));
+    let missing = read(&asked(true), StatusCode::NOT_FOUND, &HeaderMap::new(), missing.as_bytes());
+    assert!(missing.error.message().contains("`global`"), "{}", missing.error);
+    let none = of(500, "");
+    assert!(none.error.message().ends_with("with an empty body"), "{}", none.error);
+    let page = of(502, "<html><style>p{}</style><p>Bad\n gateway</p></html>");
+    assert!(page.error.message().ends_with("Bad Gateway: Bad gateway"), "{}", page.error);
+}
+
+#[test]
+fn an_overflow_is_told_in_the_words_that_clients_know() {
+    let text =
+        "The input token count (1052012) exceeds the maximum number of tokens allowed (1048576).";
+    let fault = of(400, &google(400, "INVALID_ARGUMENT", text, json!([])));
+    let told = "prompt is too long: 1052012 tokens > 1048576 maximum";
+    assert!(fault.error.message().starts_with(told), "{}", fault.error);
+    let text = "The input token count exceeds the maximum number of tokens allowed 32768.";
+    let fault = of(400, &google(400, "INVALID_ARGUMENT", text, json!([])));
+    assert!(fault.error.message().starts_with("prompt is too long: "), "{}", fault.error);
+}
+
+#[test]
+fn r20_what_is_refused_is_learnt() {
+    let unknown = |name: &str| {
+        format!(
+            "Invalid JSON payload received. Unknown name \"{name}\" at \
+        'tools[0].function_declarations[0]': Cannot find field.\nInvalid JSON payload received. \
+        Unknown name \"other\""
+        )
+    };
+    for (text, feature) in [
+        (unknown("parametersJsonSchema"), Some(Feature::Field("parametersJsonSchema"))),
+        (unknown("parameters_json_schema"), Some(Feature::Field("parametersJsonSchema"))),
+        (unknown("id"), Some(Feature::Field("id"))),
+        (unknown("something"), None),
+        (
+            "Function call is missing a thought_signature in functionCall parts.".to_owned(),
+            Some(Feature::ReasoningState),
+        ),
+        ("Corrupted thought signature.".to_owned(), Some(Feature::ReasoningState)),
+        ("Thought signature is not valid.".to_owned(), Some(Feature::ReasoningState)),
+    ] {
+        let fault = of(400, &google(400, "INVALID_ARGUMENT", &text, json!([])));
+        let wanted = feature.map_or(Remedy::Final, Remedy::Without);
+        assert_eq!(fault.remedy, wanted, "{text}");
+    }
+}
+
+#[test]
+fn r37_a_wait_may_stand_in_a_header_or_in_parts() {
+    let mut head = HeaderMap::new();
+    head.insert("retry-after", "3".parse().expect("a value"));
+    let body = google(429, "RESOURCE_EXHAUSTED", "x", json!([]));
+    let fault = read(&asked(false), StatusCode::TOO_MANY_REQUESTS, &head, body.as_bytes());
+    assert_eq!(fault.error.retry_after(), Some(Duration::from_secs(3)));
+    for (delay, wanted) in [
+        (json!({"seconds": 2, "nanos": 1}), Some(3)),
+        (json!("0s"), Some(0)),
+        (json!("-1s"), None),
+        (json!("soon"), None),
+        (json!("1e300s"), None),
+    ] {
+        let details = json!([{"@type": "x/google.rpc.RetryInfo", "retryDelay": delay}]);
+        let fault = of(429, &google(429, "RESOURCE_EXHAUSTED", "x", details));
+        assert_eq!(fault.error.retry_after().map(|t| t.as_secs()), wanted, "{delay}");
+    }
+}
+
+#[test]
+fn no_body_makes_it_panic() {
+    for body in [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "[[]]",
+        "7",
+        "\"x\"",
+        "{\"error\":7}",
+        "{\"error\":\"x\"}",
+        "{\"error\":{\"details\":[7,{\"@type\":7}]}}",
+        "<",
+        "<style",
+        "\u{feff}{}",
+    ] {
+        for status in [200, 400, 429, 500, 599] {
+            assert!(!of(status, body).error.message().is_empty());
+        }
+    }
+}

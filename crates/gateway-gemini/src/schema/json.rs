@@ -333,6 +333,16 @@ fn schema(node: Node, refs: &mut Refs, stack: &mut Vec<String>, depth: usize) ->
             }
         }
     }
+    if nullable && kinds.is_empty() {
+        let null = Node::object(&[("type", Node::string("null"))]);
+        for key in ["anyOf", "oneOf"] {
+            if let Some(Node::Array(list)) = super::node::get_mut(&mut out, key)
+                && !list.contains(&null)
+            {
+                list.push(null.clone());
+            }
+        }
+    }
     names_that_exist(&mut out, &mut told);
     stack.truncate(before);
     if !told.is_empty() {

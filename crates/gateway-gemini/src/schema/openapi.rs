@@ -31,7 +31,39 @@ pub(super) fn any(node: Node) -> Node {
         _ => Vec::new(),
     };
     let mut made = Made { defs: &defs, stack: Vec::new(), left: MAX_SIZE };
-    made.schema(members, 0)
+    let mut node = made.schema(members, 0);
+    order(&mut node);
+    node
+}
+
+/// Keywords in the order in which they are documented, so that the same schema is the same text.
+fn order(node: &mut Node) {
+    const ORDER: [&str; 13] = [
+        "type",
+        "format",
+        "title",
+        "description",
+        "nullable",
+        "enum",
+        "items",
+        "minItems",
+        "maxItems",
+        "properties",
+        "required",
+        "minimum",
+        "maximum",
+    ];
+    let Node::Object(members) = node else { return };
+    let place = |key: &String| ORDER.iter().position(|k| k == key).unwrap_or(ORDER.len());
+    members.sort_by_key(|(key, _)| place(key));
+    for (key, value) in members {
+        match (key.as_str(), value) {
+            ("properties", Node::Object(map)) => map.iter_mut().for_each(|(_, node)| order(node)),
+            ("items", node) => order(node),
+            ("anyOf", Node::Array(list)) => list.iter_mut().for_each(order),
+            _ => {}
+        }
+    }
 }
 
 impl Made<'_> {
@@ -137,11 +169,10 @@ impl Made<'_> {
                     set(first, "description", Node::string(format!("{words} {own}").trim()));
                 }
             }
-            let mut all = vec![("anyOf".to_owned(), Node::Array(made))];
-            if nullable {
-                all.push(("nullable".to_owned(), Node::Leaf("true".to_owned())));
+            if let Some(Node::Object(first)) = made.first_mut().filter(|_| nullable) {
+                set(first, "nullable", Node::Leaf("true".to_owned()));
             }
-            return Node::Object(all);
+            return Node::object(&[("anyOf", Node::Array(made))]);
         }
         let Some(Node::Object(one)) = made.pop() else {
             let mut node = text(out, "");

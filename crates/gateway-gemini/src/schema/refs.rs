@@ -40,7 +40,7 @@ impl Refs {
     pub(super) fn settle(&mut self, members: &mut Members, stack: &mut Vec<String>) {
         let mut followed = 0;
         while let Some(reference) = take(members, "$ref") {
-            let pointer = reference.as_text().unwrap_or_default();
+            let pointer = percent_decoded(&reference.as_text().unwrap_or_default());
             let pointer = match pointer.strip_prefix("#/definitions/") {
                 Some(rest) => format!("#/{DEFS}/{rest}"),
                 None => pointer,
