@@ -310,6 +310,10 @@ impl Contents<'_, '_, '_> {
         // After a refusal every step gets one: which of them was meant is not told.
         let needed = needed || (!states && number == 0);
         let bypass = needed && self.target.habits.wants_signatures();
+        if bypass && signature.is_none() {
+            let why = "calls that the model did not sign go up without the check";
+            self.content.losses().add(What::Hint, "thoughtSignature", why);
+        }
         let signature = signature.or_else(|| bypass.then(|| BYPASS.to_owned()));
         let wire_id = self.wire_id(id, &native, number, taken);
         self.part(Speaker::Model, |json| {
@@ -381,6 +385,8 @@ impl Contents<'_, '_, '_> {
                 }
             }
             let inside = self.target.reads_results();
+            let titles: Vec<Part<'_>> = parts.iter().filter(|_| inside).filter_map(title).collect();
+            parts.extend(titles);
             detach(&mut parts, inside, number + 1, &mut attached);
             self.result(call, failed, &parts);
         }
@@ -454,10 +460,8 @@ impl Contents<'_, '_, '_> {
         if let Part::Text { text, .. } = part {
             return self.text(Speaker::User, text);
         }
-        if let Part::Pdf { title: Some(title), .. } = part
-            && !title.is_empty()
-        {
-            self.text(Speaker::User, &format!("Document: {}", title.escaped()));
+        if let Some(Part::Text { text, .. }) = title(part) {
+            self.text(Speaker::User, &text);
         }
         if let Some((media_type, data)) = data(part) {
             self.part(Speaker::User, |json| inline(media_type, data, json));
@@ -511,6 +515,13 @@ fn detach<'b>(parts: &mut [Part<'b>], inside: bool, result: usize, attached: &mu
         attached.push(words(format!("[{kind} {files} of result {result}]")));
         attached.push(std::mem::replace(part, here));
     }
+}
+
+/// What a document is called, as a text.
+fn title<'b>(part: &Part<'b>) -> Option<Part<'b>> {
+    let Part::Pdf { title: Some(title), .. } = part else { return None };
+    let text = format!("Document: {}", title.escaped());
+    (!title.is_empty()).then_some(Part::Text { text: Cow::Owned(text), marked: false })
 }
 
 /// The bytes of a part that has some.

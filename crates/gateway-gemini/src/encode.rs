@@ -13,7 +13,7 @@ use http::HeaderMap;
 use crate::carrier::Carrier;
 use crate::contents;
 use crate::reader::{Continues, GeminiReader, Of};
-use crate::target::Target;
+use crate::target::{Target, field};
 use crate::tools::{self, Tools};
 use crate::{config, fault};
 
@@ -194,5 +194,5 @@ fn note_hints(request: &Request<'_>, losses: &mut Losses) {
 
 /// Whether the answer's form is told by a schema, beside the tools.
 pub(crate) fn takes_format(target: &Target<'_>, tools: &Tools<'_>) -> bool {
-    tools.is_empty() || target.habits.format_beside_tools()
+    tools.is_empty() || (target.habits.format_beside_tools() && target.may(field::FORMAT))
 }

@@ -281,9 +281,31 @@ fn unwanted(said: &Said) -> Option<Feature> {
     if signature && said.mentions(&["missing", "corrupted", "not valid", "invalid", "unable to"]) {
         return Some(Feature::ReasoningState);
     }
+    let refused = [
+        (&["thinking level", "thinking_level"][..], Feature::Value(field::LEVEL)),
+        (&["thinking budget", "thinking_budget"], Feature::Value(field::BUDGET)),
+        (&["include_thoughts"], Feature::Field(field::THINKING)),
+        (
+            &[
+                "tool use with function calling",
+                "multiple tools are supported only",
+                "server_side_tool",
+            ],
+            Feature::Field(field::MIXED),
+        ),
+        (&["multimodal function response"], Feature::Field(field::RESULT_PARTS)),
+        (&["function calling with a response mime type"], Feature::Field(field::FORMAT)),
+    ];
+    let not = ["not supported", "unsupported", "invalid", "only", "does not support", "please"];
+    if let Some((_, feature)) = refused.iter().find(|(words, _)| said.mentions(words))
+        && said.mentions(&not)
+    {
+        return Some(*feature);
+    }
     // Of several fields that are unknown the first is left out; the next answer names the next.
     let name = said.unknown_name()?;
-    field::ALL.iter().find(|known| name_is(&name, known)).map(|known| Feature::Field(known))
+    let known = field::ALL.iter().find(|known| name_is(&name, known))?;
+    Some(Feature::Field(known))
 }
 
 /// Errors write a field's name as it came or with underscores.

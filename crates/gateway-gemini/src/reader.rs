@@ -384,10 +384,9 @@ impl Core {
         if self.idle > MAX_IDLE || spent >= continues.most {
             return false;
         }
-        // A member of the request itself, as the service's own SDKs send it.
-        let members = continues.body.strip_prefix('{').unwrap_or_default();
-        let token = escaped(token);
-        self.next = Some(format!("{{\"continuationToken\":\"{token}\",{members}"));
+        // The same request, with the token as its first field: no request is without any.
+        let rest = continues.body.strip_prefix('{').unwrap_or_default();
+        self.next = Some(format!("{{\"continuationToken\":\"{}\",{rest}", escaped(token)));
         true
     }
 
@@ -463,8 +462,9 @@ impl Ending {
     }
 }
 
+/// The model stumbled: the same request may go better.
 fn again(text: String) -> Fault {
-    Fault::new(ApiError::new(ErrorKind::UpstreamFailed, text), Remedy::Same)
+    Fault::new(ApiError::new(ErrorKind::UpstreamFailed, text), Remedy::Again)
 }
 
 fn join(word: &str, message: &str) -> String {

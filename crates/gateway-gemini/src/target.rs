@@ -24,6 +24,8 @@ pub(crate) mod field {
     pub(crate) const TEMPERATURE: &str = "temperature";
     pub(crate) const TOP_P: &str = "topP";
     pub(crate) const TOP_K: &str = "topK";
+    /// A schema of the answer beside functions.
+    pub(crate) const FORMAT: &str = "responseMimeType";
 
     pub(crate) const ALL: &[&str] = &[
         JSON_PARAMETERS,

@@ -207,6 +207,24 @@ fn r20_what_is_refused_is_learnt() {
         ),
         ("Corrupted thought signature.".to_owned(), Some(Feature::ReasoningState)),
         ("Thought signature is not valid.".to_owned(), Some(Feature::ReasoningState)),
+        (
+            "Thinking level MINIMAL is not supported for this model.".to_owned(),
+            Some(Feature::Value("thinkingLevel")),
+        ),
+        ("The thinking budget (1) is invalid.".to_owned(), Some(Feature::Value("thinkingBudget"))),
+        (
+            "Tool use with function calling is unsupported".to_owned(),
+            Some(Feature::Field("includeServerSideToolInvocations")),
+        ),
+        (
+            "Function calling with a response mime type: 'application/json' is unsupported"
+                .to_owned(),
+            Some(Feature::Field("responseMimeType")),
+        ),
+        (
+            "Multimodal function responses are not supported by this model.".to_owned(),
+            Some(Feature::Field("parts")),
+        ),
     ] {
         let fault = of(400, &google(400, "INVALID_ARGUMENT", &text, json!([])));
         let wanted = feature.map_or(Remedy::Final, Remedy::Without);

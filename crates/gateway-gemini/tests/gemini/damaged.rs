@@ -115,7 +115,7 @@ proptest! {
         damages in prop::collection::vec(damage(), 1..5),
         chunk in 1..700usize,
     ) {
-        let styles = ["google", "lf", "cr", "many-lines", "comments", "tight", "every-call-signed",
+        let styles = ["google", "lf", "cr", "many-lines", "crlf", "one-piece", "every-call-signed",
             "late-grounding", "ends-bare"];
         let style = Style { signature: 60, ..Style::named(styles[style]) };
         let bytes = damaged(&answer(style, events), &damages);

@@ -171,7 +171,7 @@ fn slips_of_the_model_are_tried_again_before_anything_was_said() {
     ] {
         let turn = Turn::default().finish(Finish::Word(word, "print(default_api.Bash"));
         let fault = Upstream::of(MODEL).try_ask(&all(true), &turn).expect_err("nothing was said");
-        assert_eq!((fault.error.kind(), fault.remedy), (ErrorKind::UpstreamFailed, Remedy::Same));
+        assert_eq!((fault.error.kind(), fault.remedy), (ErrorKind::UpstreamFailed, Remedy::Again));
         assert!(fault.error.message().contains("default_api.Bash"), "{}", fault.error);
     }
     let turn = Turn::default().finish(Finish::Word("MISSING_THOUGHT_SIGNATURE", ""));
@@ -183,7 +183,7 @@ fn slips_of_the_model_are_tried_again_before_anything_was_said() {
         &Turn::default()
             .style(Style { signed: gateway_testkit::google::Signed::Never, ..Style::default() }),
     );
-    assert_eq!(fault.expect_err("r06 nothing at all").remedy, Remedy::Same);
+    assert_eq!(fault.expect_err("r06 nothing at all").remedy, Remedy::Again);
 }
 
 #[test]
