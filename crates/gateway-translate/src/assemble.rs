@@ -315,12 +315,15 @@ impl Assembler {
         self.advance(out)
     }
 
-    /// Everything of this call has come.
+    /// Everything of this call has come. One whose arguments are not whole stays open: only the reply's end
+    /// tells whether a limit cut it.
     pub fn end_call(&mut self, which: CallRef, out: &mut dyn EventSink) -> Result<(), Fault> {
         let Some(at) = self.calls.iter().rposition(|call| call.index == which.index) else {
             return Ok(());
         };
-        if self.open == Open::Call(at) {
+        let call = &self.calls[at];
+        let nothing = call.sent == 0 && matches!(call.arguments.trim(), "" | "null");
+        if self.open == Open::Call(at) && (nothing || is_complete(&call.arguments)) {
             self.close(out)?;
             self.advance(out)?;
         }
