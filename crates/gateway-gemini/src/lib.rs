@@ -115,7 +115,7 @@ impl Egress for Gemini {
         encode::encode(request, &target::Target::new(self, cx)?)
     }
 
-    fn counts(&self) -> bool {
+    fn counts(&self, _model: &str) -> bool {
         true
     }
 

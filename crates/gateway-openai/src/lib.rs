@@ -126,7 +126,7 @@ impl Egress for OpenAi {
         Ok(encoded)
     }
 
-    fn counts(&self) -> bool {
+    fn counts(&self, _model: &str) -> bool {
         // Chat Completions has no counter.
         let responses = match self.api {
             Api::Chat => false,
@@ -223,7 +223,7 @@ impl OpenAi {
             Api::Auto => {
                 // Its reasoning is carried on by Responses alone, and newer models call functions
                 // nowhere else; nor does any other interface search the web.
-                (target.cx.endpoint == Endpoint::CountTokens && self.counts())
+                (target.cx.endpoint == Endpoint::CountTokens && self.counts(target.cx.model))
                     || target.facts.reasoning != Reasoning::Never
                     || (self.quirks.web_search == WebSearch::Responses
                         && target.facts.capabilities.web_search != Some(false)

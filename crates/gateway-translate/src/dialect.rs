@@ -58,10 +58,10 @@ pub trait Egress: Send + Sync + std::fmt::Debug {
     /// What can't be said in this dialect at all, as the caller is told.
     fn encode(&self, request: &Request<'_>, cx: &AttemptCx<'_>) -> Result<Encoded, ApiError>;
 
-    /// Whether the upstream counts tokens: then a request for
+    /// Whether the upstream counts tokens for `model`: then a request for
     /// [`Endpoint::CountTokens`] is encoded for its counter, else only the estimate in
     /// [`Encoded::prompt_estimate`] is of use.
-    fn counts(&self) -> bool;
+    fn counts(&self, model: &str) -> bool;
 
     /// What must be known of a model that only the upstream can tell. The answer comes back as
     /// [`AttemptCx::about`]; it is kept for a while.

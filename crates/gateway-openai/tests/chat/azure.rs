@@ -71,7 +71,7 @@ fn the_interface_suits_the_model_and_the_version() {
             (path, &json!(name)),
             "{version:?} {deployment:?} {model}"
         );
-        assert!(!up.egress.counts(), "an estimate counts");
+        assert!(!up.egress.counts(&up.model), "an estimate counts");
     }
 }
 

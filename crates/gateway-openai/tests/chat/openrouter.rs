@@ -26,7 +26,7 @@ fn names_go_up_as_they_are_and_chat_serves_them_all() {
     ] {
         let mut up = openrouter(model);
         up.egress.api = Api::Auto;
-        assert!(!up.egress.counts());
+        assert!(!up.egress.counts(&up.model));
         // `sent` asserts the path.
         assert_eq!(up.sent(json!({})).body["model"], model);
     }
