@@ -23,6 +23,13 @@ use gateway_types::Feature;
 use crate::Bedrock;
 use crate::family::{self, Family};
 
+/// Whether tokens are counted for a model: for Claude's that are had without a profile, by an id that says
+/// which it is.
+pub(crate) fn counts(bedrock: &Bedrock, model: &str) -> bool {
+    let claude = Family::of(model, bedrock.family.as_deref()).is_claude();
+    claude && claude::version(family::bare_id(model)).is_some_and(|version| version < (4, 6))
+}
+
 /// An upstream and one attempt at it.
 #[derive(Debug)]
 pub(crate) struct Target<'a> {
@@ -57,7 +64,7 @@ impl<'a> Target<'a> {
 
     /// Whether the model sees images.
     pub(crate) fn sees(&self) -> bool {
-        self.facts.capabilities.vision.unwrap_or(self.family.images)
+        self.facts.capabilities.vision.unwrap_or(self.family.images) && self.may("image")
     }
 
     /// Whether a Claude model is of this version or a later one; what has no version in its id is

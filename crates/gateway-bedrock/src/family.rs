@@ -229,7 +229,6 @@ const FAMILIES: &[Family] = &[
         name: "gpt-oss",
         prefixes: &["openai.gpt-oss", "openai."],
         maker: Maker::GptOss,
-        documents: false,
         thinking: Thinks::Effort,
         replay: Replay::Sealed,
         text_format: true,

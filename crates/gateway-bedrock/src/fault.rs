@@ -105,8 +105,8 @@ impl Whose {
                 let text = format!("{} ({quoted})", no_room.render());
                 Fault::new(ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Final)
             }
-            Sort::AnswerTooLong(most) => {
-                let (asked, model) = (most.saturating_add(1), &self.model);
+            Sort::AnswerTooLong { asked, most } => {
+                let model = &self.model;
                 let text = format!(
                     "max_tokens: {asked} > {most}, which is the maximum allowed number of output \
                      tokens for {model} ({quoted})"
@@ -184,8 +184,11 @@ fn with_status(error: ApiError, kind: ErrorKind, status: Option<StatusCode>) -> 
 enum Sort {
     TooLong,
     NoRoom(overflow::NoRoom),
-    /// More output was asked for than the model gives, which is so much.
-    AnswerTooLong(u64),
+    /// More output was asked for than the model gives; upon our text Claude Code asks for less.
+    AnswerTooLong {
+        asked: u64,
+        most: u64,
+    },
     /// Something the request can do without.
     Unwanted(gateway_types::Feature),
     /// The model is served through inference profiles only.
@@ -321,7 +324,13 @@ fn invalid(said: &Said) -> Sort {
         return Sort::Policy;
     }
     if let Some(most) = said.number_after("exceeds the model limit of ") {
-        return Sort::AnswerTooLong(most);
+        return Sort::AnswerTooLong { asked: most.saturating_add(1), most };
+    }
+    if said.mentions(&["maximum allowed number of output tokens"])
+        && let Some(asked) = said.number_after("max_tokens: ")
+        && let Some(most) = said.number_after(&format!("max_tokens: {asked} > "))
+    {
+        return Sort::AnswerTooLong { asked, most };
     }
     refused::feature(said).map_or(Sort::Invalid, Sort::Unwanted)
 }

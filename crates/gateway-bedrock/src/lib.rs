@@ -91,8 +91,8 @@ impl Egress for Bedrock {
         Ok(encoded)
     }
 
-    fn counts(&self) -> bool {
-        false
+    fn counts(&self, model: &str) -> bool {
+        converse::counts(self, model)
     }
 
     fn fault(&self, cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault {

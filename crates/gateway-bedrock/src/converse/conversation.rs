@@ -48,6 +48,7 @@ pub(super) fn write(
         parts: Parts::new(target, names),
         ids: Ids::default(),
         documents: Names::default(),
+        room: Room::new(request, target)?,
         system,
         begun: false,
         open: None,
@@ -70,7 +71,7 @@ pub(super) fn write(
             writer.result(result, id, &mut attached)?;
         }
         for (part, path) in attached {
-            writer.part(part, &path)?;
+            writer.part(part, &path);
         }
         for said in &round.said {
             writer.said(said)?;
@@ -115,6 +116,7 @@ struct Writer<'t, 'l, 'j> {
     parts: Parts<'t>,
     ids: Ids,
     documents: Names,
+    room: Room,
     /// What is still to be said before anything else.
     system: &'t [Part<'t>],
     /// A message has been begun.
@@ -131,7 +133,6 @@ struct Open {
     user: bool,
     text: bool,
     document: bool,
-    room: Room,
 }
 
 impl Writer<'_, '_, '_> {
@@ -178,14 +179,13 @@ impl Writer<'_, '_, '_> {
     }
 
     /// A part of what the user says.
-    fn part(&mut self, part: Part<'_>, path: &str) -> Result<(), ApiError> {
+    fn part(&mut self, part: Part<'_>, path: &str) {
         self.turn_to(true);
+        let part = self.room.take(part, path, self.losses);
         let open = self.open.get_or_insert_default();
-        let part = open.room.take(part, path, self.losses)?;
         open.text |= matches!(part, Part::Text(_));
         open.document |= matches!(part, Part::Document(_));
         part.write(&mut self.documents, self.json);
-        Ok(())
     }
 
     fn mark(&mut self, placed: &Placed<'_, '_>) {
@@ -349,13 +349,13 @@ impl Writer<'_, '_, '_> {
         if !self.target.calls_tools() {
             let head =
                 format!("[result of a tool call]\\n{}", if failed { ERROR_MARK } else { "" });
-            self.part(Part::Text(Cow::Owned(head)), "")?;
+            self.part(Part::Text(Cow::Owned(head)), "");
             for (part, path) in parts {
-                self.part(part, &path)?;
+                self.part(part, &path);
             }
             return Ok(());
         }
-        if !self.target.family.result_media {
+        if !(self.target.family.result_media && self.target.may("toolResult media")) {
             detach(&mut parts, id, attached);
         }
         let status = self.target.family.result_status && self.target.may("status");
@@ -371,8 +371,7 @@ impl Writer<'_, '_, '_> {
         self.json.open('{').key("toolResult").open('{');
         self.json.key("toolUseId").string(id).key("content").open('[');
         for (part, path) in parts {
-            let open = self.open.get_or_insert_default();
-            let part = open.room.take(part, &path, self.losses)?;
+            let part = self.room.take(part, &path, self.losses);
             part.write(&mut self.documents, self.json);
         }
         self.json.close(']');
@@ -404,7 +403,7 @@ impl Writer<'_, '_, '_> {
                         aside.push_str("\\n");
                         aside.push_str(&words);
                     }
-                    part => self.part(part, &placed.path())?,
+                    part => self.part(part, &placed.path()),
                 }
             }
             if !operator {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use gateway_dialect::{self as dialect, Content, Senses};
 use gateway_translate::{Json, NameMap};
-use gateway_types::{ApiError, Block, BlockKind, ErrorKind, Losses, Text, What, escape};
+use gateway_types::{ApiError, Block, BlockKind, ErrorKind, Losses, Request, Text, What, escape};
 
 use super::Target;
 use super::document::{Document, Names};
@@ -139,49 +139,70 @@ pub(super) fn text(piece: &str, json: &mut Json) {
     });
 }
 
-/// As many images as a message may hold.
+/// As many images as a request may hold.
 const IMAGES_MAX: usize = 20;
 
-/// As many documents as a message may hold.
+/// As many documents as a request may hold.
 const DOCUMENTS_MAX: usize = 5;
 
-/// What of one message's images and documents fits.
+/// Which of a conversation's images and documents are shown: the last ones, where there are too many.
 #[derive(Debug, Default)]
 pub(super) struct Room {
+    /// So many images from the beginning are told of instead.
     images: usize,
+    /// So many documents.
     documents: usize,
 }
 
 impl Room {
-    /// Counts a part of the message. An image that is too many is told of instead.
+    /// The room in a request.
     ///
     /// # Errors
-    /// For a document that is too many.
-    pub(super) fn take<'b>(
-        &mut self,
-        part: Part<'b>,
-        path: &str,
-        losses: &mut Losses,
-    ) -> Result<Part<'b>, ApiError> {
-        match &part {
-            Part::Text(_) => {}
-            Part::Image { .. } => {
-                self.images += 1;
-                if self.images > IMAGES_MAX {
-                    let why = format!("a message holds at most {IMAGES_MAX} images");
-                    losses.add(What::Dropped, path.to_owned(), why);
-                    let text = "[image omitted: there are too many in this message]";
-                    return Ok(Part::Text(Cow::Borrowed(text)));
-                }
+    /// When the last message alone has too many documents: what was just given must not be left out.
+    pub(super) fn new(request: &Request<'_>, target: &Target<'_>) -> Result<Self, ApiError> {
+        let texts = target.family.is_claude();
+        let (mut images, mut documents) = (0, 0);
+        for (at, message) in request.messages.iter().enumerate() {
+            let before = documents;
+            let inner = message.content.iter().flat_map(|block| match &block.kind {
+                BlockKind::ToolResult { content, .. } => &content[..],
+                _ => std::slice::from_ref(block),
+            });
+            for block in inner {
+                images += usize::from(matches!(block.kind, BlockKind::Image(_)) && target.sees());
+                let document = target.family.documents && Document::of(block, texts).is_some();
+                documents += usize::from(document);
             }
-            Part::Document(_) => {
-                self.documents += 1;
-                if self.documents > DOCUMENTS_MAX {
-                    let why = "Bedrock takes at most five documents in a message";
-                    return Err(refuse(path, why));
-                }
+            if at + 1 == request.messages.len() && documents - before > DOCUMENTS_MAX {
+                let why = "Bedrock takes at most five documents in a request";
+                return Err(refuse(&format!("messages[{at}]"), why));
             }
         }
-        Ok(part)
+        // In steps, so that what was sent before stays the same from turn to turn.
+        let images = images.saturating_sub(IMAGES_MAX).next_multiple_of(IMAGES_MAX / 2);
+        Ok(Self { images, documents: documents.saturating_sub(DOCUMENTS_MAX) })
+    }
+
+    /// A part as it is shown.
+    pub(super) fn take<'b>(&mut self, part: Part<'b>, path: &str, losses: &mut Losses) -> Part<'b> {
+        let (left, why, text) = match &part {
+            Part::Text(_) => return part,
+            Part::Image { .. } => (
+                &mut self.images,
+                "a request holds at most 20 images",
+                "[image omitted: there are too many in this conversation]",
+            ),
+            Part::Document(_) => (
+                &mut self.documents,
+                "a request holds at most five documents",
+                "[document omitted: there are too many in this conversation]",
+            ),
+        };
+        if *left == 0 {
+            return part;
+        }
+        *left -= 1;
+        losses.add(What::Dropped, path.to_owned(), why);
+        Part::Text(Cow::Borrowed(text))
     }
 }

@@ -45,7 +45,11 @@ pub(super) fn plan(
             let levels = [Effort::Low, Effort::Medium, Effort::High];
             let mut plan = Plan::default();
             let adaptive = request.wants_thinking().then_some(Effort::Medium);
-            let effort = effort(request, &levels, false, losses).or(adaptive);
+            let mut effort = effort(request, &levels, false, losses).or(adaptive);
+            if request.effort.is_none() {
+                // The highest takes no limit of the answer: it has to be asked for by its name.
+                effort = effort.min(Some(Effort::Medium));
+            }
             if let Some(effort) = effort.filter(|_| target.may("thinking")) {
                 let level = quoted(effort);
                 let config = format!(r#"{{"type":"enabled","maxReasoningEffort":{level}}}"#);
@@ -136,7 +140,16 @@ fn claude_plan(
 ) -> Plan {
     let facts = &target.facts;
     let mut plan = Plan::default();
+    let to_budget = facts.capabilities.adaptive_thinking == Some(false)
+        && matches!(
+            request.thinking.map(|thinking| thinking.mode),
+            Some(ThinkingMode::Adaptive | ThinkingMode::BetweenTools)
+        );
     let mut effort = request.effort.and_then(|word| {
+        if to_budget && facts.efforts.is_empty() {
+            losses.add(What::Replaced, "output_config.effort", "the effort is a budget");
+            return None;
+        }
         // Of a model that is not listed the word is passed on.
         let levels = if facts.is_listed() { &facts.efforts[..] } else { &Effort::ALL[2..] };
         nearest(&word.decode(), levels, losses)

@@ -39,6 +39,8 @@ const OPTIONAL: &[(&[&str], &str, What)] = &[
     (&["servicetier", "service tier", "service_tier"], "serviceTier", What::Hint),
     (&["toolchoice", "tool_choice"], "toolChoice", What::Replaced),
     (&["tool use in streaming", "streaming mode", "converse stream"], "stream", What::Hint),
+    (&["toolresult.content."], "toolResult media", What::Replaced),
+    (&["image content", "support images", "support image input"], "image", What::Dropped),
     (&["status field", "toolresult.status"], "status", What::Replaced),
     (&["system messages", "system prompt"], "system", What::Replaced),
     (&["strict"], "strict", What::Dropped),

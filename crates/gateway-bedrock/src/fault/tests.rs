@@ -160,6 +160,10 @@ fn overflows_are_told_in_the_words_that_make_the_client_compact() {
             "The maximum tokens you requested exceeds the model limit of 8192. Try again with a lower value.",
             "max_tokens: 8193 > 8192, which is the maximum allowed number of output tokens",
         ),
+        (
+            "The model returned the following errors: max_tokens: 99000 > 64000, which is the maximum allowed number of output tokens for claude-x",
+            "max_tokens: 99000 > 64000, which is the maximum allowed number of output tokens for anthropic.",
+        ),
     ] {
         let fault = http(400, "ValidationException", &format!(r#"{{"message":"{text}"}}"#));
         assert!(fault.error.message().starts_with(wanted), "{}", fault.error.message());
@@ -230,6 +234,11 @@ fn what_a_model_does_not_take_is_left_out() {
             "stopSequences",
         ),
         ("The model returned the following errors: invalid beta flag", "anthropic_beta"),
+        ("This model doesn't support the image content block that you provided.", "image"),
+        (
+            "This model doesn't support the toolResult.content.image field. Remove toolResult.content.image.",
+            "toolResult media",
+        ),
         ("#: extraneous key [top_k] is not permitted", "top_k"),
         (
             "The model returned the following errors: output_config.effort: Extra inputs are not permitted",

@@ -1,0 +1,11 @@
+//! Converse, against a scripted Bedrock that refuses what the real one refuses; and Claude's own stream
+//! out of Amazon's.
+
+mod carried;
+mod cases;
+mod damaged;
+mod replies;
+mod requests;
+mod streams;
+mod support;
+mod unwrapped;
