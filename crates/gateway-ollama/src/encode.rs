@@ -29,7 +29,9 @@ pub(crate) fn encode(
     let facts = egress.catalogue.facts(cx.model);
     let about = About::read(cx.about);
     let names = NameMap::new(tool_names(request), TOOL_NAME_MAX);
-    let calls_tools = facts.capabilities.tools.or(about.tools).unwrap_or(true)
+    // The server knows what its own copy can do; a person may know better that it can't.
+    let can = |known: Option<bool>, said: Option<bool>| known != Some(false) && said != Some(false);
+    let calls_tools = can(facts.capabilities.tools, about.tools)
         && !cx.without.contains(&Feature::Field("tools"));
     let tools = Tools::choose(request, cx, &names, calls_tools, &mut losses)?;
     let prompt = prompt_estimate(request, facts.family, cx.endpoint);
@@ -55,7 +57,7 @@ pub(crate) fn encode(
     let stream = request.stream || stops;
     let think = think::plan(request, cx, &about, facts.family, &mut losses);
     let senses = Senses {
-        images: facts.capabilities.vision.or(about.vision).unwrap_or(true),
+        images: can(facts.capabilities.vision, about.vision),
         image_urls: false,
         pdf: false,
         pdf_urls: false,

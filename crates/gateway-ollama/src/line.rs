@@ -79,7 +79,7 @@ impl<'b> Line<'b> {
                             "content" => line.content = r.raw()?.as_text(),
                             "thinking" => line.thinking = r.raw()?.as_text(),
                             "tool_calls" => {
-                                line.tool_calls = Some(r.raw()?).filter(|r| !r.is_null())
+                                line.tool_calls = Some(r.raw()?).filter(|r| !r.is_null());
                             }
                             _ => r.skip()?,
                         }

@@ -59,13 +59,13 @@ pub(crate) fn plan(
         return ways.levels.first().copied().map(Think::Level);
     }
     let wanted = match (&stated, mode) {
-        (Some(word), _) => match word.parse::<Effort>() {
-            Ok(effort) => Some(effort),
-            Err(_) => {
+        (Some(word), _) => {
+            let known = word.parse::<Effort>().ok();
+            if known.is_none() {
                 losses.add(What::Dropped, "output_config.effort", "an effort nobody knows");
-                None
             }
-        },
+            known
+        }
         (None, Some(ThinkingMode::Enabled { budget_tokens })) => Some(of_budget(budget_tokens)),
         _ => None,
     };

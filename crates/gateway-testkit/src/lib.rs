@@ -37,6 +37,7 @@ pub mod google;
 mod http1;
 mod http2;
 mod leaks;
+pub mod ollama;
 pub mod openai;
 mod script;
 mod text;

@@ -8,6 +8,7 @@ mod google_claude;
 mod google_gemini;
 mod google_server;
 mod google_tokens;
+mod ollama;
 mod openai_chat;
 mod openai_hosts;
 mod openai_models;
