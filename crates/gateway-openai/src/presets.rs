@@ -55,31 +55,67 @@ impl Quirks {
         let is = |domain: &str| {
             host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
         };
-        if is("openai.com") {
-            Self::default()
-        } else if is("openai.azure.com")
-            || is("services.ai.azure.com")
-            || is("cognitiveservices.azure.com")
-        {
-            Self::azure()
-        } else if is("groq.com") {
-            Self::groq()
-        } else if is("deepseek.com") {
-            Self::deepseek()
-        } else if is("moonshot.ai") || is("moonshot.cn") || is("kimi.com") {
-            Self::kimi()
-        } else if is("minimax.io") || is("minimaxi.com") || is("minimax.chat") {
-            Self::minimax()
-        } else if is("z.ai") || is("bigmodel.cn") {
-            Self::zai()
-        } else if is("openrouter.ai") {
-            Self::openrouter()
-        } else if is("ollama.com") || port == "11434" {
-            Self::ollama()
-        } else {
-            Self::compatible()
-        }
+        let known = HOSTS.iter().find(|(domain, _)| is(domain)).map(|(_, word)| *word);
+        let word = known.or((port == "11434").then_some("ollama"));
+        word.and_then(Self::named).unwrap_or_else(Self::compatible)
     }
+
+    /// The preset of that name, one of [`PRESETS`](Self::PRESETS): local servers can't be told by their
+    /// host.
+    ///
+    /// ```
+    /// use gateway_openai::{Quirks, ToolChoiceLevel};
+    ///
+    /// let local = Quirks::named("llama_cpp").expect("a preset");
+    /// assert_eq!(local.tool_choice, ToolChoiceLevel::NoNamed);
+    /// assert_eq!(Quirks::named("lama_cpp"), None);
+    /// assert!(Quirks::PRESETS.iter().all(|name| Quirks::named(name).is_some()));
+    /// ```
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "openai" => Self::default(),
+            "azure" => Self::azure(),
+            "compatible" => Self::compatible(),
+            "cerebras" => Self::cerebras(),
+            "deepseek" => Self::deepseek(),
+            "fireworks" => Self::fireworks(),
+            "groq" => Self::groq(),
+            "kimi" => Self::kimi(),
+            "llama_cpp" => Self::llama_cpp(),
+            "lm_studio" => Self::lm_studio(),
+            "minimax" => Self::minimax(),
+            "mistral" => Self::mistral(),
+            "ollama" => Self::ollama(),
+            "openrouter" => Self::openrouter(),
+            "together" => Self::together(),
+            "vllm" => Self::vllm(),
+            "xai" => Self::xai(),
+            "zai" => Self::zai(),
+            _ => return None,
+        })
+    }
+
+    /// The names of all presets.
+    pub const PRESETS: &'static [&'static str] = &[
+        "azure",
+        "cerebras",
+        "compatible",
+        "deepseek",
+        "fireworks",
+        "groq",
+        "kimi",
+        "llama_cpp",
+        "lm_studio",
+        "minimax",
+        "mistral",
+        "ollama",
+        "openai",
+        "openrouter",
+        "together",
+        "vllm",
+        "xai",
+        "zai",
+    ];
 
     fn azure() -> Self {
         Azure::default().quirks()
@@ -176,6 +212,90 @@ impl Quirks {
         }
     }
 
+    /// Takes nothing that it does not know (`Extra inputs are not permitted`); counts unasked.
+    fn mistral() -> Self {
+        Self {
+            stream_options: false,
+            parallel_tool_calls: true,
+            plain_call_ids: true,
+            call_id_max: 9,
+            // `Unexpected role 'user' after role 'tool'`.
+            user_after_tool: false,
+            replay_reasoning: Replay::Never,
+            ..Self::compatible()
+        }
+    }
+
+    fn xai() -> Self {
+        Self {
+            max_tokens_field: MaxTokensField::MaxCompletionTokens,
+            system_anywhere: true,
+            parallel_tool_calls: true,
+            call_id_max: 128,
+            reasoning_out: ReasoningOut::ReasoningContent,
+            replay_reasoning: Replay::Never,
+            user_field: UserField::User,
+            ..Self::compatible()
+        }
+    }
+
+    fn together() -> Self {
+        Self { top_k: true, call_id_max: 128, ..Self::compatible() }
+    }
+
+    fn fireworks() -> Self {
+        Self {
+            parallel_tool_calls: true,
+            // Also what keeps a session where its prompt is cached.
+            user_field: UserField::User,
+            ..Self::together()
+        }
+    }
+
+    /// Refuses fields that it does not know.
+    fn cerebras() -> Self {
+        Self {
+            max_tokens_field: MaxTokensField::MaxCompletionTokens,
+            parallel_tool_calls: true,
+            replay_reasoning: Replay::Never,
+            ..Self::compatible()
+        }
+    }
+
+    /// A chat template decides the rest. Its ids are longer than OpenAI's.
+    fn vllm() -> Self {
+        Self {
+            parallel_tool_calls: true,
+            call_id_max: 128,
+            tools_max: 1024,
+            top_k: true,
+            ..Self::compatible()
+        }
+    }
+
+    fn llama_cpp() -> Self {
+        Self {
+            // A named tool is taken for `auto`, without a word.
+            tool_choice: ToolChoiceLevel::NoNamed,
+            ..Self::vllm()
+        }
+    }
+
+    fn lm_studio() -> Self {
+        Self {
+            // `Invalid tool_choice type: 'object'`.
+            tool_choice: ToolChoiceLevel::NoNamed,
+            // `'url' field must be a base64 encoded image`.
+            images: Images::Base64,
+            // `'response_format.type' must be 'json_schema' or 'text'`.
+            json_object: false,
+            call_id_max: 128,
+            tools_max: 1024,
+            top_k: true,
+            ..Self::compatible()
+        }
+    }
+
     fn ollama() -> Self {
         Self {
             system_anywhere: true,
@@ -186,6 +306,32 @@ impl Quirks {
         }
     }
 }
+
+/// Whose host it is.
+const HOSTS: &[(&str, &str)] = &[
+    ("openai.com", "openai"),
+    ("openai.azure.com", "azure"),
+    ("services.ai.azure.com", "azure"),
+    ("cognitiveservices.azure.com", "azure"),
+    ("groq.com", "groq"),
+    ("deepseek.com", "deepseek"),
+    ("moonshot.ai", "kimi"),
+    ("moonshot.cn", "kimi"),
+    ("kimi.com", "kimi"),
+    ("minimax.io", "minimax"),
+    ("minimaxi.com", "minimax"),
+    ("minimax.chat", "minimax"),
+    ("z.ai", "zai"),
+    ("bigmodel.cn", "zai"),
+    ("openrouter.ai", "openrouter"),
+    ("mistral.ai", "mistral"),
+    ("x.ai", "xai"),
+    ("together.ai", "together"),
+    ("together.xyz", "together"),
+    ("fireworks.ai", "fireworks"),
+    ("cerebras.ai", "cerebras"),
+    ("ollama.com", "ollama"),
+];
 
 /// Host in lower case and port, as text, of a URL; empty where there is none.
 fn host_and_port(base: &str) -> (String, &str) {
@@ -219,6 +365,13 @@ mod tests {
             ("https://openrouter.ai/api/v1", Quirks::openrouter()),
             ("http://localhost:11434/v1", Quirks::ollama()),
             ("http://[::1]:11434/v1", Quirks::ollama()),
+            ("https://api.mistral.ai/v1", Quirks::mistral()),
+            ("https://codestral.mistral.ai/v1", Quirks::mistral()),
+            ("https://api.x.ai/v1", Quirks::xai()),
+            ("https://api.together.xyz/v1", Quirks::together()),
+            ("https://api.fireworks.ai/inference/v1", Quirks::fireworks()),
+            ("https://api.cerebras.ai/v1", Quirks::cerebras()),
+            ("https://notx.ai/v1", Quirks::compatible()),
             ("https://notopenai.com/v1", Quirks::compatible()),
             ("https://api.openai.com.evil.example/v1", Quirks::compatible()),
             ("http://127.0.0.1:8000/v1", Quirks::compatible()),

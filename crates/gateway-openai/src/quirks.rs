@@ -40,6 +40,8 @@ pub struct Quirks {
     pub tool_name_max: usize,
     /// Longest call id, in characters.
     pub call_id_max: usize,
+    /// Wants call ids of letters and digits alone, [`call_id_max`](Self::call_id_max) of them exactly.
+    pub plain_call_ids: bool,
     /// Wants its own call ids back even where they repeat or hold odd characters.
     pub native_call_ids: bool,
     /// Most tools in a request.
@@ -75,6 +77,9 @@ pub struct Quirks {
     pub extra_fields: Vec<(String, String)>,
     /// Refuses tool turns whose reasoning is not sent back; a blank stands for what is lost.
     pub reasoning_required: bool,
+    /// Takes a message of the user's right behind the results of calls; else a word of the
+    /// assistant's stands between them.
+    pub user_after_tool: bool,
     /// Goes on with a last message that is the assistant's; else it is asked to in words.
     pub prefill: bool,
     /// Takes several texts in one message as parts; else they are joined by a blank line.
@@ -230,6 +235,7 @@ impl Default for Quirks {
             stop_max: 0,
             tool_name_max: 64,
             call_id_max: 40,
+            plain_call_ids: false,
             native_call_ids: false,
             tools_max: 128,
             reasoning_in: ReasoningIn::ReasoningEffort,
@@ -248,6 +254,7 @@ impl Default for Quirks {
             drop_fields: Vec::new(),
             extra_fields: Vec::new(),
             reasoning_required: false,
+            user_after_tool: true,
             prefill: false,
             text_parts: true,
             cache_marks: CacheMarks::Never,

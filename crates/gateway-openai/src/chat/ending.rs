@@ -19,7 +19,7 @@ pub(super) fn usage(raw: Raw<'_>) -> Option<ReplyUsage> {
     Some(ReplyUsage {
         counts: Usage {
             input: prompt.saturating_sub(cache_read).saturating_sub(cache_write),
-            output: n.completion.unwrap_or(0),
+            output: n.output(),
             cache_read,
             cache_write,
         },
@@ -35,6 +35,7 @@ pub(super) fn usage(raw: Raw<'_>) -> Option<ReplyUsage> {
 struct Counts {
     prompt: Option<u64>,
     completion: Option<u64>,
+    total: Option<u64>,
     cached: Option<u64>,
     cache_hit: Option<u64>,
     cache_write: u64,
@@ -55,6 +56,7 @@ impl Counts {
         match key.escaped() {
             "prompt_tokens" => self.prompt = r.maybe_u64()?,
             "completion_tokens" => self.completion = r.maybe_u64()?,
+            "total_tokens" => self.total = r.maybe_u64()?,
             "prompt_cache_hit_tokens" | "cached_tokens" => self.cache_hit = r.maybe_u64()?,
             "prompt_tokens_details" | "completion_tokens_details" | "server_tool_use"
                 if r.kind()? == Kind::Object =>
@@ -87,6 +89,15 @@ impl Counts {
             _ => r.skip()?,
         }
         Ok(())
+    }
+
+    /// The tokens of the answer. xAI counts thinking beside them, which the sum of all tells.
+    fn output(&self) -> u64 {
+        let completion = self.completion.unwrap_or(0);
+        let prompt = self.prompt.unwrap_or(0);
+        let with_thinking = completion.saturating_add(self.reasoning);
+        let beside = self.total == Some(prompt.saturating_add(with_thinking));
+        if beside { with_thinking } else { completion }
     }
 
     /// What the answer cost, in billionths of a dollar. Where the caller has a key of his own with whom

@@ -23,6 +23,8 @@ pub(super) struct Messages<'t, 'l, 'j, 'b> {
     json: &'j mut Json,
     /// What the user says next; messages of the user in a row are one.
     pending: Vec<Part<'b>>,
+    /// The last message is a result.
+    after_tool: bool,
 }
 
 impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
@@ -32,7 +34,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         losses: &'l mut Losses,
         json: &'j mut Json,
     ) -> Self {
-        Self { target, names, losses, json, pending: Vec::new() }
+        Self { target, names, losses, json, pending: Vec::new(), after_tool: false }
     }
 
     /// Writes all messages as an array's elements. `told` is added to the system prompt.
@@ -114,6 +116,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
 
     fn system_message(&mut self, role: &str, parts: &[Part<'_>], marked: bool) {
         let as_parts = marked && self.target.keeps_marks();
+        self.after_tool = false;
         self.json.object(|json| {
             json.key("role").string(role).key("content");
             if as_parts {
@@ -245,6 +248,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
             return false;
         }
         self.flush();
+        self.after_tool = false;
         let (target, names) = (self.target, self.names);
         self.json.object(|json| {
             json.key("role").string("assistant").key("content");
@@ -300,6 +304,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
                 self.target.keeps_marks() && is_marked_result(result),
             ),
         };
+        self.after_tool = true;
         self.json.object(|json| {
             json.key("role").string("tool").key("tool_call_id").string(id).key("content");
             if marked {
@@ -409,6 +414,13 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         }
         let parts = std::mem::take(&mut self.pending);
         let quirks = self.target.quirks;
+        if std::mem::take(&mut self.after_tool) && !quirks.user_after_tool {
+            let why = "a word of the assistant's stands between results and what follows";
+            self.losses.add(What::Hint, "messages", why);
+            self.json.object(|json| {
+                json.key("role").string("assistant").key("content").string("Noted.");
+            });
+        }
         let is_text = |part: &Part<'_>| matches!(part, Part::Text { .. });
         let is_marked = |part: &Part<'_>| matches!(part, Part::Text { marked: true, .. });
         let one = parts.len() == 1 || !quirks.text_parts;

@@ -19,6 +19,7 @@ fn short(fault: &Fault) -> String {
         Remedy::Without(feature) => format!("without {feature:?}"),
         Remedy::NextKey => "next key".to_owned(),
         Remedy::NextProvider => "next provider".to_owned(),
+        Remedy::Again => "again".to_owned(),
         Remedy::Final => "final".to_owned(),
     };
     let retry = match fault.error.should_retry() {

@@ -5,6 +5,7 @@ use gateway_openai::{
     CacheMarks, Images, MaxTokensField, Quirks, ReasoningIn, ReasoningOut, Replay, ToolChoiceLevel,
     UserField, WebSearch,
 };
+use gateway_testkit::openai::Rules;
 use serde_json::{Value, json};
 
 use crate::support::{Upstream, delta, done, finish, read_every_way};
@@ -236,6 +237,24 @@ fn every_quirk_changes_what_it_says() {
             json!("x\n\ny"),
         ),
         (
+            "plain_call_ids",
+            Box::new(|q| (q.plain_call_ids, q.call_id_max) = (true, 9)),
+            Box::new(|b| b["messages"][3]["tool_call_id"].clone()),
+            json!("63a75f717"),
+        ),
+        (
+            "user_after_tool",
+            Box::new(|q| (q.user_after_tool, q.system_anywhere) = (false, false)),
+            Box::new(|b| b["messages"][4].clone()),
+            json!({"role": "assistant", "content": "Noted."}),
+        ),
+        (
+            "session_id",
+            Box::new(|q| q.session_id = true),
+            Box::new(|b| json!(b["session_id"] == b["prompt_cache_key"])),
+            json!(true),
+        ),
+        (
             "cache_marks",
             Box::new(|q| q.cache_marks = CacheMarks::Always),
             Box::new(|b| b["messages"][0]["content"][0]["cache_control"].clone()),
@@ -331,4 +350,91 @@ fn replies_are_read_as_the_quirks_say() {
         let got = read_every_way(&up, &asked, &stream, gateway_translate::BodyEnd::Clean).short();
         assert_eq!(got.contains("[thinking thought: a"), thinks, "{out:?}: {got}");
     }
+}
+
+/// A conversation with most of what can stand in one.
+fn conversation() -> Value {
+    let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "A", "input": {"q": 1}});
+    let result = |id: &str| {
+        json!({"type": "tool_result", "tool_use_id": id, "content": [{"type": "text", "text": "r"},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}}]})
+    };
+    json!({
+        "system": "s", "temperature": 0.5, "top_p": 0.9, "metadata": {"user_id": "u"}, "service_tier": "standard_only",
+        "thinking": {"type": "adaptive"}, "output_config": {"effort": "high"},
+        "tools": [{"name": "A", "input_schema": {"type": "object", "properties": {}}}],
+        "messages": [
+            {"role": "user", "content": "a"},
+            {"role": "assistant", "content": [{"type": "thinking", "thinking": "t", "signature": "x"}, call("toolu_01ABC"), call("toolu_01ABD")]},
+            {"role": "user", "content": [result("toolu_01ABC"), result("toolu_01ABD"), {"type": "text", "text": "now"}]},
+            {"role": "system", "content": "later"},
+            {"role": "assistant", "content": [call("a1B2c3D4e")]},
+            {"role": "user", "content": [result("a1B2c3D4e")]},
+            {"role": "assistant", "content": "So far"}]})
+}
+
+#[test]
+fn what_each_server_refuses_does_not_go_up() {
+    for (preset, rules) in [
+        ("mistral", "mistral"),
+        ("lm_studio", "lm_studio"),
+        ("groq", "groq"),
+        ("deepseek", "deepseek"),
+        ("kimi", "kimi"),
+        ("openrouter", "openrouter"),
+        ("vllm", "vllm_strict_template"),
+        ("llama_cpp", "vllm_strict_template"),
+    ] {
+        let quirks = Quirks::named(preset).expect("a preset");
+        let up =
+            Upstream { rules: Some(Rules::compatible(rules)), ..Upstream::with(quirks, "a-model") };
+        // `sent` fails where the rules refuse it.
+        for choice in [
+            json!({"type": "auto", "disable_parallel_tool_use": true}),
+            json!({"type": "any"}),
+            json!({"type": "tool", "name": "A"}),
+        ] {
+            let mut asked = conversation();
+            asked["tool_choice"] = choice;
+            up.sent(asked);
+        }
+        let mut asked = conversation();
+        asked["output_config"] = json!({"format": {"type": "json_schema", "schema": {"type": "object", "properties": {}}}});
+        up.sent(asked);
+    }
+}
+
+#[test]
+fn ids_of_a_form_stay_or_become_it_alike_for_call_and_result() {
+    let up = Upstream::new("https://api.mistral.ai/v1", "mistral-large");
+    let sent = up.sent(conversation());
+    let messages = sent.body["messages"].as_array().expect("a list");
+    let calls: Vec<&Value> = messages
+        .iter()
+        .filter_map(|m| m["tool_calls"].as_array())
+        .flatten()
+        .map(|c| &c["id"])
+        .collect();
+    let results: Vec<&Value> = messages.iter().filter_map(|m| m.get("tool_call_id")).collect();
+    assert_eq!(calls, results);
+    assert!(calls[0] != calls[1] && calls[2] == "a1B2c3D4e", "{calls:?}");
+    assert_eq!(messages.iter().filter(|m| m["content"] == "Noted.").count(), 2);
+}
+
+#[test]
+fn thinking_that_is_counted_beside_the_answer_is_part_of_it() {
+    let count = |total: u64| {
+        let usage = json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 3, "total_tokens": total,
+            "completion_tokens_details": {"reasoning_tokens": 7}}});
+        let stream = done(&[delta(json!({"content": "x"})), finish("stop"), usage]);
+        read_every_way(
+            &Upstream::compatible(),
+            &json!({}),
+            &stream,
+            gateway_translate::BodyEnd::Clean,
+        )
+        .short()
+    };
+    assert!(count(20).contains("10+0+0>10 Reported t7"), "{}", count(20));
+    assert!(count(13).contains("10+0+0>3 Reported t7"), "{}", count(13));
 }

@@ -35,7 +35,12 @@ pub(crate) struct Sent {
 
 impl Upstream {
     pub(crate) fn new(base: &str, model: &str) -> Self {
-        let vendors = [("groq", "groq"), ("deepseek", "deepseek"), ("moonshot", "kimi")];
+        let vendors = [
+            ("groq", "groq"),
+            ("deepseek", "deepseek"),
+            ("moonshot", "kimi"),
+            ("mistral", "mistral"),
+        ];
         let vendor = vendors.into_iter().find(|(part, _)| base.contains(part));
         let rules = vendor.map(|(_, preset)| Rules::compatible(preset));
         Self { rules, ..Self::with(Quirks::for_base(base), model) }

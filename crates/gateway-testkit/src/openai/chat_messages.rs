@@ -62,7 +62,7 @@ fn role_is_known(role: &str, index: usize, rules: &Rules) -> Checked {
         Vendor::Kimi if role == "developer" => {
             Err(Refusal::new(format!("Invalid request: unsupported role {role}")))
         }
-        Vendor::StrictTemplate | Vendor::Bare if role == "developer" => {
+        Vendor::StrictTemplate | Vendor::Bare | Vendor::LmStudio if role == "developer" => {
             Err(bad_request("Unexpected message role."))
         }
         _ if ROLES.contains(&role) => Ok(()),

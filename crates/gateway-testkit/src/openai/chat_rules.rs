@@ -10,7 +10,7 @@ use super::walk::{
     Checked, Fields, Kind, at, get, image_url, mentions, metadata, name, need, object, of_kind,
     text, tokens, typed,
 };
-use super::{chat_messages, chat_tools, openrouter_rules};
+use super::{chat_messages, chat_tools, openrouter_rules, other_rules};
 
 pub(crate) const TIERS: &[&str] = &["auto", "default", "flex", "scale", "priority", "fast"];
 pub(crate) const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh", "max"];
@@ -98,8 +98,11 @@ const BARE_FIELDS: &[&str] = &[
 pub fn check(body: &Value, rules: &Rules) -> Result<(), Refusal> {
     let fields = object(body, "body")?;
     top_level(fields, rules)?;
-    if rules.vendor == Vendor::OpenRouter {
-        openrouter_rules::fields(fields)?;
+    match rules.vendor {
+        Vendor::OpenRouter => openrouter_rules::fields(fields)?,
+        Vendor::Mistral => other_rules::mistral(fields)?,
+        Vendor::LmStudio => other_rules::lm_studio(fields)?,
+        _ => {}
     }
     let Some(model) = get(fields, "model").and_then(Value::as_str) else {
         return Err(Refusal::new("you must provide a model parameter"));
@@ -163,7 +166,13 @@ fn top_level(fields: &Fields, rules: &Rules) -> Checked {
                 !GROQ_MORE.contains(&name.as_str()) && (lacks || !known(name))
             }
             Vendor::Bare => !BARE_FIELDS.contains(&name.as_str()),
-            Vendor::DeepSeek | Vendor::Kimi | Vendor::OpenRouter | Vendor::StrictTemplate => false,
+            // Each with its own words, see there.
+            Vendor::DeepSeek
+            | Vendor::Kimi
+            | Vendor::OpenRouter
+            | Vendor::Mistral
+            | Vendor::LmStudio
+            | Vendor::StrictTemplate => false,
         };
         if refused && rules.vendor == Vendor::Groq {
             return Err(Refusal::new(format!("property '{name}' is unsupported")));

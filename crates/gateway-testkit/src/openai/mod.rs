@@ -20,6 +20,7 @@ pub mod chat_reply;
 pub mod chat_rules;
 mod chat_tools;
 mod openrouter_rules;
+mod other_rules;
 mod refusal;
 mod responses_items;
 pub mod responses_reply;

@@ -15,6 +15,10 @@ pub enum Vendor {
     StrictTemplate,
     /// Passes on to whoever has the model; takes fields of its own and knows none that it ignores.
     OpenRouter,
+    /// Refuses every field that it does not know, call ids but its own form, and users behind results.
+    Mistral,
+    /// Takes a tool choice by word alone, and images by their bytes.
+    LmStudio,
     /// A server that knows the oldest fields only.
     Bare,
 }
@@ -151,7 +155,8 @@ impl Rules {
         Self { model: None, deployment: Some(deployment.to_owned()), ..Self::openai(model) }
     }
 
-    /// A compatible server: `groq`, `deepseek`, `kimi`, `openrouter`, `vllm_strict_template` or `bare`.
+    /// A compatible server: `groq`, `deepseek`, `kimi`, `openrouter`, `mistral`, `lm_studio`,
+    /// `vllm_strict_template` or `bare`.
     ///
     /// # Panics
     /// When there is no such preset.
@@ -162,6 +167,8 @@ impl Rules {
             "kimi" => Vendor::Kimi,
             "vllm_strict_template" => Vendor::StrictTemplate,
             "openrouter" => Vendor::OpenRouter,
+            "mistral" => Vendor::Mistral,
+            "lm_studio" => Vendor::LmStudio,
             "bare" => Vendor::Bare,
             other => panic!("no preset is called {other:?}"),
         };

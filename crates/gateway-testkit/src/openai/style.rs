@@ -244,7 +244,15 @@ impl Style {
                 Self { usage: UsageAt::Choice, reasoning: field("reasoning_content"), ..own }
             }
             Vendor::OpenRouter => Self { openrouter: true, reasoning: ReasoningAt::Details, ..own },
-            Vendor::StrictTemplate => Self { reasoning: field("reasoning"), ..own },
+            Vendor::Mistral => Self {
+                calls: Calls::Whole,
+                usage: UsageAt::FinishChunk,
+                content_parts: true,
+                ..own
+            },
+            Vendor::LmStudio | Vendor::StrictTemplate => {
+                Self { reasoning: field("reasoning"), ..own }
+            }
             Vendor::Bare => Self {
                 calls: Calls::Whole,
                 ids: CallIds::Never,

@@ -98,7 +98,10 @@ fn values_of_other_types_are_refused() {
         match part {
             "" => assert_eq!(told, None, "{more}"),
             part => {
-                assert!(told.as_deref().is_some_and(|told| told.contains(part)), "{more}: {told:?}")
+                assert!(
+                    told.as_deref().is_some_and(|told| told.contains(part)),
+                    "{more}: {told:?}"
+                );
             }
         }
     }

@@ -175,3 +175,73 @@ fn openrouter_refuses_what_those_behind_it_refuse() {
         }
     }
 }
+
+#[test]
+fn mistral_and_lm_studio_refuse_in_their_own_words() {
+    let call = |id: &str| json!({"role": "assistant", "content": "", "tool_calls": [{"id": id, "type": "function", "function": {"name": "A", "arguments": "{}"}}]});
+    let result = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "r"});
+    let user = json!({"role": "user", "content": "a"});
+    let image = |url: &str| json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]);
+    let tools = json!([{"type": "function", "function": {"name": "A", "parameters": {"type": "object", "properties": {}}}}]);
+    let data = "data:image/png;base64,iVBORw0KGgo=";
+    for (preset, fields, part) in [
+        ("mistral", json!({"max_tokens": 5, "temperature": 0.1}), None),
+        (
+            "mistral",
+            json!({"stream": true, "stream_options": {}}),
+            Some("Extra inputs are not permitted"),
+        ),
+        ("mistral", json!({"user": "u"}), Some("Extra inputs")),
+        ("mistral", json!({"messages": [user, call("a1B2c3D4e"), result("a1B2c3D4e")]}), None),
+        (
+            "mistral",
+            json!({"messages": [user, call("toolu_1"), result("toolu_1")]}),
+            Some("with a length of 9"),
+        ),
+        (
+            "mistral",
+            json!({"messages": [user, call("a1B2c3D4e"), result("a1B2c3D4e"), user]}),
+            Some("Unexpected role 'user' after role 'tool'"),
+        ),
+        (
+            "mistral",
+            json!({"messages": [user, {"role": "assistant", "content": "a"}]}),
+            Some("Expected last role User or Tool"),
+        ),
+        (
+            "mistral",
+            json!({"messages": [{"role": "user", "content": "a", "cache_control": {}}]}),
+            Some("Extra inputs"),
+        ),
+        ("lm_studio", json!({"tools": tools, "tool_choice": "required", "anything": 1}), None),
+        (
+            "lm_studio",
+            json!({"tools": tools, "tool_choice": {"type": "function", "function": {"name": "A"}}}),
+            Some("Invalid tool_choice type: 'object'"),
+        ),
+        ("lm_studio", json!({"messages": image(data)}), None),
+        ("lm_studio", json!({"messages": image("https://a/b.png")}), Some("base64 encoded image")),
+        (
+            "lm_studio",
+            json!({"response_format": {"type": "json_object"}}),
+            Some("must be 'json_schema' or 'text'"),
+        ),
+    ] {
+        let mut body = chat("m");
+        for (name, value) in fields.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        let told = chat_rules::check(&body, &Rules::compatible(preset))
+            .err()
+            .map(|refusal| refusal.message);
+        match part {
+            None => assert_eq!(told, None, "{preset}: {body}"),
+            Some(part) => {
+                assert!(
+                    told.as_deref().is_some_and(|told| told.contains(part)),
+                    "{body}: {told:?}"
+                );
+            }
+        }
+    }
+}
