@@ -1,10 +1,6 @@
 //! Ollama's dialect, there and back.
 
-#![expect(
-    clippy::needless_pass_by_value,
-    clippy::format_collect,
-    reason = "helpers take what `json!` makes, and speed is of no matter here"
-)]
+#![expect(clippy::needless_pass_by_value, reason = "helpers take what `json!` makes")]
 
 mod carried;
 mod faults;
