@@ -121,24 +121,30 @@ fn mistake_key_of_another_kinds_compat() {
         &[
             "`providers.openai.compat.thinking` has no meaning for kind `openai`",
             "gateway.yaml:4:7",
-            "remove it: it is about kind `anthropic`",
+            "remove it: it is about kinds `anthropic`, `vertex`, `bedrock`",
         ],
     );
 }
 
 #[test]
-fn mistake_a_key_of_openrouter_for_openai() {
-    let env = [("OPENAI_API_KEY", "sk-or-v1-0123456789")];
+fn a_key_of_openrouter_where_openais_belongs_means_openrouter() {
+    let env = [("OPENAI_API_KEY", "sk-or-v1-0123456789"), ("PREFERRED_PROVIDER", "openai")];
+    let shown = Home::new().run_with(&["config", "show"], &env).ok();
+    assert!(!shown.contains("0123456789"), "{shown}");
+    assert!(shown.contains("https://openrouter.ai/api/v1"), "{shown}");
+    assert!(!shown.contains("providers.openai."), "{shown}");
+}
+
+#[test]
+fn mistake_a_cloud_without_its_region() {
+    let env = [
+        ("PREFERRED_PROVIDER", "bedrock"),
+        ("AWS_ACCESS_KEY_ID", "i"),
+        ("AWS_SECRET_ACCESS_KEY", "0123456789"),
+    ];
     let ran = Home::new().run_with(&["gateway"], &env);
     assert!(!ran.err.contains("0123456789"), "{ran:?}");
-    ran.refused(
-        1,
-        &[
-            "OPENAI_API_KEY holds a key of OpenRouter",
-            "environment variable OPENAI_API_KEY",
-            "set CUSTOM_BASE_URL=https://openrouter.ai/api/v1",
-        ],
-    );
+    ran.refused(1, &["`providers.bedrock` has no AWS region", "set AWS_REGION", ".aws/config"]);
 }
 
 #[test]
