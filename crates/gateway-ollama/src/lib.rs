@@ -87,7 +87,7 @@ impl Egress for Ollama {
         encode::encode(self, request, cx)
     }
 
-    fn counts(&self) -> bool {
+    fn counts(&self, _model: &str) -> bool {
         // It has no counter.
         false
     }

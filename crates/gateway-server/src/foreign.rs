@@ -405,7 +405,9 @@ pub(crate) async fn count(
     mut encoded: Encoded,
 ) -> (Count, Option<Fault>) {
     let estimate = Count::Estimate(encoded.prompt_estimate);
-    if !egress(&worker.runtime.providers[job.provider]).is_ok_and(|egress| egress.counts(&job.model)) {
+    if !egress(&worker.runtime.providers[job.provider])
+        .is_ok_and(|egress| egress.counts(&job.model))
+    {
         return (estimate, None);
     }
     let body = Bytes::from(std::mem::take(&mut encoded.body));
