@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::cache::{Clock, Source};
 use crate::env::Env;
 use crate::error::{CloudError, CloudErrorKind, quoted};
-use crate::http::{Answer, Ask, Http, NEARBY_LIMIT, form_encoded};
+use crate::http::{Answer, Ask, Http, NEARBY_LIMIT, Route, form_encoded};
 use crate::token::{Bearer, Refusal, granted, is_their_trouble};
 
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
@@ -39,6 +39,8 @@ pub struct EntraSettings {
     pub scope: Option<String>,
     /// Where variables are read.
     pub env: Env,
+    /// How Microsoft is reached for tokens.
+    pub route: Route,
 }
 
 /// A source of Entra's tokens.
@@ -74,11 +76,8 @@ enum Proof {
 }
 
 impl Entra {
-    pub(crate) fn new(
-        settings: EntraSettings,
-        http: Http,
-        clock: Clock,
-    ) -> Result<Self, CloudError> {
+    pub(crate) fn new(settings: EntraSettings, clock: Clock) -> Result<Self, CloudError> {
+        let http = Http::new(settings.route.clone());
         let scope = settings.scope.clone().unwrap_or_else(|| SCOPE.to_owned());
         Ok(Self { http, clock, scope, way: Way::of(settings)? })
     }

@@ -2,11 +2,13 @@
 //! connection belongs to the runtime that made it.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_upstream::{Call, Client, Dialer, Settings};
+use gateway_upstream::{Call, Client, Dialer, Settings, is_nearby};
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -16,7 +18,7 @@ use tokio::time::timeout;
 use crate::error::CloudError;
 
 /// The longest time for one call, connecting included.
-pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(10);
+const CALL_LIMIT: Duration = Duration::from_secs(10);
 
 /// The same for services of the machine or the network it is in: they answer at once, or are not
 /// there, which often shows as silence only.
@@ -25,10 +27,28 @@ pub(crate) const NEARBY_LIMIT: Duration = Duration::from_secs(3);
 /// Answers longer than this are not tokens.
 const MAX_ANSWER_BYTES: usize = 1 << 20;
 
+/// How those who give out tokens are reached.
+#[derive(Clone, Default)]
+pub struct Route {
+    /// A proxy (`http://`, `socks5://`, `socks5h://`); without one the environment's. None stands
+    /// before this machine and metadata services.
+    pub proxy: Option<Uri>,
+    /// A PEM file with roots to trust besides the platform's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Never the proxy, whose URL may hold a password.
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Route").field("ca_file", &self.ca_file).finish_non_exhaustive()
+    }
+}
+
 /// Makes the calls.
 #[derive(Debug)]
 pub(crate) struct Http {
     limit: Duration,
+    route: Route,
     /// By origin. Each reads the platform's roots once, which takes longer than the call.
     dialers: Mutex<HashMap<String, Arc<Dialer>>>,
 }
@@ -90,8 +110,8 @@ impl Ask {
 }
 
 impl Http {
-    pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, dialers: Mutex::default() }
+    pub(crate) fn new(route: Route) -> Self {
+        Self { limit: CALL_LIMIT, route, dialers: Mutex::default() }
     }
 
     /// Sends one call and reads the whole answer. `whom` names the other side in errors.
@@ -101,7 +121,10 @@ impl Http {
         let path = uri.path_and_query().cloned().unwrap_or(PathAndQuery::from_static("/"));
         let origin = bare_origin(&uri).ok_or_else(setup)?;
         let at_fault = |why: &str| CloudError::unreachable(format!("{whom} at {origin}: {why}"));
-        let client = Client::new(self.dialer(&origin).map_err(|why| at_fault(&why))?, 0);
+        let dialer = self.dialer(&origin).map_err(|why| {
+            CloudError::setup(format!("{whom} at {origin} can't be reached: {why}"))
+        })?;
+        let client = Client::new(dialer, 0);
         let call = Call { method: ask.method, path, headers: ask.headers, body: ask.body.into() };
         let exchange = async {
             let reply = client.send(call).await.map_err(|err| at_fault(&err.to_string()))?;
@@ -121,8 +144,12 @@ impl Http {
         if let Some(dialer) = dialers.get(origin) {
             return Ok(dialer.clone());
         }
-        let uri = origin.parse().map_err(|_| "not a URL".to_owned())?;
-        let dialer = Arc::new(Dialer::new(Settings::new(uri)).map_err(|err| err.to_string())?);
+        let uri: Uri = origin.parse().map_err(|_| "not a URL".to_owned())?;
+        let far = !is_nearby(uri.host().unwrap_or_default());
+        let mut settings = Settings::new(uri);
+        settings.proxy = self.route.proxy.clone().filter(|_| far);
+        settings.ca_file.clone_from(&self.route.ca_file);
+        let dialer = Arc::new(Dialer::new(settings).map_err(|err| err.to_string())?);
         dialers.insert(origin.to_owned(), dialer.clone());
         Ok(dialer)
     }
@@ -178,7 +205,7 @@ mod tests {
     async fn whoever_says_nothing_is_not_waited_for() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let url = format!("http://{}/secret?secret", listener.local_addr().expect("an address"));
-        let http = Http::new(Duration::from_millis(20));
+        let http = Http { limit: Duration::from_millis(20), ..Http::new(Route::default()) };
         let fault = http.send("it", Ask::get(&url)).await.expect_err("no answer");
         assert!(fault.is_transient());
         assert!(fault.to_string().ends_with(": no answer within 0.02 s"), "{fault}");

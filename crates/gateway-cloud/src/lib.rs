@@ -12,7 +12,7 @@
 //! This crate reads files and the environment and does network I/O.
 //!
 //! ```
-//! use gateway_cloud::{AwsKeys, AwsSettings, Credentials, Env, Unsigned};
+//! use gateway_cloud::{AwsKeys, AwsSettings, Credentials, Env, Route, Unsigned};
 //! use http::{HeaderMap, Method};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -27,6 +27,7 @@
 //!     region: "us-east-1".to_owned(),
 //!     service: "bedrock".to_owned(),
 //!     env: Env::process(),
+//!     route: Route::default(),
 //! })?;
 //! let url = "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/converse";
 //! let request = Unsigned { method: &Method::POST, url, body: &[b"{}"] };
@@ -59,9 +60,9 @@ pub use aws::{AwsKeys, AwsSettings};
 pub use entra::EntraSettings;
 pub use env::Env;
 pub use error::{CloudError, CloudErrorKind};
+pub use http::Route;
 
 use crate::cache::{Cached, Clock};
-use crate::http::{CALL_LIMIT, Http};
 use crate::token::Bearer;
 
 /// One provider's credentials. To be shared behind an `Arc`.
@@ -96,6 +97,8 @@ pub struct GoogleSettings {
     pub quota_project: Option<String>,
     /// Where variables are read.
     pub env: Env,
+    /// How Google is reached for tokens.
+    pub route: Route,
 }
 
 impl Credentials {
@@ -108,7 +111,7 @@ impl Credentials {
     /// that is named and can't be used is an error at once.
     #[cfg(feature = "gcp")]
     pub fn google(settings: GoogleSettings) -> Result<Self, CloudError> {
-        let source = google::Google::new(settings, Http::new(CALL_LIMIT), system_clock())?;
+        let source = google::Google::new(settings, system_clock())?;
         Ok(Self(Kind::Google(Cached::new(source, system_clock()))))
     }
 
@@ -125,7 +128,7 @@ impl Credentials {
 
     /// Microsoft Entra: access tokens for Azure's AI services.
     pub fn entra(settings: EntraSettings) -> Result<Self, CloudError> {
-        let source = entra::Entra::new(settings, Http::new(CALL_LIMIT), system_clock())?;
+        let source = entra::Entra::new(settings, system_clock())?;
         Ok(Self(Kind::Entra(Cached::new(source, system_clock()))))
     }
 

@@ -1,7 +1,7 @@
 //! From a provider's configuration to the credentials of its cloud.
 
 use gateway_cloud::{
-    AwsKeys, AwsSettings, CloudError, Credentials, EntraSettings, Env, GoogleSettings,
+    AwsKeys, AwsSettings, CloudError, Credentials, EntraSettings, Env, GoogleSettings, Route,
 };
 use gateway_config::{Auth, Provider};
 use secrecy::{ExposeSecret, SecretString};
@@ -9,14 +9,15 @@ use secrecy::{ExposeSecret, SecretString};
 /// The service that requests to Bedrock are signed for, by whatever host it is asked.
 const BEDROCK: &str = "bedrock";
 
-/// What proves to a cloud who asks. Only for providers that are configured so.
-pub(crate) fn of(provider: &Provider) -> Result<Credentials, CloudError> {
+/// What proves to a cloud who asks; `route` leads to those who give out tokens. Only for providers that are configured so.
+pub(crate) fn of(provider: &Provider, route: Route) -> Result<Credentials, CloudError> {
     let plain = |secret: &SecretString| secret.expose_secret().into();
     match &provider.auth {
         Auth::Google(google) => Credentials::google(GoogleSettings {
             file: google.file.clone(),
             quota_project: None,
             env: Env::process(),
+            route,
         }),
         Auth::AzureAd(entra) => Credentials::entra(EntraSettings {
             tenant_id: entra.tenant_id.clone(),
@@ -26,6 +27,7 @@ pub(crate) fn of(provider: &Provider) -> Result<Credentials, CloudError> {
             authority_host: entra.authority_host.clone(),
             scope: None,
             env: Env::process(),
+            route,
         }),
         auth => {
             let given = match auth {
@@ -42,6 +44,7 @@ pub(crate) fn of(provider: &Provider) -> Result<Credentials, CloudError> {
                 region: provider.extra.region.clone().unwrap_or_default(),
                 service: BEDROCK.to_owned(),
                 env: Env::process(),
+                route,
             })
         }
     }

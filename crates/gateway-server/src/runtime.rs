@@ -10,7 +10,7 @@ use gateway_anthropic::edit::Policy;
 use gateway_anthropic::headers::{Credential, X_API_KEY};
 use gateway_anthropic::hosted::Host;
 use gateway_bedrock::Bedrock;
-use gateway_cloud::{CloudError, Credentials};
+use gateway_cloud::{CloudError, Credentials, Route};
 use gateway_config::{Auth, BedrockApi, Config, Kind, LogLevel};
 use gateway_models::{Catalogue, CatalogueError};
 use gateway_router::{BuildError, Table};
@@ -415,7 +415,9 @@ fn compile_provider(
         }
         Auth::Client => UpstreamAuth::Client,
         Auth::Aws(_) | Auth::Google(_) | Auth::AzureAd(_) => {
-            let credentials = credentials::of(provider)
+            let proxy = provider.proxy.as_ref().map(|proxy| url(proxy.expose())).transpose()?;
+            let route = Route { proxy, ca_file: provider.ca_file.clone() };
+            let credentials = credentials::of(provider, route)
                 .map_err(|fault| CompileError::Credentials { provider: name.clone(), fault })?;
             UpstreamAuth::Cloud(Arc::new(credentials))
         }

@@ -237,9 +237,9 @@ impl Dialer {
     }
 }
 
-/// This machine, or what gives it its credentials: metadata services have addresses of the link,
+/// Whether a host is this machine, or what gives it its credentials: metadata services have addresses of the link,
 /// but for one name of Google's and two addresses of AWS's, and speak for whoever connects to them.
-fn is_nearby(host: &str) -> bool {
+pub fn is_nearby(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     if host.eq_ignore_ascii_case("localhost") || host == "metadata.google.internal" {
         return true;

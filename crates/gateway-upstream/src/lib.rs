@@ -37,5 +37,5 @@ mod tls;
 pub use body::{Body, Outgoing};
 pub use client::{Call, Client, Reply};
 pub use decode::{Decoded, Encoding, UnknownEncoding, decode};
-pub use dial::{Dialer, Protocol, Settings, SetupError};
+pub use dial::{Dialer, Protocol, Settings, SetupError, is_nearby};
 pub use error::{BoxError, Error, Phase};

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::transport::Transport;
 use crate::cache::Source;
 use crate::error::{CloudError, CloudErrorKind, quoted};
-use crate::http::{CALL_LIMIT, Http};
+use crate::http::{Http, Route};
 
 /// The longest walk through the chain, a `credential_process` that asks its user included.
 const WALK_LIMIT: Duration = Duration::from_secs(60);
@@ -30,8 +30,8 @@ pub(crate) struct Chain {
 }
 
 impl Chain {
-    pub(crate) fn new(profile: Option<String>, region: &str) -> Self {
-        let transport = Transport::new(Arc::new(Http::new(CALL_LIMIT)));
+    pub(crate) fn new(profile: Option<String>, region: &str, route: Route) -> Self {
+        let transport = Transport::new(Arc::new(Http::new(route)));
         Self { profile, region: Region::new(region.to_owned()), transport }
     }
 

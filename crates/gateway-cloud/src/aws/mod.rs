@@ -20,6 +20,7 @@ use crate::cache::Cached;
 use crate::cache::Clock;
 use crate::env::Env;
 use crate::error::{CloudError, quoted};
+use crate::http::Route;
 use refusal::{Refusal, Remedy};
 
 /// Who the gateway is for AWS, and what it signs for.
@@ -37,6 +38,8 @@ pub struct AwsSettings {
     pub service: String,
     /// Where keys are read. The chain reads the process's environment.
     pub env: Env,
+    /// How AWS is reached where the chain asks it for keys.
+    pub route: Route,
 }
 
 /// Keys, temporary ones if there is a session token.
@@ -74,7 +77,7 @@ struct Clocked {
 
 impl Aws {
     pub(crate) fn new(settings: AwsSettings, clock: Clock) -> Result<Self, CloudError> {
-        let AwsSettings { keys, profile, region, service, env } = settings;
+        let AwsSettings { keys, profile, region, service, env, route } = settings;
         if region.is_empty() {
             return Err(CloudError::setup(
                 "AWS: no region is set, and a signature needs one; set `region`, or AWS_REGION",
@@ -87,7 +90,7 @@ impl Aws {
         let from_env = || if profile.is_none() { AwsKeys::of_env(&env) } else { Ok(None) };
         let held = match keys.map_or_else(from_env, |keys| Ok(Some(keys)))? {
             Some(keys) => Held::Given(keys.checked()?),
-            None => Held::find(profile, &region, &clock)?,
+            None => Held::find(profile, &region, route, &clock)?,
         };
         let clock = Clocked { clock, ahead_ms: AtomicI64::new(0) };
         Ok(Self { keys: held, region, service, clock })
@@ -139,12 +142,18 @@ impl Aws {
 impl Held {
     #[cfg(feature = "aws-chain")]
     #[expect(clippy::unnecessary_wraps, reason = "a build without the chain has an error here")]
-    fn find(profile: Option<String>, region: &str, clock: &Clock) -> Result<Self, CloudError> {
-        Ok(Self::Found(Cached::new(chain::Chain::new(profile, region), clock.clone())))
+    fn find(
+        profile: Option<String>,
+        region: &str,
+        route: Route,
+        clock: &Clock,
+    ) -> Result<Self, CloudError> {
+        let chain = chain::Chain::new(profile, region, route);
+        Ok(Self::Found(Cached::new(chain, clock.clone())))
     }
 
     #[cfg(not(feature = "aws-chain"))]
-    fn find(profile: Option<String>, _: &str, _: &Clock) -> Result<Self, CloudError> {
+    fn find(profile: Option<String>, _: &str, _: Route, _: &Clock) -> Result<Self, CloudError> {
         let sought = profile.map_or("AWS keys".to_owned(), |it| format!("AWS profile `{it}`"));
         Err(CloudError::unsupported(format!(
             "{sought}: this build reads no AWS profiles and asks no SSO, web identity, container or \

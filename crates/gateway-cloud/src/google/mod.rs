@@ -39,11 +39,8 @@ enum Place {
 }
 
 impl Google {
-    pub(crate) fn new(
-        settings: GoogleSettings,
-        http: Http,
-        clock: Clock,
-    ) -> Result<Self, CloudError> {
+    pub(crate) fn new(settings: GoogleSettings, clock: Clock) -> Result<Self, CloudError> {
+        let http = Http::new(settings.route.clone());
         let google = Self { settings, calls: Calls { http, clock } };
         if let Place::File(path) = google.place() {
             google.read(&path)?;

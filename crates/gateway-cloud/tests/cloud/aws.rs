@@ -1,6 +1,6 @@
 //! AWS with keys that are given.
 
-use gateway_cloud::{AwsKeys, AwsSettings, CloudErrorKind, Credentials, Env, Unsigned};
+use gateway_cloud::{AwsKeys, AwsSettings, CloudErrorKind, Credentials, Env, Route, Unsigned};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use crate::fault;
@@ -19,6 +19,7 @@ fn settings(session_token: Option<&str>) -> AwsSettings {
         region: "eu-central-1".to_owned(),
         service: "bedrock".to_owned(),
         env: Env::fixed([]),
+        route: Route::default(),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use gateway_cloud::{AwsSettings, Credentials, Env};
+use gateway_cloud::{AwsSettings, Credentials, Env, Route};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use tempfile::TempDir;
 
@@ -56,6 +56,7 @@ fn be_the_child() -> ! {
             region: "us-east-1".to_owned(),
             service: "bedrock".to_owned(),
             env: Env::process(),
+            route: Route::default(),
         })
         .expect("valid");
         for _ in 0..2 {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gateway_cloud::{CloudErrorKind, Credentials, EntraSettings, Env};
+use gateway_cloud::{CloudErrorKind, Credentials, EntraSettings, Env, Route};
 use http::{HeaderMap, StatusCode};
 
 use crate::server::{Reply, Server, nobody};
@@ -206,4 +206,20 @@ fn fifty_requests_on_two_runtimes_ask_once() {
         worker.join().expect("no panic");
     }
     assert_eq!(server.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_proxy_stands_before_entra_and_not_before_the_machine() {
+    let proxy = Server::start(numbered());
+    let route = || Route { proxy: proxy.url.parse().ok(), ca_file: None };
+    let settings = EntraSettings { route: route(), ..application("http://login.example") };
+    let credentials = Credentials::entra(settings).expect("valid");
+    assert_eq!(authorization(&credentials).await.expect("a token"), "Bearer t1");
+    let target = "http://login.example/contoso.example/oauth2/v2.0/token";
+    assert_eq!(proxy.asked()[0].target, target);
+
+    let near = Server::start(|_| Reply::ok(r#"{"access_token":"near"}"#));
+    let settings = EntraSettings { route: route(), ..application(&near.url) };
+    let credentials = Credentials::entra(settings).expect("valid");
+    assert_eq!(authorization(&credentials).await.expect("a token"), "Bearer near");
 }

@@ -22,7 +22,7 @@ fn file(json: &Value) -> (TempDir, PathBuf) {
 }
 
 fn settings(file: PathBuf) -> GoogleSettings {
-    GoogleSettings { file: Some(file), quota_project: None, env: Env::fixed([]) }
+    GoogleSettings { file: Some(file), env: Env::fixed([]), ..GoogleSettings::default() }
 }
 
 fn numbered() -> impl FnMut(&Asked) -> Reply + Send {

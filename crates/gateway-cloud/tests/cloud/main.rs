@@ -39,7 +39,7 @@ async fn fault(credentials: Result<Credentials, CloudError>) -> CloudError {
 #[cfg(not(all(feature = "aws-chain", feature = "gcp")))]
 #[tokio::test]
 async fn a_build_that_lacks_something_says_so() {
-    use gateway_cloud::{AwsSettings, CloudErrorKind, Env, GoogleSettings};
+    use gateway_cloud::{AwsSettings, CloudErrorKind, Env, GoogleSettings, Route};
 
     if cfg!(not(feature = "gcp")) {
         let fault = fault(Credentials::google(GoogleSettings::default())).await;
@@ -49,8 +49,14 @@ async fn a_build_that_lacks_something_says_so() {
     if cfg!(not(feature = "aws-chain")) {
         for profile in [None, Some("work".to_owned())] {
             let (region, service) = ("us-east-1".to_owned(), "bedrock".to_owned());
-            let settings =
-                AwsSettings { keys: None, profile, region, service, env: Env::fixed([]) };
+            let settings = AwsSettings {
+                keys: None,
+                profile,
+                region,
+                service,
+                env: Env::fixed([]),
+                route: Route::default(),
+            };
             let fault = fault(Credentials::aws(settings)).await;
             assert_eq!(fault.kind(), CloudErrorKind::Unsupported);
             assert!(fault.to_string().contains("feature `aws-chain`"), "{fault}");
