@@ -18,6 +18,8 @@ pub(crate) struct Parts {
     calls: u64,
     /// Parts of a tool that the service ran, as JSON, until another part comes.
     trace: Vec<String>,
+    /// The sealed signature of the text so far, until something follows it.
+    of_text: Option<String>,
     /// Whether text or a call came.
     pub useful: bool,
     /// Whether anything at all came, so that it can't be asked for again.
@@ -26,7 +28,16 @@ pub(crate) struct Parts {
 
 impl Parts {
     pub(crate) fn new(carrier: Carrier, only_one: bool, held: Option<Held>) -> Self {
-        Self { carrier, only_one, held, calls: 0, trace: Vec::new(), useful: false, any: false }
+        Self {
+            carrier,
+            only_one,
+            held,
+            calls: 0,
+            trace: Vec::new(),
+            of_text: None,
+            useful: false,
+            any: false,
+        }
     }
 
     /// The next part.
@@ -43,6 +54,7 @@ impl Parts {
         match part.kind {
             PartKind::Thought(text) => {
                 self.any |= shows(asm);
+                self.sign_text(asm, out)?;
                 asm.thinking(text, out)?;
                 if let Some(signature) = signature
                     && shows(asm)
@@ -57,7 +69,7 @@ impl Parts {
                     return Ok(Flow::Done);
                 }
                 if let Some(signature) = signature {
-                    self.end_of_text(text, signature, asm, out)?;
+                    self.end_of_text(text, signature, asm);
                 }
             }
             PartKind::Call(call) => {
@@ -120,6 +132,7 @@ impl Parts {
             held.text(text);
             return Ok(Flow::More);
         }
+        self.sign_text(asm, out)?;
         self.end_thinking(asm, out)?;
         asm.text(text, out)
     }
@@ -141,20 +154,20 @@ impl Parts {
         Ok(())
     }
 
-    /// The signature of a text. Nobody insists on it, so only callers that keep thoughts get it.
-    fn end_of_text(
-        &mut self,
-        text: Text<'_>,
-        signature: String,
-        asm: &mut Assembler,
-        out: &mut dyn EventSink,
-    ) -> Result<(), Fault> {
+    /// The signature of a text. Nobody insists on it, so only callers that keep thoughts get it, and only
+    /// within an answer: Claude Code takes the last block for what was said, and prints nothing when that is
+    /// an empty thought.
+    fn end_of_text(&mut self, text: Text<'_>, signature: String, asm: &Assembler) {
         // Text that is held back will be cut otherwise.
         if !shows(asm) || self.held.is_some() {
-            return Ok(());
+            return;
         }
-        let state = Carried::of_text(text, signature);
-        let Some(sealed) = self.carrier.seal(&state, None) else { return Ok(()) };
+        self.of_text = self.carrier.seal(&Carried::of_text(text, signature), None);
+    }
+
+    /// Something follows the text.
+    fn sign_text(&mut self, asm: &mut Assembler, out: &mut dyn EventSink) -> Result<(), Fault> {
+        let Some(sealed) = self.of_text.take() else { return Ok(()) };
         self.end_thinking(asm, out)?;
         asm.end_text(out)?;
         asm.open_thinking(out)?;
@@ -175,6 +188,7 @@ impl Parts {
             asm.lose(What::Dropped, "tool_use", "one call at a time was asked for");
             return Ok(());
         }
+        self.sign_text(asm, out)?;
         let arguments = call.arguments.unwrap_or(Raw::from_json("{}"));
         let name = call.name.decode();
         let native = call.id.map(Text::decode).unwrap_or_default();

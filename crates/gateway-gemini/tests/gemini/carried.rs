@@ -129,17 +129,22 @@ fn r15_a_turn_of_many_parts_goes_back_whole() {
             parts.iter().filter_map(|p| p["thoughtSignature"].as_str()).map(str::to_owned).collect()
         };
         let sent = said(&upstream, &request, &turn);
-        assert_eq!(signatures(&back), signatures(&sent), "{style}");
+        // But for the end of the answer, which would be an empty thought in the last place.
+        let mut wanted = signatures(&sent);
+        wanted.pop();
+        assert_eq!(signatures(&back), wanted, "{style}");
     }
 }
 
 #[test]
 fn r16_the_signed_end_of_a_text_is_told_apart() {
     let upstream = Upstream::of(MODEL);
-    let turn =
-        Turn::text("abcdefghij").style(Style { piece: 7, ..Style::named("signed-at-the-end") });
+    let turn = Turn::default()
+        .and(Part::RawSigned(json!({"text": "abcdefghij"})))
+        .and_text("klm")
+        .style(Style { piece: 7, ..Style::named("signed-at-the-end") });
     let message = upstream.ask(&first(&kept()), &turn);
-    assert_eq!(kinds(&message), ["text", "thinking"]);
+    assert_eq!(kinds(&message), ["text", "thinking", "text"]);
     let back = parts(&upstream.body(&next(&first(&kept()), &message)));
     assert_eq!((&back[0]["text"], &back[1]["text"]), (&json!("abcdefg"), &json!("hij")));
     assert!(back[0].get("thoughtSignature").is_none() && back[1]["thoughtSignature"].is_string());
@@ -147,7 +152,7 @@ fn r16_the_signed_end_of_a_text_is_told_apart() {
     let mut edited = message;
     edited["content"][0]["text"] = json!("abc");
     let back = parts(&upstream.body(&next(&first(&kept()), &edited)));
-    assert_eq!(back, [json!({"text": "abc"})]);
+    assert_eq!(back, [json!({"text": "abc"}), json!({"text": "klm"})]);
 }
 
 #[test]
