@@ -18,6 +18,7 @@ fn of(status: u16, body: &str) -> Fault {
     read(&asked(false), status, &HeaderMap::new(), body.as_bytes())
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is made in place")]
 fn google(code: u16, status: &str, message: &str, details: Value) -> String {
     json!({"error": {"code": code, "message": message, "status": status, "details": details}})
         .to_string()

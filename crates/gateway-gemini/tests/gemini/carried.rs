@@ -5,7 +5,7 @@ use gateway_translate::Keyring;
 use gateway_types::Feature;
 use serde_json::{Value, json};
 
-use crate::support::{Upstream, hello, kinds, losses, parse};
+use crate::support::{Upstream, hello, kinds, losses, parse, styles};
 
 const MODEL: &str = "gemini-3.1-pro-preview";
 
@@ -74,7 +74,7 @@ fn steps() -> Vec<Turn> {
 #[test]
 fn r16_signatures_go_back_where_they_came_from() {
     for vertex in [false, true] {
-        for (style, ways) in Style::all() {
+        for (style, ways) in styles() {
             for thinking in [
                 kept(),
                 json!({"type": "adaptive", "display": "omitted"}),

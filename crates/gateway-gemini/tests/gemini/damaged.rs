@@ -90,7 +90,7 @@ fn answer(style: Style, events: bool) -> String {
 /// At every place, in good form or not: what is told as whole has its reason to end.
 #[test]
 fn r04_a_cut_anywhere_never_makes_a_whole_answer() {
-    let text = answer(Style { signature: 40, ..Style::default() }, true);
+    let text = answer(Style { signature: 40, piece: 30, ..Style::default() }, true);
     let reason = text.find("finishReason").expect("a reason to end");
     for cut in (0..text.len()).filter(|at| text.is_char_boundary(*at)) {
         for end in [BodyEnd::Clean, BodyEnd::Cut] {

@@ -10,6 +10,7 @@ fn call(id: &str, name: &str) -> Value {
     json!({"type": "tool_use", "id": id, "name": name, "input": {"n": id}})
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is made in place")]
 fn result(id: &str, content: Value) -> Value {
     json!({"type": "tool_result", "tool_use_id": id, "content": content})
 }

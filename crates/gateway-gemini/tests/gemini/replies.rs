@@ -4,7 +4,9 @@ use gateway_testkit::google::{Fault as Goes, Finish, Part, Refusal, Style, Turn,
 use gateway_types::{ErrorKind, Feature, Remedy};
 use serde_json::{Value, json};
 
-use crate::support::{Upstream, fold, frame, hello, kinds, parse, read_stream, short, stream};
+use crate::support::{
+    Upstream, fold, frame, hello, kinds, parse, read_stream, short, stream, styles,
+};
 
 const MODEL: &str = "gemini-3.1-pro-preview";
 
@@ -70,7 +72,7 @@ fn unsigned(mut message: Value) -> Value {
 fn every_turn_in_every_style_is_the_same_message_streamed_and_whole() {
     let upstream = Upstream::of(MODEL);
     for (what, turn) in turns() {
-        for (style, ways) in Style::all() {
+        for (style, ways) in styles() {
             let turn = turn.clone().style(ways);
             let encoded = upstream.encode(&all(true)).expect("can be said");
             let body = parse(&encoded);

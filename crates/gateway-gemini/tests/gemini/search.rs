@@ -15,6 +15,7 @@ fn search(more: &Value) -> Value {
     tool
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is made in place")]
 fn asks(tools: Value) -> Value {
     hello(&json!({"stream": true, "tools": tools}))
 }

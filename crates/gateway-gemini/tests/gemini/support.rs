@@ -3,7 +3,7 @@
 use gateway_anthropic::Folder;
 use gateway_gemini::{Gemini, Options, Schemas, Surface};
 use gateway_models::Catalogue;
-use gateway_testkit::google::{Asked, Refusal, Rules, Turn, gemini_reply, gemini_rules};
+use gateway_testkit::google::{Asked, Refusal, Rules, Style, Turn, gemini_reply, gemini_rules};
 use gateway_translate::{
     AttemptCx, BodyEnd, Egress as _, Encoded, Flow, Keyring, ReplyCx, ReplyReader, ReplyWriter as _,
 };
@@ -266,10 +266,11 @@ pub(crate) fn short(reader: &mut dyn ReplyReader, chunks: &[&[u8]]) -> (String, 
 
 /// Frames of a stream, from their JSON.
 pub(crate) fn stream(frames: &[Value]) -> String {
-    frames.iter().map(|frame| format!("data: {frame}\r\n\r\n")).collect()
+    frames.iter().fold(String::new(), |all, frame| all + &format!("data: {frame}\r\n\r\n"))
 }
 
 /// A frame with these parts, and a reason to end unless it is empty.
+#[expect(clippy::needless_pass_by_value, reason = "it is made in place")]
 pub(crate) fn frame(parts: Value, finish: &str) -> Value {
     let mut candidate = json!({"content": {"role": "model", "parts": parts}, "index": 0});
     if !finish.is_empty() {
@@ -277,6 +278,15 @@ pub(crate) fn frame(parts: Value, finish: &str) -> Value {
     }
     json!({"candidates": [candidate], "usageMetadata": {"promptTokenCount": 10,
         "candidatesTokenCount": 5, "totalTokenCount": 15}})
+}
+
+/// Every style; signatures are no longer than they need be to be long.
+pub(crate) fn styles() -> Vec<(&'static str, Style)> {
+    let mut all = Style::all();
+    for (_, style) in &mut all {
+        style.signature = style.signature.min(5000);
+    }
+    all
 }
 
 /// The content blocks of a message, by type.
