@@ -163,7 +163,16 @@ impl Contents<'_, '_, '_> {
                     self.model_text(*text, signed);
                 }
                 BlockKind::Thinking { thinking, .. } => {
-                    self.thought(*thinking, carried[at].as_ref());
+                    let after_text = at.checked_sub(1).is_some_and(|before| {
+                        matches!(blocks[before].block.kind, BlockKind::Text { .. })
+                    });
+                    match carried[at].as_ref() {
+                        // An end without a text: the answer was all thought.
+                        Some(Carried::Text { bytes: 0, signature, .. }) if !after_text => {
+                            self.signed_text("", signature);
+                        }
+                        state => self.thought(*thinking, state),
+                    }
                 }
                 BlockKind::RedactedThinking { .. } => {
                     self.thought(Text::default(), carried[at].as_ref());

@@ -65,6 +65,11 @@ pub(crate) fn inside(asked: &Asked<'_>, error: &str) -> Fault {
 enum Sort {
     TooLong,
     NoRoom(overflow::NoRoom),
+    /// More output was asked for than the model gives; upon our text Claude Code asks for less.
+    AnswerTooLong {
+        asked: u64,
+        most: u64,
+    },
     Unwanted(Feature),
     Key,
     Money,
@@ -114,6 +119,13 @@ fn judge(
         }
         Sort::NoRoom(no_room) => {
             let text = format!("{} ({quoted})", no_room.render());
+            (ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Final)
+        }
+        Sort::AnswerTooLong { asked, most } => {
+            let text = format!(
+                "max_tokens: {asked} > {most}, which is the maximum allowed number of output tokens \
+                 for {model} ({quoted})"
+            );
             (ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Final)
         }
         Sort::Unwanted(feature) => {
@@ -222,10 +234,16 @@ fn sort(status: Option<StatusCode>, said: &Said) -> Sort {
     if said.mentions(&["location is not supported", "not available in your country"]) {
         return Sort::Place;
     }
-    if matches!(code, None | Some(400 | 422))
-        && let Some(feature) = unwanted(said)
-    {
-        return Sort::Unwanted(feature);
+    if matches!(code, None | Some(400 | 422)) {
+        if said.mentions(&["payload size exceeds"]) {
+            return Sort::TooLarge;
+        }
+        if let Some((asked, most)) = answer_limit(said) {
+            return Sort::AnswerTooLong { asked, most };
+        }
+        if let Some(feature) = unwanted(said) {
+            return Sort::Unwanted(feature);
+        }
     }
     if said.per_day {
         return Sort::Today;
@@ -273,6 +291,17 @@ fn sort(status: Option<StatusCode>, said: &Said) -> Sort {
         Some(500..) | None => Sort::Failed,
         Some(_) => Sort::Nonsense,
     }
+}
+
+/// The output asked for and the most there is, where that is what the text is about.
+fn answer_limit(said: &Said) -> Option<(u64, u64)> {
+    if !said.mentions(&["maxoutputtokens", "max_output_tokens"]) {
+        return None;
+    }
+    let exclusive = said.number_after("(inclusive) to ").and_then(|n| n.checked_sub(1));
+    let most = exclusive.or_else(|| said.number_after("in the range [1, "))?;
+    let asked = said.number_after("maxoutputtokens value of ").unwrap_or(0);
+    (most > 0).then(|| (asked.max(most.saturating_add(1)), most))
 }
 
 /// What the text of a 400 says the request should have been without.

@@ -103,7 +103,7 @@ impl<'a> Target<'a> {
 
     /// The longest answer, in tokens.
     pub(crate) fn max_output(&self) -> u64 {
-        let listed = if self.habits.continues() { None } else { self.facts.max_output };
-        self.egress.options.max_output.or(listed).unwrap_or(self.habits.max_output)
+        let known = self.egress.options.max_output.or(self.facts.max_output);
+        known.unwrap_or(self.habits.max_output)
     }
 }

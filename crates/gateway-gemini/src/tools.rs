@@ -239,9 +239,13 @@ impl Tools<'_> {
                     }
                 });
             });
-            if !search.allowed.is_empty() || (!search.blocked.is_empty() && !exclude) {
-                let why = "told to the model, and what is found elsewhere is not shown";
-                losses.add(What::Emulated, format!("{}.domains", search.path), why);
+            let left = [
+                ("allowed_domains", !search.allowed.is_empty()),
+                ("blocked_domains", !search.blocked.is_empty() && !exclude),
+            ];
+            for (name, _) in left.into_iter().filter(|(_, emulated)| *emulated) {
+                let why = "what is found elsewhere is not shown";
+                losses.add(What::Emulated, format!("{}.{name}", search.path), why);
             }
         }
         for (name, wanted) in [("urlContext", self.fetches), ("codeExecution", self.runs_code)] {
@@ -273,10 +277,10 @@ impl Tools<'_> {
         }
         let choice = match choice {
             Some(_) if self.functions.is_empty() => {
-                if choice == Some(ToolChoice::None) {
-                    let why = "the provider's own tools are used as the model likes";
-                    losses.add(What::Dropped, "tool_choice", why);
-                }
+                let none = choice == Some(ToolChoice::None);
+                let what = if none { What::Dropped } else { What::Hint };
+                let why = "the provider's own tools are used as the model likes";
+                losses.add(what, "tool_choice", why);
                 None
             }
             // One of Google's own: it is used as the model likes.

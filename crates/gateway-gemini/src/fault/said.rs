@@ -61,6 +61,13 @@ impl Said {
         phrases.iter().any(|phrase| self.lower.contains(phrase))
     }
 
+    /// The whole number right behind `marker`, which is in lower case.
+    pub(super) fn number_after(&self, marker: &str) -> Option<u64> {
+        let (_, rest) = self.lower.split_once(marker)?;
+        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        rest[..end].parse().ok()
+    }
+
     /// The first field that the text calls unknown.
     pub(super) fn unknown_name(&self) -> Option<String> {
         let (_, rest) = self.words.split_once("Unknown name \"")?;

@@ -189,6 +189,24 @@ fn an_overflow_is_told_in_the_words_that_clients_know() {
 }
 
 #[test]
+fn r22_a_limit_that_was_not_known_is_told_in_the_words_that_clients_know() {
+    for text in [
+        "Unable to submit request because it has a maxOutputTokens value of 99999 but the supported \
+         range is from 1 (inclusive) to 65537 (exclusive). Update the value and try again.",
+        "max_output_tokens must be in the range [1, 65536].",
+    ] {
+        let fault = of(400, &google(400, "INVALID_ARGUMENT", text, json!([])));
+        let told = fault.error.message();
+        assert!(
+            told.starts_with("max_tokens: ") && told.contains(" > 65536, which is the maximum")
+        );
+    }
+    let text = "Request payload size exceeds the limit: 20971520 bytes.";
+    let fault = of(400, &google(400, "INVALID_ARGUMENT", text, json!([])));
+    assert_eq!(fault.error.kind(), TooLarge);
+}
+
+#[test]
 fn r20_what_is_refused_is_learnt() {
     let unknown = |name: &str| {
         format!(

@@ -156,6 +156,16 @@ fn r16_the_signed_end_of_a_text_is_told_apart() {
 }
 
 #[test]
+fn r16_the_signature_of_an_answer_that_was_all_thought_comes_back() {
+    let upstream = Upstream::of(MODEL);
+    let message = upstream.ask(&first(&kept()), &Turn::reasoning(&["hm"]));
+    assert_eq!(kinds(&message), ["thinking", "thinking"]);
+    let back = parts(&upstream.body(&next(&first(&kept()), &message)));
+    assert_eq!(back.len(), 1);
+    assert!(back[0]["text"] == "" && back[0]["thoughtSignature"].is_string(), "{back:?}");
+}
+
+#[test]
 fn r16_an_edited_call_is_another_call() {
     for thinking in [kept(), json!({"type": "disabled"})] {
         let upstream = Upstream::of(MODEL);

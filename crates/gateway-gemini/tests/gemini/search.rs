@@ -130,7 +130,7 @@ fn r39_only_pages_of_the_domains_asked_for_are_shown() {
     assert!(body["systemInstruction"].to_string().contains("site:docs.rs"));
     assert_eq!(
         Upstream::of(MODEL).losses(&allowed),
-        ["dropped tools[0].max_uses", "emulated tools[0].domains"]
+        ["dropped tools[0].max_uses", "emulated tools[0].allowed_domains"]
     );
     let blocked = asks(json!([search(&json!({"blocked_domains": ["evil.example"]}))]));
     let body = Upstream::vertex(MODEL).body(&blocked);
