@@ -34,6 +34,7 @@ mod carrier;
 mod config;
 mod contents;
 mod encode;
+mod ending;
 mod fault;
 mod grounding;
 mod habits;
@@ -44,6 +45,7 @@ mod surface;
 mod target;
 mod think;
 mod tools;
+mod usage;
 mod wire;
 
 use gateway_models::Catalogue;

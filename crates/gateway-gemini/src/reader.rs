@@ -4,10 +4,11 @@ use gateway_sse::{Frame as SseFrame, Framer};
 use gateway_translate::{Assembler, BodyEnd, Flow, Kind, Reader, ReplyReader};
 use gateway_types::{
     ApiError, ErrorKind, EventSink, Fault, Feature, Losses, Raw, Remedy, ReplyUsage, StopReason,
-    Text, UsageQuality, escaped,
+    Text, escaped,
 };
 
 use crate::carrier::Carrier;
+use crate::ending::Ending;
 use crate::fault::{self, Whose};
 use crate::grounding::{self, Domains, Held};
 use crate::parts::Parts;
@@ -265,7 +266,7 @@ impl Core {
         self.heard |= frame.known;
         if let Some(counts) = frame.counts {
             self.counts = Some(counts);
-            self.asm.set_usage(self.tally());
+            self.asm.set_usage(counts.told(self.spent));
         }
         for part in &frame.parts {
             self.progress = true;
@@ -378,8 +379,9 @@ impl Core {
     fn ask_on(&mut self, token: &str) -> bool {
         self.idle = if self.progress { 0 } else { self.idle + 1 };
         self.progress = false;
-        self.spent = sum(self.spent, self.counts.take());
-        let spent = self.spent.candidates.unwrap_or(0) + self.spent.thoughts.unwrap_or(0);
+        self.spent = self.spent.and(self.counts.take());
+        let spent = self.spent.candidates.unwrap_or(0);
+        let spent = spent.saturating_add(self.spent.thoughts.unwrap_or(0));
         let Some(continues) = &self.continues else { return false };
         if self.idle > MAX_IDLE || spent >= continues.most {
             return false;
@@ -388,23 +390,6 @@ impl Core {
         let rest = continues.body.strip_prefix('{').unwrap_or_default();
         self.next = Some(format!("{{\"continuationToken\":\"{}\",{rest}", escaped(token)));
         true
-    }
-
-    /// The usage of all pieces. Cached tokens stand inside the prompt's here and beside them in the
-    /// Messages API (R33); those of searches stand beside it.
-    fn tally(&self) -> ReplyUsage {
-        let counts = self.counts.unwrap_or_default();
-        let all = sum(self.spent, Some(counts));
-        let mut usage = ReplyUsage { priority: counts.priority, ..ReplyUsage::default() };
-        let cached = all.cached.unwrap_or(0);
-        usage.counts.cache_read = cached;
-        let prompt = all.prompt.unwrap_or(0).saturating_sub(cached);
-        usage.counts.input = prompt.saturating_add(all.tool_prompt.unwrap_or(0));
-        usage.thinking = all.thoughts.unwrap_or(0);
-        usage.counts.output = all.candidates.unwrap_or(0).saturating_add(usage.thinking);
-        let both = all.prompt.is_some() && all.candidates.is_some();
-        usage.quality = if both { UsageQuality::Reported } else { UsageQuality::Partial };
-        usage
     }
 
     fn broken_off(&self) -> Fault {
@@ -420,48 +405,6 @@ impl Core {
 
 const NOT_JSON: &str = "an answer that is not JSON";
 
-/// How an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    Stop,
-    /// By the output limit.
-    Cut,
-    /// It goes on when asked to.
-    Continues,
-    Refusal,
-    /// A slip of the model's, which another try may not make.
-    Accident,
-    /// A call in the history has no signature.
-    Unsigned,
-    Other,
-}
-
-impl Ending {
-    fn of(reason: &str) -> Self {
-        match reason {
-            "STOP" => Self::Stop,
-            "MAX_TOKENS" => Self::Cut,
-            "CONTINUATION" => Self::Continues,
-            "SAFETY"
-            | "PROHIBITED_CONTENT"
-            | "BLOCKLIST"
-            | "SPII"
-            | "RECITATION"
-            | "LANGUAGE"
-            | "MODEL_ARMOR"
-            | "ESCALATION"
-            | "PUP_LIMITED_DISABLED" => Self::Refusal,
-            "MALFORMED_FUNCTION_CALL"
-            | "UNEXPECTED_TOOL_CALL"
-            | "MALFORMED_RESPONSE"
-            | "TOO_MANY_TOOL_CALLS" => Self::Accident,
-            "MISSING_THOUGHT_SIGNATURE" => Self::Unsigned,
-            reason if reason.starts_with("IMAGE_") => Self::Refusal,
-            _ => Self::Other,
-        }
-    }
-}
-
 /// The model stumbled: the same request may go better.
 fn again(text: String) -> Fault {
     Fault::new(ApiError::new(ErrorKind::UpstreamFailed, text), Remedy::Again)
@@ -472,26 +415,6 @@ fn join(word: &str, message: &str) -> String {
         (word, "") => word.to_owned(),
         ("", message) => message.to_owned(),
         (word, message) => format!("{word}: {message}"),
-    }
-}
-
-/// The prompt is the same in each piece; the answer's tokens add up.
-fn sum(before: Counts, now: Option<Counts>) -> Counts {
-    let Some(now) = now else { return before };
-    let known = [now.prompt, now.thoughts, now.tool_prompt].into_iter().flatten().sum::<u64>();
-    let rest = now.total.map(|total| total.saturating_sub(known));
-    let add = |a: Option<u64>, b: Option<u64>| match (a, b) {
-        (Some(a), Some(b)) => Some(a.saturating_add(b)),
-        (a, b) => a.or(b),
-    };
-    Counts {
-        prompt: now.prompt.or(before.prompt),
-        cached: now.cached.or(before.cached),
-        tool_prompt: add(before.tool_prompt, now.tool_prompt),
-        candidates: add(before.candidates, now.candidates.or(rest)),
-        thoughts: add(before.thoughts, now.thoughts),
-        total: now.total,
-        priority: now.priority,
     }
 }
 

@@ -248,6 +248,13 @@ fn r32_r33_usage_is_counted_as_anthropic_counts() {
     let mut reader = Upstream::of(MODEL).reader(&json!({}));
     let message = fold(|sink| reader.whole(text.to_string().as_bytes(), sink)).expect("whole");
     assert_eq!(message["usage"]["output_tokens"], 10);
+    // Figures beyond all measure do no harm.
+    let most = u64::MAX;
+    let text = json!({"candidates": [{"content": {"parts": [{"text": "x"}]}, "finishReason": "STOP"}],
+        "usageMetadata": {"promptTokenCount": most, "thoughtsTokenCount": most,
+            "toolUsePromptTokenCount": most, "totalTokenCount": 1}});
+    let mut reader = Upstream::of(MODEL).reader(&json!({}));
+    assert!(fold(|sink| reader.whole(text.to_string().as_bytes(), sink)).is_ok());
 }
 
 #[test]
