@@ -33,9 +33,10 @@ pub(crate) fn write(
 }
 
 /// Writes the threshold that configuration sets.
-pub(crate) fn safety(target: &Target<'_>, json: &mut Json) {
+pub(crate) fn safety(target: &Target<'_>, json: &mut Json, losses: &mut Losses) {
     let Some(threshold) = &target.egress.options.safety_threshold else { return };
     if !target.may(field::SAFETY) {
+        losses.add(What::Hint, field::SAFETY, "this upstream refuses it");
         return;
     }
     json.key("safetySettings").array(|json| {

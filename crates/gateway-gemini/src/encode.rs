@@ -47,7 +47,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     contents::write(request, target, &names, &carrier, &mut json, &mut losses)?;
     json.close(']');
     if !counting {
-        config::safety(target, &mut json);
+        config::safety(target, &mut json, &mut losses);
         for (name, value) in &target.egress.options.extra_fields {
             json.key(name).raw(Raw::from_json(value));
         }

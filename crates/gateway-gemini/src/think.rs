@@ -55,7 +55,11 @@ pub(crate) fn plan(
     };
     let how_much = how_much.filter(|how_much| {
         let name = if matches!(how_much, HowMuch::Level(_)) { field::LEVEL } else { field::BUDGET };
-        target.may(name)
+        let may = target.may(name);
+        if !may {
+            losses.add(What::Dropped, "thinking", "this upstream refuses the measure of it");
+        }
+        may
     });
     Plan { shown, how_much }
 }

@@ -2,6 +2,7 @@
 
 mod carried;
 mod cases;
+mod conversations;
 mod damaged;
 mod history;
 mod replies;
