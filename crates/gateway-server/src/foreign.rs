@@ -182,13 +182,14 @@ pub(crate) async fn open(
     let mut rewrites = Rewrites::new(&worker, &job);
     loop {
         let losses = std::mem::take(&mut encoded.losses);
+        let path = encoded.path.clone();
         let sent = Bytes::from(std::mem::take(&mut encoded.body));
         match open_once(&worker, &job, encoded, sent.clone()).await {
             Ok(opened) => {
                 rewrites.remember();
                 return Ok(Opened { rewrites: rewrites.told(), losses, ..opened });
             }
-            Err(fault) => encoded = rewrites.again(fault, &sent)?,
+            Err(fault) => encoded = rewrites.again(fault, &path, &sent)?,
         }
     }
 }
@@ -298,6 +299,7 @@ pub(crate) async fn unary(
     let mut rewrites = Rewrites::new(worker, job);
     loop {
         let losses = std::mem::take(&mut encoded.losses);
+        let path = encoded.path.clone();
         let sent = Bytes::from(std::mem::take(&mut encoded.body));
         let once = timeout_at(deadline, unary_once(worker, job, encoded, sent.clone())).await;
         let once = once.unwrap_or_else(|_| {
@@ -310,7 +312,7 @@ pub(crate) async fn unary(
                 whole.losses.extend(&losses);
                 return Ok(Whole { rewrites: rewrites.told(), ..whole });
             }
-            Err(fault) => encoded = rewrites.again(fault, &sent)?,
+            Err(fault) => encoded = rewrites.again(fault, &path, &sent)?,
         }
     }
 }

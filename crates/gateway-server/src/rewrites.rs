@@ -39,7 +39,12 @@ impl<'a> Rewrites<'a> {
 
     /// The request written again, if that is what may help: without what the upstream refused; or as it
     /// was, once, where the model stumbled over its own answer before it said anything.
-    pub(crate) fn again(&mut self, fault: Fault, sent: &[u8]) -> Result<Encoded, Refusal> {
+    pub(crate) fn again(
+        &mut self,
+        fault: Fault,
+        path: &str,
+        sent: &[u8],
+    ) -> Result<Encoded, Refusal> {
         if fault.remedy == Remedy::Again && !self.repeated {
             let encoded = self.job.encode(self.worker, &self.without);
             let encoded = encoded.map_err(|err| Refusal::Gateway(err, self.told()))?;
@@ -55,7 +60,7 @@ impl<'a> Rewrites<'a> {
             let encoded = self.job.encode(self.worker, &self.without);
             let encoded = encoded.map_err(|err| Refusal::Gateway(err, before))?;
             // Where it changes nothing it was not what the upstream meant.
-            if encoded.body.as_bytes() != sent {
+            if encoded.path != path || encoded.body.as_bytes() != sent {
                 return Ok(encoded);
             }
             self.without.pop();
