@@ -13,6 +13,7 @@ mod boto3_client;
 mod bytes;
 mod cli;
 mod failures;
+mod google;
 mod google_genai;
 mod openai;
 mod openai_sdk;

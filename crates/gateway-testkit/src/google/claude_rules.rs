@@ -32,7 +32,7 @@ const FIELDS: &[&str] = &[
     "cache_control",
 ];
 
-/// The betas of this service.
+/// The betas of this service: those of its lists, and those that Claude Code sends in its Vertex mode.
 const BETAS: &[&str] = &[
     "context-1m-2025-08-07",
     "interleaved-thinking-2025-05-14",
@@ -41,9 +41,15 @@ const BETAS: &[&str] = &[
     "web-search-2025-03-05",
     "compact-2026-01-12",
     "compact-2026-09-04",
+    "claude-code-20250219",
+    "effort-2025-11-24",
+    "thinking-token-count-2026-05-13",
+    DISPLAY_UPDATES,
     "computer-use-2025-01-24",
     "computer-use-2025-11-24",
 ];
+
+const DISPLAY_UPDATES: &str = "thinking-display-updates-2026-08-18";
 
 /// A request for an answer or a count, as far as the checks go by it.
 #[derive(Clone, Copy, Debug)]
@@ -238,7 +244,12 @@ fn thinking<'a>(
     if let Some(name) = keys.into_iter().find(|name| !known.contains(&name.as_str())) {
         return Err(extra(&format!("thinking.{kind}.{name}")));
     }
-    if thinking.get("display").is_some_and(|word| word != "summarized" && word != "omitted") {
+    let updates = betas.contains(&DISPLAY_UPDATES);
+    let shown = match thinking.get("display").map(Value::as_str) {
+        None | Some(Some("summarized" | "omitted")) => true,
+        Some(word) => word == Some("updates") && updates,
+    };
+    if !shown {
         return Err(bad(format!(
             "thinking.{kind}.display: Input should be 'summarized' or 'omitted'"
         )));

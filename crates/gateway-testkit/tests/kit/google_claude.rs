@@ -81,6 +81,8 @@ fn what_is_in_order_passes() {
     let budget =
         json!({"max_tokens": 3000, "thinking": {"type": "enabled", "budget_tokens": 2000}});
     passes(ask(OLD, ""), budget);
+    let updates = json!({"thinking": {"type": "adaptive", "display": "updates"}});
+    passes(ask(NEW, "thinking-display-updates-2026-08-18"), updates);
     let managed = json!({"context_management": {"edits": []}});
     passes(ask(NEW, "context-management-2025-06-27"), managed);
     let stream = Call { streams: true, ..ask(NEW, "") };
@@ -118,9 +120,9 @@ fn fields_at_the_top() {
         ),
         (
             NEW,
-            "claude-code-20250219",
+            "files-api-2025-04-14",
             json!({}),
-            "Unexpected value(s) `claude-code-20250219` for the `anthropic-beta` header.",
+            "Unexpected value(s) `files-api-2025-04-14` for the `anthropic-beta` header.",
         ),
         (NEW, "", json!({"temperature": 1}), "`temperature` is deprecated for this model."),
         (NEW, "", json!({"top_k": 1}), "`top_k` is deprecated"),
