@@ -18,8 +18,8 @@ pub(crate) struct Parts {
     calls: u64,
     /// Parts of a tool that the service ran, as JSON, until another part comes.
     trace: Vec<String>,
-    /// The sealed signature of the text so far, until something follows it.
-    of_text: Option<String>,
+    /// The signature of the text before, until another block comes.
+    signed: Option<Carried>,
     /// Whether text or a call came.
     pub useful: bool,
     /// Whether anything at all came, so that it can't be asked for again.
@@ -34,7 +34,7 @@ impl Parts {
             held,
             calls: 0,
             trace: Vec::new(),
-            of_text: None,
+            signed: None,
             useful: false,
             any: false,
         }
@@ -50,11 +50,13 @@ impl Parts {
         if !matches!(part.kind, PartKind::ServerTool) {
             self.end_trace(asm, out)?;
         }
+        if !matches!(part.kind, PartKind::Text(text) if text.is_empty()) {
+            self.end_of_text(asm, out)?;
+        }
         let signature = part.signature.map(|text| text.decode().into_owned());
         match part.kind {
             PartKind::Thought(text) => {
                 self.any |= shows(asm);
-                self.sign_text(asm, out)?;
                 asm.thinking(text, out)?;
                 if let Some(signature) = signature
                     && shows(asm)
@@ -68,8 +70,9 @@ impl Parts {
                 if self.text(text, asm, out)? == Flow::Done {
                     return Ok(Flow::Done);
                 }
-                if let Some(signature) = signature {
-                    self.end_of_text(text, signature, asm);
+                // Text that is held back will be cut otherwise.
+                if let Some(signature) = signature.filter(|_| self.held.is_none()) {
+                    self.signed = Some(Carried::of_text(text, signature));
                 }
             }
             PartKind::Call(call) => {
@@ -104,6 +107,10 @@ impl Parts {
         out: &mut dyn EventSink,
     ) -> Result<Flow, Fault> {
         self.end_trace(asm, out)?;
+        if self.signed.take().is_some() {
+            let why = "no block may follow the last words of an answer";
+            asm.lose(What::Hint, "thoughtSignature", why);
+        }
         if let Some(held) = &mut self.held {
             if asm.in_thinking() {
                 let sealed = self.carrier.seal(&Carried::Mark, None);
@@ -132,7 +139,6 @@ impl Parts {
             held.text(text);
             return Ok(Flow::More);
         }
-        self.sign_text(asm, out)?;
         self.end_thinking(asm, out)?;
         asm.text(text, out)
     }
@@ -154,20 +160,11 @@ impl Parts {
         Ok(())
     }
 
-    /// The signature of a text. Nobody insists on it, so only callers that keep thoughts get it, and only
-    /// within an answer: Claude Code takes the last block for what was said, and prints nothing when that is
-    /// an empty thought.
-    fn end_of_text(&mut self, text: Text<'_>, signature: String, asm: &Assembler) {
-        // Text that is held back will be cut otherwise.
-        if !shows(asm) || self.held.is_some() {
-            return;
-        }
-        self.of_text = self.carrier.seal(&Carried::of_text(text, signature), None);
-    }
-
-    /// Something follows the text.
-    fn sign_text(&mut self, asm: &mut Assembler, out: &mut dyn EventSink) -> Result<(), Fault> {
-        let Some(sealed) = self.of_text.take() else { return Ok(()) };
+    /// The signature of a text, behind which another block comes. At the end of an answer there is none:
+    /// Claude Code takes the last block for the answer, and nobody insists on that signature.
+    fn end_of_text(&mut self, asm: &mut Assembler, out: &mut dyn EventSink) -> Result<(), Fault> {
+        let Some(state) = self.signed.take().filter(|_| shows(asm)) else { return Ok(()) };
+        let Some(sealed) = self.carrier.seal(&state, None) else { return Ok(()) };
         self.end_thinking(asm, out)?;
         asm.end_text(out)?;
         asm.open_thinking(out)?;
@@ -188,7 +185,6 @@ impl Parts {
             asm.lose(What::Dropped, "tool_use", "one call at a time was asked for");
             return Ok(());
         }
-        self.sign_text(asm, out)?;
         let arguments = call.arguments.unwrap_or(Raw::from_json("{}"));
         let name = call.name.decode();
         let native = call.id.map(Text::decode).unwrap_or_default();

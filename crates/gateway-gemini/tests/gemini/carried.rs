@@ -111,40 +111,17 @@ fn r16_signatures_go_back_where_they_came_from() {
     }
 }
 
-#[test]
-fn r15_a_turn_of_many_parts_goes_back_whole() {
-    let upstream = Upstream::of(MODEL);
-    let request = first(&kept());
-    for style in ["google", "signed-at-the-end", "signed-thoughts", "one-piece"] {
-        let turn = Turn::reasoning(&["one"]).and_text("The answer.").style(Style::named(style));
-        let message = upstream.ask(&request, &turn);
-        let back = parts(&upstream.body(&next(&request, &message)));
-        let text: String = back
-            .iter()
-            .filter(|part| part["thought"] != true)
-            .filter_map(|part| part["text"].as_str())
-            .collect();
-        assert_eq!(text, "The answer.", "{style}");
-        let signatures = |parts: &[Value]| -> Vec<String> {
-            parts.iter().filter_map(|p| p["thoughtSignature"].as_str()).map(str::to_owned).collect()
-        };
-        let sent = said(&upstream, &request, &turn);
-        // But for the end of the answer, which would be an empty thought in the last place.
-        let mut wanted = signatures(&sent);
-        wanted.pop();
-        assert_eq!(signatures(&back), wanted, "{style}");
-    }
+/// A text that was signed, and a call behind it.
+fn signed_text(text: &str) -> Turn {
+    Turn::default().and(Part::RawSigned(json!({"text": text}))).and_call("Bash", &json!({}))
 }
 
 #[test]
 fn r16_the_signed_end_of_a_text_is_told_apart() {
     let upstream = Upstream::of(MODEL);
-    let turn = Turn::default()
-        .and(Part::RawSigned(json!({"text": "abcdefghij"})))
-        .and_text("klm")
-        .style(Style { piece: 7, ..Style::named("signed-at-the-end") });
+    let turn = signed_text("abcdefghij").style(Style { piece: 7, ..Style::default() });
     let message = upstream.ask(&first(&kept()), &turn);
-    assert_eq!(kinds(&message), ["text", "thinking", "text"]);
+    assert_eq!(kinds(&message), ["text", "thinking", "thinking", "tool_use"]);
     let back = parts(&upstream.body(&next(&first(&kept()), &message)));
     assert_eq!((&back[0]["text"], &back[1]["text"]), (&json!("abcdefg"), &json!("hij")));
     assert!(back[0].get("thoughtSignature").is_none() && back[1]["thoughtSignature"].is_string());
@@ -152,17 +129,24 @@ fn r16_the_signed_end_of_a_text_is_told_apart() {
     let mut edited = message;
     edited["content"][0]["text"] = json!("abc");
     let back = parts(&upstream.body(&next(&first(&kept()), &edited)));
-    assert_eq!(back, [json!({"text": "abc"}), json!({"text": "klm"})]);
+    assert_eq!(back[0], json!({"text": "abc"}));
+    // Without a text it is a part of its own.
+    let message = upstream.ask(&first(&kept()), &signed_text(""));
+    let back = parts(&upstream.body(&next(&first(&kept()), &message)));
+    assert!(back[0]["text"] == "" && back[0]["thoughtSignature"].is_string(), "{back:?}");
 }
 
+/// Claude Code shows the last block as the answer: an empty thought there would empty it.
 #[test]
-fn r16_the_signature_of_an_answer_that_was_all_thought_comes_back() {
-    let upstream = Upstream::of(MODEL);
-    let message = upstream.ask(&first(&kept()), &Turn::reasoning(&["hm"]));
-    assert_eq!(kinds(&message), ["thinking", "thinking"]);
-    let back = parts(&upstream.body(&next(&first(&kept()), &message)));
-    assert_eq!(back.len(), 1);
-    assert!(back[0]["text"] == "" && back[0]["thoughtSignature"].is_string(), "{back:?}");
+fn no_block_stands_behind_the_last_words_of_an_answer() {
+    for (style, ways) in styles() {
+        let turn = Turn::reasoning(&["one"]).and_text("The answer.").style(ways);
+        let message = Upstream::of(MODEL).ask(&first(&kept()), &turn);
+        assert_eq!(kinds(&message), ["thinking", "text"], "{style}");
+        let back = parts(&Upstream::of(MODEL).body(&next(&first(&kept()), &message)));
+        let text = back.last().expect("a part");
+        assert_eq!(text["text"], "The answer.", "{style}");
+    }
 }
 
 #[test]

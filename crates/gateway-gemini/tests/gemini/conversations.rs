@@ -23,8 +23,15 @@ fn pdf() -> Value {
 }
 
 fn id() -> impl Strategy<Value = String> {
-    prop::sample::select(vec!["toolu_1", "toolu_2", "call_3", "abc", "toolu_gw1_0123456789_YQ",
-        "toolu_gw1_s_AAAA"]).prop_map(str::to_owned)
+    prop::sample::select(vec![
+        "toolu_1",
+        "toolu_2",
+        "call_3",
+        "abc",
+        "toolu_gw1_0123456789_YQ",
+        "toolu_gw1_s_AAAA",
+    ])
+    .prop_map(str::to_owned)
 }
 
 fn name() -> impl Strategy<Value = String> {
@@ -69,13 +76,16 @@ fn of_model() -> impl Strategy<Value = Value> {
         (text(), prop::sample::select(marks)).prop_map(|(text, signature)| json!(
             {"type": "thinking", "thinking": text, "signature": signature})),
         Just(json!({"type": "redacted_thinking", "data": "x"})),
-        Just(json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}})),
+        Just(
+            json!({"type": "server_tool_use", "id": "s", "name": "web_search", "input": {"query": "q"}})
+        ),
         Just(json!({"type": "web_search_tool_result", "tool_use_id": "s", "content": []})),
     ]
 }
 
 fn message() -> impl Strategy<Value = Value> {
-    let said = |role: &'static str| move |content: Vec<Value>| json!({"role": role, "content": content});
+    let said =
+        |role: &'static str| move |content: Vec<Value>| json!({"role": role, "content": content});
     prop_oneof![
         prop::collection::vec(of_user(), 1..4).prop_map(said("user")),
         prop::collection::vec(of_model(), 1..5).prop_map(said("assistant")),
