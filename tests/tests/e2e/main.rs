@@ -8,6 +8,7 @@ mod claude;
 mod harness;
 mod model;
 
+mod azure_sdk;
 mod bedrock_claude;
 mod boto3_client;
 mod bytes;
@@ -15,6 +16,7 @@ mod cli;
 mod failures;
 mod google;
 mod google_genai;
+mod ollama_sdk;
 mod openai;
 mod openai_sdk;
 mod sdks;
