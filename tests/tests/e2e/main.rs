@@ -16,6 +16,7 @@ mod cli;
 mod failures;
 mod google;
 mod google_genai;
+mod kinds;
 mod ollama_sdk;
 mod openai;
 mod openai_sdk;
