@@ -62,8 +62,8 @@ pub(crate) fn read(
         cx.effective(section, "auth_type", auth_word(&auth));
         return without(auth);
     }
-    let own = kind != Some(Kind::Azure) || name == "azure" || azure::is_own(host);
-    if let Some((auth, variable)) = signed(cx, section, kind, stated, asks || !own, extras) {
+    let own = is_own(section, kind, name, host);
+    if let Some((auth, variable)) = signed(cx, section, kind, stated, asks, own, extras) {
         let why = format!("`auth_type: {}` has credentials of its own", auth_word(&auth));
         note_unused(cx, section, &why);
         cx.effective(section, "auth_type", auth_word(&auth));
@@ -103,7 +103,7 @@ pub(crate) fn read(
 
     let wanted = match variable {
         Some(variable) => vec![(variable, bearer_is_meant(stated, kind))],
-        None => vendors_own(cx, kind, name, host, stated),
+        None => vendors_own(cx, kind, own, host, stated),
     };
     let found = wanted.iter().find_map(|(variable, bearer)| {
         let (value, place) = cx.env.get(variable)?;
@@ -146,12 +146,14 @@ fn signed(
     kind: Option<Kind>,
     stated: Option<&str>,
     asks: bool,
+    own: bool,
     extras: &Extras,
 ) -> Option<(Auth, Option<String>)> {
     let is_set = |cx: &Cx, name: &str| cx.env.get(name).is_some();
     let unsaid = stated.is_none() && !asks && section.get("auth_type").is_none();
     match kind? {
-        Kind::Bedrock if stated == Some("aws") || (unsaid && !is_set(cx, aws::BEARER)) => {
+        // A signature gives nothing away, so it is also the way to another host than AWS'.
+        Kind::Bedrock if stated == Some("aws") || (unsaid && !(own && is_set(cx, aws::BEARER))) => {
             let (credentials, variable) = aws::credentials(cx, section, extras);
             Some((Auth::Aws(credentials), variable))
         }
@@ -161,7 +163,8 @@ fn signed(
         }
         Kind::Azure => {
             let keys = [azure::API_KEY, azure::AD_TOKEN].iter().any(|name| is_set(cx, name));
-            if stated != Some("azure_ad") && !(unsaid && !keys && azure::has_entra(cx)) {
+            let guessed = unsaid && own && !keys && azure::has_entra(cx);
+            if stated != Some("azure_ad") && !guessed {
                 return None;
             }
             let (credentials, variable) = azure::entra(cx);
@@ -171,58 +174,62 @@ fn signed(
     }
 }
 
-/// The variables of the vendor itself, in order, and whether each holds a bearer token. Only the vendor, or the
-/// provider called after it, may be given them: another host must never see that key by default.
+/// Whether a provider is the vendor itself, or is called after it. Only such a one may be given the vendor's own
+/// variables: another host must never see that key by default.
+fn is_own(section: &Section<'_>, kind: Option<Kind>, name: &str, host: &str) -> bool {
+    let (names, at_vendor): (&[&str], bool) = match kind {
+        Some(Kind::Anthropic) | None => (&["anthropic"], host == "api.anthropic.com"),
+        Some(Kind::OpenAi | Kind::OpenAiResponses) => {
+            (&["openai", "openai-responses"], base::is_openai(host))
+        }
+        Some(Kind::Azure) => (&["azure"], azure::is_own(host)),
+        Some(Kind::OpenRouter) => (&["openrouter"], host == "openrouter.ai"),
+        Some(Kind::Gemini) => (&["gemini", "google"], host == "generativelanguage.googleapis.com"),
+        Some(Kind::Vertex) => (&["vertex"], host.ends_with(".googleapis.com")),
+        // An endpoint of the environment is meant for AWS' tools.
+        Some(Kind::Bedrock) => {
+            (&["bedrock"], aws::is_own(host) || section.get("api_base").is_none())
+        }
+        Some(Kind::Ollama) => (&["ollama", "local"], host == "ollama.com"),
+        Some(Kind::Demo) => (&[], false),
+    };
+    names.contains(&name) || at_vendor
+}
+
+/// The variables of the vendor itself, in order, and whether each holds a bearer token.
 fn vendors_own(
     cx: &Cx,
     kind: Option<Kind>,
-    name: &str,
+    own: bool,
     host: &str,
     stated: Option<&str>,
 ) -> Vec<(String, bool)> {
-    let called = |names: &[&str]| names.contains(&name);
-    let of = |list: &[(&str, bool)]| {
-        let fits = |bearer: bool| match stated {
-            Some("api_key") => !bearer,
-            Some("bearer_token") => bearer,
-            _ => true,
-        };
-        let fitting = list.iter().filter(|(_, bearer)| fits(*bearer));
-        fitting.map(|(name, bearer)| ((*name).to_owned(), *bearer)).collect()
+    let theirs = || cx.env.get(OPENAI_API_KEY).is_some_and(|(key, _)| is_openrouters(key));
+    let all: &[(&str, bool)] = match kind {
+        _ if !own => &[],
+        Some(Kind::Anthropic) | None => return anthropics(stated),
+        Some(Kind::OpenAi | Kind::OpenAiResponses) => {
+            return vec![(OPENAI_API_KEY.to_owned(), stated != Some("api_key"))];
+        }
+        Some(Kind::Azure) => &[(azure::API_KEY, false), (azure::AD_TOKEN, true)],
+        Some(Kind::OpenRouter) if cx.env.get(OPENROUTER_API_KEY).is_none() && theirs() => {
+            &[(OPENAI_API_KEY, true)]
+        }
+        Some(Kind::OpenRouter) => &[(OPENROUTER_API_KEY, true)],
+        Some(Kind::Gemini) => &[(GEMINI_API_KEY, false), (GOOGLE_API_KEY, false)],
+        Some(Kind::Vertex) => &[(GOOGLE_API_KEY, false)],
+        Some(Kind::Bedrock) => &[(aws::BEARER, true)],
+        // On one's own machine none is needed.
+        Some(Kind::Ollama) if host == "ollama.com" || stated.is_some() => &[(OLLAMA_API_KEY, true)],
+        Some(Kind::Ollama | Kind::Demo) => &[],
     };
-    match kind {
-        Some(Kind::OpenAi | Kind::OpenAiResponses)
-            if called(&["openai", "openai-responses"]) || base::is_openai(host) =>
-        {
-            vec![(OPENAI_API_KEY.to_owned(), stated != Some("api_key"))]
-        }
-        Some(Kind::Azure) if called(&["azure"]) || azure::is_own(host) => {
-            of(&[(azure::API_KEY, false), (azure::AD_TOKEN, true)])
-        }
-        Some(Kind::OpenRouter) if called(&["openrouter"]) || host == "openrouter.ai" => {
-            let theirs = cx.env.get(OPENAI_API_KEY).is_some_and(|(key, _)| is_openrouters(key));
-            let all = [(OPENROUTER_API_KEY, true), (OPENAI_API_KEY, true)];
-            of(if theirs { &all } else { &all[..1] })
-        }
-        Some(Kind::Gemini)
-            if called(&["gemini", "google"]) || host == "generativelanguage.googleapis.com" =>
-        {
-            of(&[(GEMINI_API_KEY, false), (GOOGLE_API_KEY, false)])
-        }
-        Some(Kind::Vertex) if called(&["vertex"]) || host.ends_with(".googleapis.com") => {
-            of(&[(GOOGLE_API_KEY, false)])
-        }
-        Some(Kind::Bedrock) => of(&[(aws::BEARER, true)]),
-        Some(Kind::Ollama)
-            if host == "ollama.com" || (stated.is_some() && called(&["ollama", "local"])) =>
-        {
-            of(&[(OLLAMA_API_KEY, true)])
-        }
-        Some(Kind::Anthropic) | None => {
-            anthropics(stated, name == "anthropic" || host == "api.anthropic.com")
-        }
-        Some(_) => Vec::new(),
-    }
+    let fits = |bearer: bool| match stated {
+        Some("api_key") => !bearer,
+        Some("bearer_token") => bearer,
+        _ => true,
+    };
+    let fitting = all.iter().filter(|(_, bearer)| fits(*bearer));
+    fitting.map(|(name, bearer)| ((*name).to_owned(), *bearer)).collect()
 }
 
 /// What `auth_type` may be for a kind, its default first.
@@ -273,10 +280,9 @@ fn bearer_is_meant(stated: Option<&str>, kind: Option<Kind>) -> bool {
 }
 
 /// Anthropic's own variables, in order, and whether each holds a bearer token.
-fn anthropics(stated: Option<&str>, own: bool) -> Vec<(String, bool)> {
+fn anthropics(stated: Option<&str>) -> Vec<(String, bool)> {
     let (key, token) = (ANTHROPIC_API_KEY.to_owned(), ANTHROPIC_AUTH_TOKEN.to_owned());
     match stated {
-        _ if !own => Vec::new(),
         Some("bearer_token") => vec![(token, true), (key, true)],
         Some(_) => vec![(key, false)],
         None => vec![(key, false), (token, true)],

@@ -20,6 +20,13 @@ pub(crate) fn region(
     base: Option<&Base>,
 ) -> Option<String> {
     let of_host = base.and_then(|base| region_of_host(&base.host));
+    if let (Some((stated, at)), Some(of_host)) = (&extras.region, &of_host)
+        && stated != of_host
+    {
+        let message =
+            format!("requests are signed for {stated}, but sent to {of_host}, which refuses them");
+        cx.warn(at, message, format!("remove `api_base`, or write `region: {of_host}`"));
+    }
     let of_host = of_host.map(|region| (region, section.place_of("api_base")));
     let variable = |cx: &Cx, name: &str| {
         let (value, at) = cx.env.get(name)?;
@@ -204,6 +211,11 @@ fn ini(text: &str) -> impl Iterator<Item = (&str, Option<(&str, &str)>)> {
         let value = value.split(" #").next().unwrap_or(value);
         Some((profile, Some((key.trim(), value.trim()))))
     })
+}
+
+/// Whether a host is one of Bedrock. Others below AWS' domains are its customers'.
+pub(crate) fn is_own(host: &str) -> bool {
+    region_of_host(host).is_some()
 }
 
 /// `bedrock-runtime.eu-west-1.amazonaws.com`, also behind a private endpoint.

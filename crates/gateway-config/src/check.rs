@@ -3,7 +3,7 @@
 
 use crate::base::{self, leads_back};
 use crate::keys::{nearest, quoted};
-use crate::model::{Auth, Server};
+use crate::model::{Auth, Kind, Server};
 use crate::providers::Placed;
 use crate::read::Cx;
 use crate::settings::PlacedRoute;
@@ -85,6 +85,30 @@ fn unknown(cx: &mut Cx, at: &At, by: &str, name: &str, providers: &[Placed]) {
         "no such provider",
         help,
     );
+}
+
+/// Warns where Claude's names go to a provider of which it is known that it has no models of such names.
+pub(crate) fn names_of_claudes(cx: &mut Cx, default: Option<&str>, providers: &[Placed]) {
+    let Some(placed) = providers.iter().find(|p| Some(p.provider.name.as_str()) == default) else {
+        return;
+    };
+    let p = &placed.provider;
+    let (models, key) = match p.kind {
+        Kind::Azure if p.extra.deployment.is_none() => ("deployment", "`extra: {deployment: …}`, "),
+        Kind::Ollama => ("model", ""),
+        _ => return,
+    };
+    // What variables alone set up tells it with its start.
+    let is_said = p.default_model.is_some() || !p.model_map.is_empty() || !p.models.is_empty();
+    if is_said || placed.name_at == At::BuiltIn {
+        return;
+    }
+    let message = format!(
+        "`{}` gets the names of Claude's models as they are asked for, and has no {models} of such a name",
+        p.name
+    );
+    let help = format!("say what serves them: {key}`default_model: …` or `model_map: {{…}}`");
+    cx.warn(&placed.name_at, message, help);
 }
 
 /// Enabled providers: one at least, none of them the gateway itself, one with a credential.

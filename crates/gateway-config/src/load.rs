@@ -178,6 +178,7 @@ fn read(cx: &mut Cx, tree: &Node) -> Config {
         let default = check::default_provider(cx, named, &providers, &routes);
         check::routes(cx, &routes, &providers);
         check::providers(cx, &providers, &server);
+        check::names_of_claudes(cx, default.as_deref(), &providers);
         default
     } else {
         None // a provider could not be read: what names it would be reported for nothing

@@ -145,13 +145,14 @@ fn a_built_in_name_fills_the_rest_in() {
             "none",
         ),
     ] {
-        let loaded = good(&one(name, ""), env);
+        let loaded = good(&one(name, "models: [m]"), env);
         let p = &loaded.config.providers[0];
         assert_eq!((p.name.as_str(), p.kind, p.display_name.as_str()), (name, kind, shown));
         assert_eq!(p.api_base.as_deref(), Some(base));
         assert_eq!(auth(p), credential);
         assert_eq!(p.private, kind == Kind::Ollama, "{name}");
-        assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+        let none = "there is no `default_provider`";
+        assert!(loaded.warnings.iter().all(|w| w.message().starts_with(none)), "{name}");
         assert_eq!(serde_json::to_value(kind).expect("text"), kind.as_str());
         // The same by its kind, under another name.
         let mut keys = format!("kind: {name}");
@@ -499,10 +500,10 @@ fn extra_is_read_by_its_kind() {
         (vertex.extra.project.as_deref(), vertex.extra.location.as_deref()),
         (Some("p2"), Some("europe-west1"))
     );
-    let ollama = good(&one("ollama", "extra: {num_ctx: 65536}"), &[]);
+    let ollama = good(&one("ollama", "default_model: m, extra: {num_ctx: 65536}"), &[]);
     assert_eq!(ollama.config.providers[0].extra.num_ctx, Some(65_536));
     assert!(ollama.warnings.is_empty());
-    let small = good(&one("ollama", "extra: {num_ctx: 8192}"), &[]);
+    let small = good(&one("ollama", "default_model: m, extra: {num_ctx: 8192}"), &[]);
     assert!(small.warnings[0].message().contains("cuts what is too long in silence"));
     assert!(small.warnings[0].help_lines()[0].contains("65536"));
 }
@@ -629,7 +630,7 @@ fn compat_of_the_other_kinds_tells_what_does_nothing() {
             _ => "",
         };
         let keys = format!(
-            "kind: {kind}, api_base: 'http://localhost:1', auth_type: none, extra: {{{extra}}}, compat: {{{line}}}"
+            "kind: {kind}, default_model: m, api_base: 'http://localhost:1', auth_type: none, extra: {{{extra}}}, compat: {{{line}}}"
         );
         load(&case(&one("x", &keys), &[]).sources)
     };
@@ -776,6 +777,43 @@ fn names_of_claudes_become_those_that_each_vendor_has() {
     ] {
         assert!(catalogue.contains(&format!("{{\"id\": \"{model}\"")), "{model}");
     }
+}
+
+#[test]
+fn where_claudes_names_lead_nowhere_a_warning_says_so() {
+    let azure = [AZURE, AZURE_KEY];
+    for (name, keys, env, warns) in [
+        ("azure", "", &azure as Vars<'_>, true),
+        ("azure", "extra: {deployment: d}", &azure, false),
+        ("azure", "default_model: d", &azure, false),
+        ("ollama", "", &[], true),
+        ("ollama", "model_map: {'*': m}", &[], false),
+        ("gemini", "", &[("GEMINI_API_KEY", "g")], false),
+    ] {
+        let warnings = good(&one(name, keys), env).warnings;
+        let text = format!("`{name}` gets the names of Claude's models as they are asked for");
+        let found = warnings.iter().any(|w| w.message().starts_with(&text));
+        assert_eq!((found, warnings.len()), (warns, usize::from(warns)), "{name} {{{keys}}}");
+    }
+}
+
+#[test]
+fn aws_bearer_token_goes_to_aws_only() {
+    let env = [REGION, BEARER, ID, SECRET];
+    let of = |keys: &str| auth(&first(&one("x", &format!("kind: bedrock{keys}")), &env));
+    assert_eq!(of(""), "bearer b (AWS_BEARER_TOKEN_BEDROCK)");
+    let aws = ", api_base: 'https://bedrock-runtime.eu-west-1.amazonaws.com'";
+    assert_eq!(of(aws), "bearer b (AWS_BEARER_TOKEN_BEDROCK)");
+    let other = ", api_base: 'https://s3.amazonaws.com.example'";
+    assert_eq!(of(other), "aws AKID shh (AWS_SECRET_ACCESS_KEY)");
+    let elsewhere =
+        "api_base: 'https://bedrock-runtime.us-west-2.amazonaws.com', extra: {region: eu-west-1}";
+    let warnings = good(&one("bedrock", elsewhere), &env).warnings;
+    assert!(
+        warnings[0]
+            .message()
+            .starts_with("requests are signed for eu-west-1, but sent to us-west-2")
+    );
 }
 
 #[test]
