@@ -5,7 +5,8 @@ use super::*;
 type Vars<'a> = &'a [(&'a str, &'a str)];
 
 fn base_of(name: &str, keys: &str, env: Vars<'_>) -> (String, Vec<String>) {
-    let loaded = good(&format!("providers: {{{name}: {{auth_type: none, default_model: m, {keys}}}}}"), env);
+    let loaded =
+        good(&format!("providers: {{{name}: {{auth_type: none, default_model: m, {keys}}}}}"), env);
     let warnings = loaded.warnings.iter().map(|w| w.message().to_owned()).collect();
     (loaded.config.providers[0].api_base.clone().expect("a base"), warnings)
 }
