@@ -85,6 +85,11 @@ impl Held {
         }
     }
 
+    /// Whether no text is held back.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
     /// More of the text.
     pub(crate) fn text(&mut self, piece: Text<'_>) {
         self.text.push_str(&piece.decode());

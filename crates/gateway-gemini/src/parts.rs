@@ -145,10 +145,11 @@ impl Parts {
 
     /// Hands on text that is held back, since something comes that stands behind it.
     fn flush(&mut self, asm: &mut Assembler, out: &mut dyn EventSink) -> Result<Flow, Fault> {
-        match &mut self.held {
-            Some(held) => held.flush(asm, out),
-            None => Ok(Flow::More),
+        if self.held.as_ref().is_none_or(Held::is_empty) {
+            return Ok(Flow::More);
         }
+        self.end_thinking(asm, out)?;
+        self.held.as_mut().map_or(Ok(Flow::More), |held| held.flush(asm, out))
     }
 
     /// A thought of ours without a signature gets a mark, so that it is known again.

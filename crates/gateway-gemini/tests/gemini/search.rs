@@ -180,6 +180,12 @@ fn text_before_a_call_is_not_held_back_behind_it() {
     let turn = Turn::text("I look.").and_call("Bash", &json!({}));
     let message = Upstream::of(MODEL).ask(&request, &turn);
     assert_eq!(kinds(&message), ["text", "tool_use"]);
+    let mut thinks = request.clone();
+    thinks["thinking"] = json!({"type": "adaptive"});
+    let turn = Turn::reasoning(&["hm"]).and_text("I look.").and_call("Bash", &json!({}));
+    let message = Upstream::of(MODEL).ask(&thinks, &turn);
+    assert_eq!(kinds(&message), ["thinking", "text", "thinking", "tool_use"]);
+    assert!(message["content"][0]["signature"].as_str().is_some_and(|s| s.starts_with("gw1.")));
     let mut reader = Upstream::of(MODEL).encode(&request).expect("can be said").reader;
     let whole =
         frame(json!([{"text": "a"}, {"functionCall": {"name": "Bash"}}, {"text": "b"}]), "STOP");
