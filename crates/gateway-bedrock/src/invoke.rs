@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gateway_translate::{BodyEnd, FaultCx, Flow, Json, Malformed, Reader};
+use gateway_translate::{BodyEnd, FaultCx, Flow, Json, Malformed, Reader, find};
 use gateway_types::{Fault, Text};
 
 use crate::Bedrock;
@@ -10,7 +10,9 @@ use crate::fault::Whose;
 use crate::frames::{Damaged, Frame, Frames, Kind};
 
 /// Turns the event stream of `InvokeModelWithResponseStream` into the bytes that the Messages API would have
-/// sent, event by event: nothing is held back but the beginning of a frame.
+/// sent, event by event: nothing is held back beyond a push but the beginning of a frame. What Bedrock
+/// measured is taken out of the last event; where the stream has no counts of the cache otherwise, they go
+/// into the `message_delta` before it, if both came at once.
 ///
 /// Before the first event a failure is a [`Fault`], so that it can become a status. An exception behind it is
 /// an `error` event, after which the stream [has ended](Self::has_ended). What breaks off, or can't be
@@ -30,6 +32,10 @@ struct State {
     begun: bool,
     /// `message_stop` or an error has gone out.
     ended: bool,
+    /// The counts of the cache have been told.
+    counted: bool,
+    /// A `message_delta` that waits for the end of this push.
+    delta: Option<String>,
 }
 
 enum Failed {
@@ -52,7 +58,14 @@ impl From<Fault> for Failed {
 impl Unwrap {
     /// For the answer of `bedrock` to one request.
     pub fn new(bedrock: &Bedrock, cx: &FaultCx<'_>) -> Self {
-        let state = State { whose: bedrock.whose(cx), heard: false, begun: false, ended: false };
+        let state = State {
+            whose: bedrock.whose(cx),
+            heard: false,
+            begun: false,
+            ended: false,
+            counted: false,
+            delta: None,
+        };
         Self { frames: Frames::new(), state }
     }
 
@@ -70,6 +83,9 @@ impl Unwrap {
             state.frame(frame, out)?;
             Ok(if state.ended { Flow::Done } else { Flow::More })
         });
+        if let Some(delta) = state.delta.take() {
+            write("message_delta", &delta, out);
+        }
         match pushed {
             Ok(_) => Ok(()),
             Err(Failed::Fault(fault)) => Err(fault),
@@ -104,6 +120,7 @@ impl State {
             return Err(fault);
         }
         self.ended = true;
+        self.flush(None, out);
         out.extend_from_slice(&fault.error.to_event(None));
         Ok(())
     }
@@ -135,17 +152,67 @@ impl State {
         read.and_then(|()| reader.end()).map_err(|_| no_json(&self.whose))?;
         // Without a type nobody could make anything of it.
         let Some(kind) = kind.filter(|kind| is_plain(*kind)) else { return Ok(()) };
-        let stop = kind.is("message_stop");
-        out.extend_from_slice(b"event: ");
-        out.extend_from_slice(kind.escaped().as_bytes());
-        out.extend_from_slice(b"\ndata: ");
-        let event = if stop { without_metrics(&event) } else { event.clone() };
-        // A line's end would end the field. JSON has them between tokens only.
-        out.extend(event.bytes().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { b }));
-        out.extend_from_slice(b"\n\n");
         self.begun = true;
-        self.ended = stop || kind.is("error");
+        match kind.escaped() {
+            "message_start" => {
+                let path = ["message", "usage", "cache_read_input_tokens"];
+                self.counted = find(event.as_bytes(), &path).is_some();
+            }
+            "message_delta" => {
+                self.flush(None, out);
+                self.delta = Some(event);
+                return Ok(());
+            }
+            "message_stop" => {
+                self.ended = true;
+                self.flush(Some(&event), out);
+                write(kind.escaped(), &without_metrics(&event), out);
+                return Ok(());
+            }
+            "error" => self.ended = true,
+            _ => {}
+        }
+        self.flush(None, out);
+        write(kind.escaped(), &event, out);
         Ok(())
+    }
+
+    /// Writes the `message_delta` that waits, with what the last event says of the cache.
+    fn flush(&mut self, stop: Option<&str>, out: &mut Vec<u8>) {
+        let Some(mut delta) = self.delta.take() else { return };
+        if let Some(stop) = stop.filter(|_| !self.counted) {
+            add_cache_counts(&mut delta, stop);
+        }
+        write("message_delta", &delta, out);
+    }
+}
+
+/// One event of a stream. A line's end would end the field; JSON has them between tokens only.
+fn write(kind: &str, data: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\ndata: ");
+    out.extend(data.bytes().map(|b| if matches!(b, b'\n' | b'\r') { b' ' } else { b }));
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Puts the counts of the cache that `stop` has into the usage of `delta`, where it has none.
+fn add_cache_counts(delta: &mut String, stop: &str) {
+    const COUNTS: [(&str, &str); 2] = [
+        ("cacheReadInputTokenCount", "cache_read_input_tokens"),
+        ("cacheWriteInputTokenCount", "cache_creation_input_tokens"),
+    ];
+    for (measured, name) in COUNTS {
+        let count = find(stop.as_bytes(), &["amazon-bedrock-invocationMetrics", measured]);
+        let count = count.and_then(|span| stop[span].parse::<u64>().ok());
+        let usage =
+            find(delta.as_bytes(), &["usage"]).filter(|span| delta[span.clone()].ends_with('}'));
+        let known = find(delta.as_bytes(), &["usage", name]).is_some();
+        if let (Some(count), Some(usage), false) = (count, usage, known) {
+            let inner = delta[usage.clone()].trim_start_matches('{').trim();
+            let comma = if inner == "}" { "" } else { "," };
+            delta.insert_str(usage.end - 1, &format!("{comma}\"{name}\":{count}"));
+        }
     }
 }
 
