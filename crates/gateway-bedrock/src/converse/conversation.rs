@@ -59,12 +59,9 @@ pub(super) fn write(
     writer.json.open('[');
     let rounds = rounds(request);
     let mut told = Told::default();
-    let mut spoke = false;
     for (at, round) in rounds.iter().enumerate() {
         let ids = writer.ids.of(round);
-        let before = writer.json.len();
         let thought = writer.turn(&round.assistant, &ids);
-        spoke = writer.json.len() > before;
         told.interrupted = at + 1 == rounds.len() && !round.results.is_empty() && !thought;
         let mut attached = Vec::new();
         for (result, id) in round.results.iter().zip(&ids) {
@@ -77,13 +74,12 @@ pub(super) fn write(
             writer.said(said)?;
         }
     }
-    let open = |round: &&Round<'_, '_>| round.results.is_empty() && round.said.is_empty();
-    // Where nothing of the turn could be shown there is nothing to go on with.
-    if let Some(placed) = rounds.last().filter(open).and_then(|r| r.assistant.last())
-        && spoke
-    {
+    // What came behind the model's words may have been nothing that it can be shown.
+    if writer.open.as_ref().is_some_and(|open| !open.user) {
+        let spoken = rounds.iter().rev().find_map(|round| round.assistant.last());
+        let at = spoken.map_or(0, |placed| placed.message);
         let why = "the model can't go on in its own words; it is asked to";
-        writer.losses.add(What::Replaced, format!("messages[{}]", placed.message), why);
+        writer.losses.add(What::Replaced, format!("messages[{at}]"), why);
         writer.say(GO_ON);
     }
     writer.close();

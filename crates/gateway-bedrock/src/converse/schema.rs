@@ -199,3 +199,76 @@ fn size(node: &Node<'_>) -> usize {
         Node::Leaf(_) => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn mend(schema: &Value, wanted: Schema) -> Value {
+        let text = schema.to_string();
+        serde_json::from_str(&acceptable(Raw::from_json(&text), wanted)).expect("JSON")
+    }
+
+    #[test]
+    fn what_is_fine_stays_and_what_is_not_is_mended() {
+        let fine = r#"{"type": "object", "properties": {"a": {}}}"#;
+        for wanted in [Schema::Object, Schema::BareRoot, Schema::Inlined] {
+            assert!(matches!(acceptable(Raw::from_json(fine), wanted), Cow::Borrowed(_)));
+        }
+        let referring = json!({"$ref": "#/$defs/a", "$defs": {"a": {
+            "type": "object", "properties": {"b": {"$ref": "#/$defs/c~1d"}}}, "c/d": {"type": "string"}}});
+        let wanted = json!({"type": "object", "properties": {"b": {"type": "string"}}});
+        assert_eq!(mend(&referring, Schema::Inlined), wanted);
+        assert_eq!(mend(&referring, Schema::BareRoot), wanted);
+        // A property may be called as a keyword is.
+        let named = json!({"type": "object", "properties": {"$ref": {"type": "string"}}});
+        assert_eq!(mend(&named, Schema::Inlined), named);
+    }
+
+    fn any_schema() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(json!("object")),
+            Just(json!("#/$defs/a")),
+            Just(json!("#/definitions/b")),
+            Just(json!("#")),
+            Just(json!(true)),
+            Just(json!(null)),
+        ];
+        leaf.prop_recursive(5, 40, 5, |inner| {
+            let key = prop_oneof![
+                Just("type"),
+                Just("properties"),
+                Just("$ref"),
+                Just("$defs"),
+                Just("definitions"),
+                Just("a"),
+                Just("b"),
+                Just("items"),
+                Just("anyOf"),
+                Just("$schema"),
+            ];
+            let members = prop::collection::vec((key, inner.clone()), 0..5).prop_map(|members| {
+                Value::Object(members.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())
+            });
+            prop_oneof![members, prop::collection::vec(inner, 0..3).prop_map(Value::Array)]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_schema_becomes_an_object_without_references(schema in any_schema()) {
+            for wanted in [Schema::Object, Schema::BareRoot, Schema::Inlined] {
+                let got = mend(&schema, wanted);
+                prop_assert_eq!(&got["type"], "object");
+                prop_assert!(got["$schema"].is_null());
+                prop_assert_eq!(mend(&got, wanted), got.clone());
+                if wanted != Schema::Object {
+                    prop_assert!(!got.to_string().contains(r##""$ref":"#"##), "{}", got);
+                }
+            }
+        }
+    }
+}

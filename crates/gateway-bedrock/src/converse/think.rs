@@ -177,6 +177,18 @@ fn claude_plan(
         mode = None;
         effort = Effort::Low.nearest(&facts.efforts);
     }
+    if let Some(ThinkingMode::Enabled { budget_tokens }) = mode
+        && let (Some(wanted), Some(most)) = (request.max_tokens, facts.max_output)
+        && wanted > most
+        && budget_tokens >= most
+    {
+        losses.add(
+            What::Clamped,
+            "thinking.budget_tokens",
+            "the answer's limit holds the thinking, too",
+        );
+        mode = Some(ThinkingMode::Enabled { budget_tokens: most / 2 });
+    }
     if matches!(mode, Some(ThinkingMode::Enabled { .. })) && interrupted {
         let why = "the open turn does not begin with thinking; the next one thinks again";
         losses.add(What::Dropped, "thinking", why);

@@ -65,6 +65,8 @@ impl Said {
     fn value(&mut self, value: &Value) -> String {
         if self.kind.is_empty() {
             let named = ["__type", "code", "type"].into_iter().find_map(|key| value[key].as_str());
+            // Of the framework, where it knows no such path; it may even call that a success.
+            let named = named.or_else(|| value["Output"]["__type"].as_str());
             self.kind = named.map(type_of).unwrap_or_default();
         }
         let status = value["originalStatusCode"].as_u64();

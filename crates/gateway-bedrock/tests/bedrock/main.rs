@@ -3,6 +3,7 @@
 
 mod carried;
 mod cases;
+mod conversations;
 mod damaged;
 mod replies;
 mod requests;

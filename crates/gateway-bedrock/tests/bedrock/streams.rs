@@ -280,6 +280,7 @@ fn an_error_with_the_status_of_a_success_is_one() {
     let mut reader = Upstream::of(NOVA).encode(&hello(&json!({}))).expect("can be said").reader;
     let body = br#"{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}"#;
     let fault = reader.whole(body, &mut Short::default()).expect_err("an error");
+    assert_eq!(fault.error.kind(), ErrorKind::NotFound);
     assert!(
         fault.error.message().contains("UnknownOperationException"),
         "{}",
