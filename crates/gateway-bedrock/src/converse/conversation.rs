@@ -52,17 +52,16 @@ pub(super) fn write(
         system,
         begun: false,
         open: None,
+        interrupted: false,
         marks,
         json,
         losses,
     };
     writer.json.open('[');
     let rounds = rounds(request);
-    let mut told = Told::default();
-    for (at, round) in rounds.iter().enumerate() {
+    for round in &rounds {
         let ids = writer.ids.of(round);
-        let thought = writer.turn(&round.assistant, &ids);
-        told.interrupted = at + 1 == rounds.len() && !round.results.is_empty() && !thought;
+        writer.turn(&round.assistant, &ids);
         let mut attached = Vec::new();
         for (result, id) in round.results.iter().zip(&ids) {
             writer.result(result, id, &mut attached)?;
@@ -83,6 +82,7 @@ pub(super) fn write(
         writer.say(GO_ON);
     }
     writer.close();
+    let told = Told { interrupted: writer.interrupted };
     let empty = !writer.begun;
     writer.json.close(']');
     if empty {
@@ -118,6 +118,8 @@ struct Writer<'t, 'l, 'j> {
     /// A message has been begun.
     begun: bool,
     open: Option<Open>,
+    /// The model's last message calls tools and does not begin with its thinking.
+    interrupted: bool,
     marks: &'l mut Marks,
     json: &'j mut Json,
     losses: &'l mut Losses,
@@ -129,6 +131,11 @@ struct Open {
     user: bool,
     text: bool,
     document: bool,
+    /// It begins with thinking.
+    thought: bool,
+    /// Anything has been said.
+    spoken: bool,
+    calls: bool,
 }
 
 impl Writer<'_, '_, '_> {
@@ -163,6 +170,9 @@ impl Writer<'_, '_, '_> {
 
     fn close(&mut self) {
         let Some(open) = self.open.take() else { return };
+        if !open.user {
+            self.interrupted = open.calls && !open.thought;
+        }
         if open.document && !open.text {
             text(SEE_DOCUMENT, self.json);
         }
@@ -190,11 +200,11 @@ impl Writer<'_, '_, '_> {
         }
     }
 
-    /// The model's turn; tells whether it begins with its thinking.
-    fn turn(&mut self, blocks: &[Placed<'_, '_>], ids: &[String]) -> bool {
+    /// The model's turn.
+    fn turn(&mut self, blocks: &[Placed<'_, '_>], ids: &[String]) {
         let mut ids = ids.iter();
         let mut thoughts: Vec<(Thought, String)> = Vec::new();
-        let (mut wrote, mut first_thought) = (false, false);
+        let mut wrote = false;
         for placed in blocks {
             let spoken = match &placed.block.kind {
                 BlockKind::Text { text, .. } if is_blank(text.escaped()) => {
@@ -217,7 +227,6 @@ impl Writer<'_, '_, '_> {
                 BlockKind::ToolUse { name, input, .. } => {
                     let id = ids.next().map_or("", String::as_str);
                     if self.target.calls_tools() {
-                        first_thought |= !wrote && !thoughts.is_empty();
                         self.lead(&mut thoughts);
                         self.call(id, *name, *input);
                         self.mark(placed);
@@ -248,9 +257,8 @@ impl Writer<'_, '_, '_> {
                     continue;
                 }
             };
-            first_thought |= !wrote && !thoughts.is_empty();
             self.lead(&mut thoughts);
-            self.turn_to(false);
+            self.turn_to(false).spoken = true;
             text(&spoken, self.json);
             self.mark(placed);
             wrote = true;
@@ -258,7 +266,6 @@ impl Writer<'_, '_, '_> {
         for (_, path) in thoughts {
             self.losses.add(What::Dropped, path, "nothing that it led to stands behind it");
         }
-        first_thought
     }
 
     fn replaced(&mut self, placed: &Placed<'_, '_>, why: &'static str) {
@@ -286,13 +293,17 @@ impl Writer<'_, '_, '_> {
     /// Writes the reasoning that led to what comes next.
     fn lead(&mut self, thoughts: &mut Vec<(Thought, String)>) {
         for (thought, _) in thoughts.drain(..) {
-            self.turn_to(false);
+            let open = self.turn_to(false);
+            open.thought |= !open.spoken;
+            open.spoken = true;
             thought.write(self.json);
         }
     }
 
     fn call(&mut self, id: &str, name: Text<'_>, input: Raw<'_>) {
-        self.turn_to(false);
+        let open = self.turn_to(false);
+        open.spoken = true;
+        open.calls = true;
         let name = name.decode();
         let name = self.names.there(&name);
         self.json.object(|json| {

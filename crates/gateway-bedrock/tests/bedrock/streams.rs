@@ -14,6 +14,7 @@ fn start(index: u64, id: &str) -> (&'static str, Value) {
     ("contentBlockStart", json!({"contentBlockIndex": index, "start": start}))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is read better so")]
 fn delta(index: u64, delta: Value) -> (&'static str, Value) {
     ("contentBlockDelta", json!({"contentBlockIndex": index, "delta": delta}))
 }
