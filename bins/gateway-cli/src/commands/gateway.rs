@@ -146,16 +146,6 @@ fn told(provider: &Provider) -> String {
             None => "ready, if this machine has a managed identity".to_owned(),
         },
         Auth::Client => "ready, with each caller's own login".to_owned(),
-        Auth::Aws(aws) => match (&aws.keys, &aws.profile) {
-            (Some(_), _) => "ready, keys from AWS_ACCESS_KEY_ID".to_owned(),
-            (None, Some(profile)) => format!("ready, AWS profile {profile}"),
-            (None, None) => "ready, AWS credentials as its own tools find them".to_owned(),
-        },
-        Auth::Google(google) => match &google.file {
-            Some(file) => format!("ready, credentials from {}", file.display()),
-            None => "ready, Google's application default credentials".to_owned(),
-        },
-        Auth::AzureAd(_) => "ready, Microsoft Entra".to_owned(),
         Auth::None => "ready, no credential".to_owned(),
         Auth::Missing { variable } => format!("NOT ready: set {variable}"),
     };
