@@ -172,8 +172,8 @@ const PRESETS: &[Preset] = &[
     // version thinking; LM Studio: "messages.1.role: Invalid discriminator value. Expected 'user' |
     // 'assistant'". Unknown fields are passed over by all of them.
     Preset { name: "vllm", ..PLAIN },
-    Preset { name: "llama.cpp", ..PLAIN },
-    Preset { name: "lmstudio", ..PLAIN },
+    Preset { name: "llama_cpp", ..PLAIN },
+    Preset { name: "lm_studio", ..PLAIN },
     Preset { name: "ollama", ..PLAIN },
 ];
 

@@ -39,6 +39,8 @@ macro_rules! words {
 #[non_exhaustive]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Compat {
+    /// Which server it is, where its address does not say it: one of [`PRESETS`] (Anthropic, OpenAI).
+    pub preset: Option<&'static str>,
     /// What becomes of thinking blocks in the history (Anthropic).
     pub thinking: Option<Thinking>,
     /// Whether cache marks go up (Anthropic).
@@ -103,6 +105,12 @@ pub struct Compat {
     pub top_k: Option<bool>,
     /// Stands for a tool's result that is empty.
     pub empty_tool_output: Option<String>,
+    /// Whether it goes on with an answer that the caller began (Chat Completions).
+    pub prefill: Option<bool>,
+    /// Whether ids of calls go back as the server made them, whatever they look like (Chat Completions).
+    pub native_call_ids: Option<bool>,
+    /// Body fields that are always sent, with their values.
+    pub extra_fields: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Every level of effort that a request can ask for, lowest first.
@@ -270,3 +278,35 @@ words! {
         None = "none",
     }
 }
+
+/// Servers that can be named because they run anywhere, or are reached through another address.
+pub const PRESETS: &[&str] = &[
+    "cerebras",
+    "deepseek",
+    "fireworks",
+    "groq",
+    "kimi",
+    "llama_cpp",
+    "lm_studio",
+    "minimax",
+    "mistral",
+    "ollama",
+    "openrouter",
+    "together",
+    "vllm",
+    "xai",
+    "zai",
+];
+
+/// Those of them that speak Anthropic's Messages API, too.
+pub const ANTHROPIC_PRESETS: &[&str] = &[
+    "deepseek",
+    "kimi",
+    "llama_cpp",
+    "lm_studio",
+    "minimax",
+    "ollama",
+    "openrouter",
+    "vllm",
+    "zai",
+];

@@ -98,7 +98,8 @@ pub(crate) fn read(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Ex
         out.extra.num_ctx = read_num_ctx(cx, s);
     }
     if takes("provider") {
-        out.extra.provider = read_preferences(cx, s);
+        out.extra.provider =
+            free_form(cx, s, "provider", "{order: [anthropic], allow_fallbacks: false}");
     }
     out
 }
@@ -189,25 +190,26 @@ fn read_num_ctx(cx: &mut Cx, section: &Section<'_>) -> Option<u64> {
     Some(tokens)
 }
 
-/// OpenRouter's `provider` object, whatever is in it.
-fn read_preferences(
+/// A map of whatever keys; `example` shows one.
+pub(crate) fn free_form(
     cx: &mut Cx,
     section: &Section<'_>,
+    key: &str,
+    example: &str,
 ) -> Option<serde_json::Map<String, serde_json::Value>> {
-    let node = section.get("provider")?;
-    let at = section.place_of("provider");
+    let node = section.get(key)?;
+    let at = section.place_of(key);
     match &node.value {
         Value::Broken => None,
         Value::Map(_) => {
             let serde_json::Value::Object(map) = json(cx, node) else { return None };
-            cx.effective(section, "provider", serde_json::Value::Object(map.clone()));
+            cx.effective(section, key, serde_json::Value::Object(map.clone()));
             Some(map)
         }
         _ => {
-            let (key, found) = (section.full("provider"), node.describe());
+            let (key, found) = (section.full(key), node.describe());
             let message = format!("`{key}` must be a map of keys, found {found}");
-            let help = "write what OpenRouter's `provider` object has, e.g. {order: [anthropic], allow_fallbacks: false}";
-            cx.error(&at, message, "not a map", help);
+            cx.error(&at, message, "not a map", format!("write a map, e.g. {example}"));
             None
         }
     }

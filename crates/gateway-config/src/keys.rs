@@ -75,6 +75,7 @@ pub(crate) const PROVIDER: Keys = Keys {
 
 pub(crate) const COMPAT: Keys = Keys {
     known: &[
+        "preset",
         "thinking",
         "cache_control",
         "system_role",
@@ -107,6 +108,9 @@ pub(crate) const COMPAT: Keys = Keys {
         "temperature",
         "top_k",
         "empty_tool_output",
+        "prefill",
+        "native_call_ids",
+        "extra_fields",
     ],
     later: &[],
     prefix: None,

@@ -57,8 +57,9 @@ mod zero;
 mod tests;
 
 pub use compat::{
-    Api, CacheControl, Compat, Documents, EFFORTS, Images, MaxTokensField, OutputConfig,
-    ReasoningContent, ReasoningIn, ReasoningOut, SystemRole, Thinking, ToolChoice, UserField,
+    ANTHROPIC_PRESETS, Api, CacheControl, Compat, Documents, EFFORTS, Images, MaxTokensField,
+    OutputConfig, PRESETS, ReasoningContent, ReasoningIn, ReasoningOut, SystemRole, Thinking,
+    ToolChoice, UserField,
 };
 pub use diag::{Colour, Diagnostic, Diagnostics, Severity};
 pub use extra::BEDROCK_FAMILIES;

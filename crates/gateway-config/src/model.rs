@@ -176,6 +176,8 @@ pub struct Provider {
     pub api_base: Option<String>,
     /// How the gateway authenticates there.
     pub auth: Auth,
+    /// Whether `auth_type` was written: then what is known of the server does not change it.
+    pub auth_stated: bool,
     /// The variable that the credential comes from or would come from.
     pub key_variable: Option<String>,
     /// Only enabled providers are asked.

@@ -79,6 +79,7 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
         kind: kind?,
         api_base: base.as_ref().map(|b| b.url.clone()),
         auth: credential.auth,
+        auth_stated: section.get("auth_type").is_some(),
         key_variable: credential.variable,
         enabled,
         priority,

@@ -1,6 +1,7 @@
 //! `compat` of a provider: reading it, and which of its keys its dialect has a use for.
 
-use crate::compat::{Api, Compat, EFFORTS, Word};
+use crate::compat::{ANTHROPIC_PRESETS, Api, Compat, EFFORTS, PRESETS, Word};
+use crate::extra::free_form;
 use crate::keys::{COMPAT, quoted};
 use crate::model::Kind;
 use crate::providers::PATTERN_HELP;
@@ -19,6 +20,7 @@ pub(crate) fn read_compat(
         note_meaningless(cx, s, kind, api);
     }
     Compat {
+        preset: preset(cx, s, kind),
         thinking: word(cx, s, "thinking"),
         cache_control: word(cx, s, "cache_control"),
         system_role: word(cx, s, "system_role"),
@@ -51,7 +53,36 @@ pub(crate) fn read_compat(
         temperature: flag(cx, s, "temperature"),
         top_k: flag(cx, s, "top_k"),
         empty_tool_output: text(cx, s, "empty_tool_output"),
+        prefill: flag(cx, s, "prefill"),
+        native_call_ids: flag(cx, s, "native_call_ids"),
+        extra_fields: fields(cx, s, "extra_fields"),
     }
+}
+
+/// The server that is named. A preset of the other dialect is no word here.
+fn preset(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Option<&'static str> {
+    let words = if kind == Some(Kind::Anthropic) { ANTHROPIC_PRESETS } else { PRESETS };
+    let word = cx.word(section, "preset", words)?;
+    cx.effective(section, "preset", word);
+    Some(word)
+}
+
+/// Fields with any values; none that the gateway writes itself.
+fn fields(
+    cx: &mut Cx,
+    section: &Section<'_>,
+    key: &str,
+) -> serde_json::Map<String, serde_json::Value> {
+    let mut fields = free_form(cx, section, key, "{chat_template_kwargs: {enable_thinking: true}}")
+        .unwrap_or_default();
+    for own in NEEDED_FIELDS {
+        if fields.remove(*own).is_some() {
+            let message = format!("`{}`: `{own}` is written by the gateway", section.full(key));
+            let at = section.place_of(key);
+            cx.error(&at, message, "not to be set", format!("remove `{own}`"));
+        }
+    }
+    fields
 }
 
 /// Whether a kind has a use for a key.
@@ -60,6 +91,10 @@ fn is_useful(key: &str, kind: Kind, api: Api) -> bool {
     match kind {
         Kind::Demo => false,
         _ if key == "drop_events" => true,
+        // The other kinds are one server each.
+        _ if key == "preset" => {
+            matches!(kind, Kind::Anthropic | Kind::OpenAi | Kind::OpenAiResponses)
+        }
         // Bedrock serves Claude by Anthropic's own interface.
         Kind::Anthropic | Kind::Bedrock => FOR_ALL.contains(&key) || anthropics,
         Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure if api == Api::Responses => {
@@ -69,7 +104,7 @@ fn is_useful(key: &str, kind: Kind, api: Api) -> bool {
         Kind::Gemini => FOR_GEMINI.contains(&key),
         // So does Vertex, beside Gemini.
         Kind::Vertex => FOR_GEMINI.contains(&key) || FOR_ALL.contains(&key) || anthropics,
-        Kind::Ollama => key == "documents",
+        Kind::Ollama => matches!(key, "documents" | "extra_fields"),
     }
 }
 
@@ -221,9 +256,12 @@ const FOR_CHAT: &[&str] = &[
     "stop_max",
     "reasoning_in",
     "reasoning_out",
+    "prefill",
+    "native_call_ids",
 ];
 
-const FOR_GEMINI: &[&str] = &["drop_fields", "stop_max", "tool_name_max", "call_id_max"];
+const FOR_GEMINI: &[&str] =
+    &["drop_fields", "extra_fields", "stop_max", "tool_name_max", "call_id_max"];
 
 /// Fields without which a request is none.
 const NEEDED_FIELDS: &[&str] = &["model", "messages", "input", "stream"];

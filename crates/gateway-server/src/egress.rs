@@ -2,6 +2,7 @@
 
 use gateway_anthropic::edit::{self, BetaPatterns, Policy};
 use gateway_anthropic::hosted::Host;
+use gateway_anthropic::presets::{self, Preset};
 use gateway_bedrock::Bedrock;
 use gateway_config::{
     Api as Wanted, CacheControl, Compat, Documents, Images as ConfiguredImages, Kind,
@@ -43,7 +44,7 @@ pub(crate) fn of(
         Kind::Ollama => Some(Box::new(Ollama {
             num_ctx: provider.extra.num_ctx,
             refuse_documents: provider.compat.documents == Some(Documents::Refuse),
-            extra_fields: Vec::new(),
+            extra_fields: extra_fields(&provider.compat).collect(),
             catalogue,
             schemas: SchemaMemo::default(),
         })),
@@ -52,7 +53,13 @@ pub(crate) fn of(
 
 fn gemini(provider: &Provider, surface: Surface, catalogue: Catalogue) -> Gemini {
     let compat = &provider.compat;
-    let mut options = Options { drop_fields: compat.drop_fields.clone(), ..Options::default() };
+    let mut options = Options {
+        drop_fields: compat.drop_fields.clone(),
+        extra_fields: extra_fields(compat).collect(),
+        // Which one was met would not be told: the gateway stops at all of them itself.
+        stop_sequences_sent: 0,
+        ..Options::default()
+    };
     if let Some(most) = compat.tool_name_max {
         options.tool_name_max = most;
     }
@@ -82,6 +89,9 @@ fn open_ai(provider: &Provider, catalogue: Catalogue) -> OpenAi {
         (Some(azure), _) => azure.quirks(),
         // OpenRouter by whatever address it is reached.
         (None, Kind::OpenRouter) => Quirks::for_base(OPENROUTER),
+        (None, _) if provider.compat.preset.is_some() => {
+            provider.compat.preset.and_then(Quirks::named).unwrap_or_default()
+        }
         (None, _) => Quirks::for_base(provider.api_base.as_deref().unwrap_or_default()),
     };
     if api == Api::Responses && quirks == Quirks::compatible() {
@@ -93,6 +103,7 @@ fn open_ai(provider: &Provider, catalogue: Catalogue) -> OpenAi {
         let routing = Value::Object(routing.clone()).to_string();
         quirks.extra_fields.push(("provider".to_owned(), routing));
     }
+    quirks.extra_fields.extend(extra_fields(&provider.compat));
     OpenAi {
         api,
         quirks,
@@ -101,6 +112,11 @@ fn open_ai(provider: &Provider, catalogue: Catalogue) -> OpenAi {
         schemas: SchemaMemo::default(),
         azure,
     }
+}
+
+/// Name and JSON of each field that is always sent.
+fn extra_fields(compat: &Compat) -> impl Iterator<Item = (String, String)> {
+    compat.extra_fields.iter().map(|(name, value)| (name.clone(), value.to_string()))
 }
 
 const OPENROUTER: &str = "https://openrouter.ai/api/v1";
@@ -150,12 +166,28 @@ pub(crate) fn learns(provider: &Provider) -> bool {
     provider.kind == Kind::Anthropic && base.is_some() && !anthropics
 }
 
+/// What is known of a server that speaks the callers' dialect: by the name that it is given, else by its
+/// address.
+fn preset(provider: &Provider) -> Option<&'static Preset> {
+    match provider.compat.preset {
+        Some(name) => presets::by_name(name),
+        None => presets::by_base(provider.api_base.as_deref()?),
+    }
+}
+
+/// Whether an Anthropic-shaped server takes its key as a bearer token only.
+pub(crate) fn wants_bearer(provider: &Provider) -> bool {
+    provider.kind == Kind::Anthropic
+        && !provider.auth_stated
+        && preset(provider).is_some_and(|preset| preset.auth == presets::Auth::Bearer)
+}
+
 /// What an Anthropic-shaped upstream can't take: what is known of its address, and over it what the
 /// configuration says.
 pub(crate) fn policy(provider: &Provider) -> Result<Policy, String> {
     let compat = &provider.compat;
     let mut policy = match provider.kind {
-        Kind::Anthropic => Policy::for_base(provider.api_base.as_deref().unwrap_or_default()),
+        Kind::Anthropic => preset(provider).map(Preset::policy).unwrap_or_default(),
         _ => Policy::default(),
     };
     let drop_betas = BetaPatterns::new(compat.drop_betas.iter().map(String::as_str))
@@ -246,6 +278,8 @@ fn configure(quirks: &mut Quirks, compat: &Compat) {
     set(&mut quirks.call_id_max, compat.call_id_max.as_ref());
     set(&mut quirks.tools_max, compat.tools_max.as_ref());
     set(&mut quirks.top_k, compat.top_k.as_ref());
+    set(&mut quirks.prefill, compat.prefill.as_ref());
+    set(&mut quirks.native_call_ids, compat.native_call_ids.as_ref());
     set(&mut quirks.empty_tool_output, compat.empty_tool_output.as_ref());
     quirks.temperature = compat.temperature.or(quirks.temperature);
     quirks.drop_fields.extend(compat.drop_fields.iter().cloned());
@@ -375,6 +409,12 @@ mod tests {
             ("efforts: [low, max]", |q| q.efforts = Some(vec![Effort::Low, Effort::Max])),
             ("temperature: false", |q| q.temperature = Some(false)),
             ("top_k: true", |q| q.top_k = true),
+            ("prefill: true", |q| q.prefill = true),
+            ("native_call_ids: true", |q| q.native_call_ids = true),
+            ("extra_fields: {min_p: 0.1}", |q| {
+                q.extra_fields = vec![("min_p".to_owned(), "0.1".to_owned())];
+            }),
+            ("preset: groq", |q| *q = Quirks::named("groq").expect("a preset")),
             ("empty_tool_output: nothing", |q| q.empty_tool_output = "nothing".to_owned()),
             ("drop_fields: [user, seed]", |q| q.drop_fields = vec!["user".into(), "seed".into()]),
             ("documents: text", |q| q.pdf = false),
@@ -388,6 +428,16 @@ mod tests {
             change(&mut wanted);
             let made = open_ai(&provider(key), Catalogue::builtin().clone());
             assert_eq!((made.api, made.quirks), (Api::Chat, wanted), "{key}");
+        }
+    }
+
+    #[test]
+    fn every_preset_that_can_be_named_is_there() {
+        for name in gateway_config::PRESETS {
+            assert!(Quirks::named(name).is_some(), "{name}");
+        }
+        for name in gateway_config::ANTHROPIC_PRESETS {
+            assert!(presets::by_name(name).is_some(), "{name}");
         }
     }
 

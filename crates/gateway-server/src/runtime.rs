@@ -401,6 +401,10 @@ fn compile_provider(
         Ok::<_, CompileError>(value)
     };
     let auth = match &provider.auth {
+        Auth::ApiKey(key) if egress::wants_bearer(provider) => {
+            let bearer = format!("Bearer {}", key.expose_secret());
+            UpstreamAuth::Own(AUTHORIZATION, secret(&bearer, "the API key")?)
+        }
         Auth::ApiKey(key) => {
             let name = match provider.kind {
                 Kind::Azure => HeaderName::from_static("api-key"),

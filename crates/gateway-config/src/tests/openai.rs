@@ -230,6 +230,16 @@ fn every_key_of_compat_reaches_its_field() {
         ("efforts: []", Compat { efforts: Some(vec![]), ..nothing() }),
         ("temperature: false", Compat { temperature: no, ..nothing() }),
         ("top_k: true", Compat { top_k: yes, ..nothing() }),
+        ("preset: llama_cpp", Compat { preset: Some("llama_cpp"), ..nothing() }),
+        ("prefill: true", Compat { prefill: yes, ..nothing() }),
+        ("native_call_ids: false", Compat { native_call_ids: no, ..nothing() }),
+        (
+            "extra_fields: {min_p: 0.1}",
+            Compat {
+                extra_fields: [("min_p".to_owned(), 0.1.into())].into_iter().collect(),
+                ..nothing()
+            },
+        ),
         (
             "empty_tool_output: (no output)",
             Compat { empty_tool_output: Some("(no output)".to_owned()), ..nothing() },
@@ -248,6 +258,7 @@ fn every_key_of_anthropics_compat_reaches_its_field() {
     };
     let nothing = Compat::default;
     for (line, expected) in [
+        ("preset: zai", Compat { preset: Some("zai"), ..nothing() }),
         ("thinking: preserve", Compat { thinking: Some(Thinking::Preserve), ..nothing() }),
         ("thinking: sanitize", Compat { thinking: Some(Thinking::Sanitize), ..nothing() }),
         ("thinking: strip", Compat { thinking: Some(Thinking::Strip), ..nothing() }),
