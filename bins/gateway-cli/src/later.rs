@@ -94,7 +94,6 @@ const TOP: &[(&str, &[&str])] = &[
     ("audit", &["tail", "show", "export"]),
     ("replay", &[]),
     ("top", &[]),
-    ("conform", &[]),
     ("completions", &[]),
     ("man", &[]),
     ("service", &["install", "uninstall", "status"]),
