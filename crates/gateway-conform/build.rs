@@ -18,7 +18,7 @@ fn main() {
     let mut names: Vec<String> = entries
         .map(|entry| entry.expect("a readable directory").file_name())
         .map(|name| name.into_string().expect("names are ASCII"))
-        .filter(|name| name.ends_with(".json"))
+        .filter(|name| Path::new(name).extension().is_some_and(|ext| ext == "json"))
         .filter(|name| !name.starts_with("reply-") && name != "error-bodies.json")
         .collect();
     names.sort();

@@ -97,6 +97,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: RouteCommand,
     },
+    /// Say what any endpoint of the Anthropic Messages API gets wrong
+    Conform(Box<ConformArgs>),
     /// Write the settings with which a client uses this gateway
     #[command(
         arg_required_else_help = true,
@@ -259,6 +261,56 @@ pub(crate) struct ResolveArgs {
     /// A file with the request's body, - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) body: Option<PathBuf>,
+}
+
+/// `conform URL`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  claude-code-model-gateway conform http://127.0.0.1:8080
+  claude-code-model-gateway conform https://api.anthropic.com --only 'stream.*' --format json
+  claude-code-model-gateway conform --list
+
+Exit codes: 0 no errors (warnings may be), 1 errors, or nothing could be asked, 2 wrong usage.")]
+pub(crate) struct ConformArgs {
+    /// The base URL, as ANTHROPIC_BASE_URL would have it
+    #[arg(required_unless_present = "list")]
+    pub(crate) url: Option<String>,
+    /// The key; better set a variable [env: ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) api_key: Option<String>,
+    /// The key's header [default: x-api-key; bearer for ANTHROPIC_AUTH_TOKEN]
+    #[arg(long, value_enum, hide_possible_values = true, value_name = "x-api-key|bearer")]
+    pub(crate) auth: Option<AuthHeader>,
+    /// The model to ask for
+    #[arg(long, default_value = "claude-sonnet-4-6", value_name = "NAME")]
+    pub(crate) model: String,
+    /// Only cases of this name, with * and ?; may be repeated
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<String>,
+    /// Also cases that send a million words, or have the web searched
+    #[arg(long)]
+    pub(crate) expensive: bool,
+    /// Name the cases and what they check, and ask nothing
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Seconds that one request may take
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=3600), value_name = "SECONDS")]
+    pub(crate) timeout: u64,
+    /// A header of every request; may be repeated
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+    /// How many cases run at once
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=16), value_name = "N")]
+    pub(crate) concurrency: u8,
+}
+
+/// `--auth`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuthHeader {
+    /// `x-api-key`
+    XApiKey,
+    /// `authorization: Bearer`
+    Bearer,
 }
 
 #[derive(Debug, Subcommand)]

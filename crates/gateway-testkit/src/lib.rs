@@ -38,6 +38,7 @@ mod http1;
 mod http2;
 mod leaks;
 pub mod ollama;
+pub mod obliging;
 pub mod openai;
 mod script;
 mod text;

@@ -1,6 +1,7 @@
 //! One module a verb.
 
 mod config;
+mod conform;
 mod connect;
 mod gateway;
 mod key;
@@ -24,6 +25,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode> {
         Command::Run(args) => run::run(&args, &globals),
         Command::Config { command } => config::run(command, &globals),
         Command::Route { command } => route::run(command, &globals),
+        Command::Conform(args) => conform::run(&args, &globals),
         Command::Connect { client } => connect::connect(client, &globals),
         Command::Disconnect { client: DisconnectClient::Claude } => connect::disconnect(&globals),
         Command::Key { command } => key::run(&command),

@@ -3,6 +3,7 @@
 mod access;
 mod callers;
 mod clouds;
+mod conform;
 mod endpoints;
 mod endurance;
 mod faults;

@@ -19,6 +19,7 @@ mod chat_messages;
 pub mod chat_reply;
 pub mod chat_rules;
 mod chat_tools;
+mod obliging;
 mod openrouter_rules;
 mod other_rules;
 mod refusal;
@@ -36,6 +37,7 @@ mod walk;
 
 pub use agent::agent;
 pub use blobs::Issued;
+pub use obliging::obliging;
 pub use refusal::{Extra, Refusal};
 pub use rules::{Rules, Vendor};
 pub use seen::Seen;
