@@ -261,6 +261,40 @@ fn mistake_missing_file() {
 }
 
 #[test]
+fn mistakes_with_conform() {
+    let home = Home::new();
+    home.run(&["conform"]).refused(2, &["<URL>"]);
+    home.run(&["conform", "127.0.0.1:8080"]).refused(2, &["is no URL", "http://127.0.0.1:8080"]);
+    home.run(&["conform", URL, "--only", "nope.*"])
+        .refused(2, &["no case is called nope.*", "--list"]);
+    home.run(&["conform", URL, "--only", "search.web"]).refused(2, &["--expensive"]);
+    home.run(&["conform", URL, "-H", "x"]).refused(2, &["name: value"]);
+    home.run(&["conform", URL, "--auth", "basic"]).refused(2, &["basic", "bearer"]);
+    let nobody = "http://127.0.0.1:9";
+    home.run(&["conform", nobody])
+        .refused(1, &["http://127.0.0.1:9 does not answer: connection refused", "cost money"]);
+    let told = json(&home.run(&["conform", nobody, "--format", "json", "-q"]).out);
+    assert_eq!((&told["ok"], &told["endpoint"]), (&false.into(), &nobody.into()));
+    assert!(told["error"].as_str().expect("a text").contains("connection refused"), "{told}");
+}
+
+#[test]
+fn conform_names_its_cases() {
+    let home = Home::new();
+    let text = home.run(&["conform", "--list"]).ok();
+    assert!(text.contains("stream.order") && text.contains("[--expensive]"), "{text}");
+    let listed =
+        json(&home.run(&["conform", "--list", "--only", "stream.*", "--format", "json"]).ok());
+    let cases = listed["cases"].as_array().expect("a list");
+    assert!(
+        cases.len() > 10
+            && cases.iter().all(|c| c["id"].as_str().expect("a name").starts_with("stream.")),
+        "{listed}"
+    );
+    assert!(listed["billable"].as_u64().expect("a number") < cases.len() as u64, "{listed}");
+}
+
+#[test]
 fn mistake_wrong_option_value() {
     let home = Home::new();
     home.run(&["gateway", "--port", "70000"]).refused(2, &["invalid value '70000'"]);

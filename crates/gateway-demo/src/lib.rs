@@ -17,6 +17,7 @@ mod sample;
 
 use serde_json::{Map, Value};
 
+use reply::Limits;
 pub use reply::Reply;
 use request::{Ask, Request};
 
@@ -28,7 +29,10 @@ pub struct BadRequest(pub String);
 pub fn answer(body: &[u8], id: &str) -> Result<Reply, BadRequest> {
     let request = Request::read(body)?;
     let input_tokens = count(body);
-    let reply = |text, tool| Reply::new(&request.model, id, text, tool, input_tokens);
+    let reply = |text, tool| {
+        let limits = Limits { tokens: request.max_tokens, stops: &request.stop_sequences };
+        Reply::new(&request.model, id, text, tool, input_tokens, &limits)
+    };
 
     if let Some(schema) = request.wanted_schema() {
         // A reply in a schema's shape has no room for words; the values say that it is a demo.
@@ -43,7 +47,14 @@ pub fn answer(body: &[u8], id: &str) -> Result<Reply, BadRequest> {
         Ask::AfterTool { result } => {
             reply(format!("{PREFACE} The tool answered: {}", shortened(&result)), None)
         }
-        Ask::Text(text) => match request.tool_named_in(&text) {
+        Ask::Document(Some(text)) => {
+            reply(format!("{PREFACE} The document says: {}", shortened(&text)), None)
+        }
+        // An answer about what was not seen would be worse than none.
+        Ask::Document(None) => {
+            return Err(BadRequest("the demo provider reads text documents only".to_owned()));
+        }
+        Ask::Text(text) => match request.tool_for(&text) {
             Some(tool) => {
                 let input = sample::of_tool(&tool.name, tool.input_schema.as_ref(), &text);
                 let text = format!("{PREFACE} I call the tool {} as you ask.", tool.name);

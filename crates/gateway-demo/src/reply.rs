@@ -10,17 +10,52 @@ pub struct Reply {
     text: String,
     tool: Option<(String, Value)>,
     input_tokens: u64,
+    end: End,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum End {
+    Said,
+    Limit,
+    Stop(String),
+}
+
+/// What ends a reply early.
+pub(crate) struct Limits<'r> {
+    /// `max_tokens`
+    pub(crate) tokens: Option<u64>,
+    /// `stop_sequences`
+    pub(crate) stops: &'r [String],
 }
 
 impl Reply {
+    /// A reply as far as the limits let it come. A call that they would cut is left out.
     pub(crate) fn new(
         model: &str,
         id: &str,
-        text: String,
-        tool: Option<(String, Value)>,
+        mut text: String,
+        mut tool: Option<(String, Value)>,
         input_tokens: u64,
+        limits: &Limits<'_>,
     ) -> Self {
-        Self { model: model.to_owned(), id: id.to_owned(), text, tool, input_tokens }
+        let mut end = End::Said;
+        let met = |stop: &String| Some((text.find(stop.as_str())?, stop.clone()));
+        if let Some((at, stop)) = limits.stops.iter().filter_map(met).min() {
+            text.truncate(at);
+            (tool, end) = (None, End::Stop(stop));
+        }
+        let limit = limits.tokens.unwrap_or(u64::MAX);
+        while gateway_models::estimate_tokens(&text) > limit {
+            let half = text.floor_char_boundary(text.len() / 2);
+            text.truncate(half);
+            (tool, end) = (None, End::Limit);
+        }
+        let said = gateway_models::estimate_tokens(&text);
+        let args = tool.as_ref().map(|(_, input)| input.to_string()).unwrap_or_default();
+        if said.saturating_add(gateway_models::estimate_tokens(&args)) > limit {
+            (tool, end) = (None, End::Limit);
+        }
+        Self { model: model.to_owned(), id: id.to_owned(), text, tool, input_tokens, end }
     }
 
     /// What is said.
@@ -37,7 +72,8 @@ impl Reply {
         // Written by hand at the top level so that the id comes first, as everybody is used to.
         let rest = json!({
             "type": "message", "role": "assistant", "model": self.model, "content": content,
-            "stop_reason": self.stop_reason(), "stop_sequence": null, "usage": self.usage(true),
+            "stop_reason": self.stop_reason(), "stop_sequence": self.stop_sequence(),
+            "usage": self.usage(true),
         });
         format!("{{\"id\":\"msg_demo_{}\",{}", self.id, &rest.to_string()[1..]).into_bytes()
     }
@@ -67,7 +103,7 @@ impl Reply {
         events.push(event(
             "message_delta",
             &json!({"type": "message_delta", "delta": {
-                "stop_reason": self.stop_reason(), "stop_sequence": null,
+                "stop_reason": self.stop_reason(), "stop_sequence": self.stop_sequence(),
             }, "usage": self.usage(true)}),
         ));
         events.push(event("message_stop", &json!({"type": "message_stop"})));
@@ -75,7 +111,19 @@ impl Reply {
     }
 
     fn stop_reason(&self) -> &'static str {
-        if self.tool.is_some() { "tool_use" } else { "end_turn" }
+        match self.end {
+            End::Limit => "max_tokens",
+            End::Stop(_) => "stop_sequence",
+            End::Said if self.tool.is_some() => "tool_use",
+            End::Said => "end_turn",
+        }
+    }
+
+    fn stop_sequence(&self) -> Option<&str> {
+        match &self.end {
+            End::Stop(stop) => Some(stop),
+            _ => None,
+        }
     }
 
     fn tool_id(&self) -> String {
@@ -147,6 +195,51 @@ mod tests {
             "messages":[{"role":"user","content":"may it?"}]});
         let reply = crate::answer(body.to_string().as_bytes(), "9").expect("an answer");
         assert!(reply.text().starts_with("<block>no"));
+    }
+
+    #[test]
+    fn limits_stops_and_choices_are_obeyed() {
+        let reply = |more: Value| {
+            let mut body = json!({"model":"m","messages":[{"role":"user","content":"one two three"}],
+                "tools":[{"name":"Look","input_schema":{"type":"object"}}]});
+            body.as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().expect("an object").clone());
+            let reply = crate::answer(body.to_string().as_bytes(), "9").expect("an answer");
+            serde_json::from_slice::<Value>(&reply.to_json()).expect("JSON")
+        };
+        let stopped = reply(json!({"stop_sequences":["three","two"]}));
+        assert_eq!(
+            (&stopped["stop_reason"], &stopped["stop_sequence"]),
+            (&json!("stop_sequence"), &json!("two"))
+        );
+        assert!(stopped["content"][0]["text"].as_str().expect("a text").ends_with("one "));
+        assert_eq!(reply(json!({"max_tokens":3}))["stop_reason"], "max_tokens");
+        let forced = reply(json!({"tool_choice":{"type":"tool","name":"Look"}}));
+        assert_eq!(
+            (&forced["content"][1]["name"], &forced["stop_reason"]),
+            (&json!("Look"), &json!("tool_use"))
+        );
+        let cut = reply(json!({"tool_choice":{"type":"any"},"max_tokens":20}));
+        assert_eq!((&cut["content"][1], &cut["stop_reason"]), (&Value::Null, &json!("max_tokens")));
+        let none = reply(
+            json!({"tool_choice":{"type":"none"},"messages":[{"role":"user","content":"Look"}]}),
+        );
+        assert_eq!(none["stop_reason"], "end_turn");
+    }
+
+    #[test]
+    fn a_document_is_read_or_refused() {
+        let ask = |source: Value| {
+            let body = json!({"model":"m","messages":[{"role":"user","content":[
+                {"type":"document","source":source},{"type":"text","text":"What does it say?"}]}]});
+            crate::answer(body.to_string().as_bytes(), "9")
+        };
+        let text = ask(json!({"type":"text","media_type":"text/plain","data":"a plum"}));
+        assert!(text.expect("an answer").text().contains("a plum"));
+        assert!(
+            ask(json!({"type":"base64","media_type":"application/pdf","data":"eA=="})).is_err()
+        );
     }
 
     #[test]

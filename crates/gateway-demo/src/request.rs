@@ -14,7 +14,19 @@ pub(crate) struct Request {
     #[serde(default)]
     output_config: Option<OutputConfig>,
     #[serde(default)]
-    stop_sequences: Vec<String>,
+    pub(crate) stop_sequences: Vec<String>,
+    #[serde(default)]
+    pub(crate) max_tokens: Option<u64>,
+    #[serde(default)]
+    tool_choice: Option<ToolChoice>,
+}
+
+#[derive(Deserialize)]
+struct ToolChoice {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    name: String,
 }
 
 #[derive(Deserialize)]
@@ -44,6 +56,8 @@ struct OutputConfig {
 pub(crate) enum Ask {
     /// Somebody said something.
     Text(String),
+    /// There is a document; this is its text, if it is one.
+    Document(Option<String>),
     /// A tool has run; this is what it said.
     AfterTool { result: String },
 }
@@ -55,7 +69,33 @@ impl Request {
         if request.messages.is_empty() {
             return Err(BadRequest("messages: at least one message is required".to_owned()));
         }
+        if let Some(other) =
+            request.messages.iter().find(|message| !ROLES.contains(&&*message.role))
+        {
+            let role = &other.role;
+            return Err(BadRequest(format!(
+                "messages: there is no role `{role}`, only {}",
+                ROLES.join(", ")
+            )));
+        }
+        if let Some(choice) = &request.tool_choice
+            && request.tools.is_empty()
+            && ["any", "tool"].contains(&&*choice.kind)
+        {
+            return Err(BadRequest("tool_choice: there are no tools to choose from".to_owned()));
+        }
         Ok(request)
+    }
+
+    /// The tool to call, if one is: what `tool_choice` demands, else the one that `text` names.
+    pub(crate) fn tool_for(&self, text: &str) -> Option<&Tool> {
+        let first = || self.tools.iter().find(|tool| !tool.defer_loading);
+        match self.tool_choice.as_ref().map(|choice| (&*choice.kind, &*choice.name)) {
+            Some(("none", _)) => None,
+            Some(("tool", name)) => self.tools.iter().find(|tool| tool.name == name),
+            Some(("any", _)) => self.tool_named_in(text).or_else(first),
+            _ => self.tool_named_in(text),
+        }
     }
 
     /// The JSON schema the reply must have, if one is asked for.
@@ -80,6 +120,14 @@ impl Request {
         if let Some(result) = blocks.iter().rev().find(|block| kind(block) == "tool_result") {
             return Ask::AfterTool { result: text_of(&result["content"]) };
         }
+        if let Some(document) = blocks.iter().rev().find(|block| kind(block) == "document") {
+            return Ask::Document(
+                document["source"]["data"]
+                    .as_str()
+                    .filter(|_| document["source"]["type"] == "text")
+                    .map(str::to_owned),
+            );
+        }
         // Clients put notes of their own before what the person typed.
         let said = blocks.iter().filter(|block| kind(block) == "text").map(text_of);
         let mut typed = said.filter(|text| !text.trim_start().starts_with("<system-reminder>"));
@@ -94,6 +142,9 @@ impl Request {
         offered.into_iter().find(|tool| words.contains(&tool.name.as_str()))
     }
 }
+
+/// Who may speak.
+const ROLES: [&str; 3] = ["user", "assistant", "system"];
 
 fn kind(block: &Value) -> &str {
     block["type"].as_str().unwrap_or_default()
