@@ -109,6 +109,9 @@ fn words(wish: &Wish, shown: &Value) -> String {
     }
     let seen = code_words(shown);
     let asked = wish.has_results || wish.said.contains("code word");
+    if asked && seen.is_empty() && shown.to_string().contains(" omitted: ") {
+        return "I can't see it: it was omitted.".to_owned();
+    }
     if asked && !seen.is_empty() {
         return format!("The code words are {}.", seen.join(" and "));
     }

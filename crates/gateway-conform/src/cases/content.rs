@@ -78,16 +78,17 @@ pub(super) fn planted(x: &Exchange, word: &str, row: &'static str, j: &mut Judge
         return;
     }
     let Some(message) = told(x, j) else { return };
+    let text = text_of(&message);
+    if text.contains(word) {
+        return;
+    }
+    let expected = format!("the word {word}, or a 400 that says that it can't be read");
     if message["stop_reason"] == "max_tokens" {
         j.inconclusive("the limit cut the reply");
-    } else if !text_of(&message).contains(word) {
-        let expected = format!("the word {word}, or a 400 that says that it can't be read");
-        j.error(
-            row,
-            "a 200 about something that the model did not see",
-            text_of(&message),
-            expected,
-        );
+    } else if EXCUSES.iter().any(|excuse| text.to_lowercase().contains(excuse)) {
+        j.warning(row, "what was sent did not reach the model, which says so", text, expected);
+    } else {
+        j.error(row, "a 200 about something that the model did not see", text, expected);
     }
 }
 
@@ -111,3 +112,19 @@ fn searched(x: &Exchange, j: &mut Judgement) {
         j.inconclusive("the model did not search");
     }
 }
+
+/// How models say that they did not see something.
+const EXCUSES: &[&str] = &[
+    "omitted",
+    "can't",
+    "can\u{2019}t",
+    "cannot",
+    "unable",
+    "not able",
+    "don't see",
+    "do not see",
+    "don't have",
+    "do not have",
+    "no document",
+    "not provided",
+];

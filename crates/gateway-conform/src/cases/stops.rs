@@ -68,7 +68,11 @@ fn limited(x: &Exchange, j: &mut Judgement) {
     let Some(message) = told(x, j) else { return };
     let (reason, text) = (message["stop_reason"].as_str().unwrap_or_default(), text_of(&message));
     let words = text.split_whitespace().count();
-    if words > FEW {
+    if words > FEW && reason == "max_tokens" {
+        // Gateways raise a limit in which a model that thinks would never come to speak.
+        let came = format!("{words} words");
+        j.note("R22", "max_tokens was raised", came, "a reply of so many tokens");
+    } else if words > FEW {
         let came = format!("{words} words, stop_reason {reason}");
         j.warning("R22", "max_tokens was not obeyed", came, "a reply of so many tokens");
     } else if reason != "max_tokens" && words > 0 {
