@@ -23,3 +23,4 @@ mod openai_sdk;
 mod sdks;
 mod side_queries;
 mod tools;
+mod upstreams;

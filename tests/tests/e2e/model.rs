@@ -99,6 +99,16 @@ impl Reply {
         })
     }
 
+    /// Thinking as servers make it that sign nothing.
+    pub(crate) fn and_unsigned(self, text: &str) -> Self {
+        let text = quote(text);
+        self.and(Block {
+            start: r#"{"type":"thinking","thinking":""}"#.to_owned(),
+            deltas: vec![format!(r#"{{"type":"thinking_delta","thinking":{text}}}"#)],
+            whole: format!(r#"{{"type":"thinking","thinking":{text}}}"#),
+        })
+    }
+
     pub(crate) fn and_text(self, text: &str) -> Self {
         let pieces = pieces(text, 3);
         let delta = |piece: &String| format!(r#"{{"type":"text_delta","text":{}}}"#, quote(piece));
@@ -145,33 +155,35 @@ impl Reply {
 
     /// The whole stream but for its last chunk.
     pub(crate) fn stream(&self, ask: &Ask) -> Script {
-        let mut script = Self::opening(ask);
+        let head = Script::event_stream().header("request-id", "req_e2e");
+        self.frames(ask).into_iter().fold(head, Script::chunk)
+    }
+
+    /// The events of the stream.
+    pub(crate) fn frames(&self, ask: &Ask) -> Vec<String> {
+        let mut frames = vec![message_start(ask)];
         for (index, block) in self.blocks.iter().enumerate() {
-            script = script.chunk(event(
+            frames.push(event(
                 "content_block_start",
                 &format!(r#""index":{index},"content_block":{}"#, block.start),
             ));
-            for delta in &block.deltas {
-                script = script.chunk(delta_event(index, delta));
-            }
-            script = script.chunk(event("content_block_stop", &format!(r#""index":{index}"#)));
+            frames.extend(block.deltas.iter().map(|delta| delta_event(index, delta)));
+            frames.push(event("content_block_stop", &format!(r#""index":{index}"#)));
         }
         let stop = quote(self.stop.unwrap_or("end_turn"));
-        script
-            .chunk(event(
-                "message_delta",
-                &format!(
-                    r#""delta":{{"stop_reason":{stop},"stop_sequence":null}},"usage":{{"output_tokens":17}}"#
-                ),
-            ))
-            .chunk(event("message_stop", ""))
+        frames.push(event(
+            "message_delta",
+            &format!(
+                r#""delta":{{"stop_reason":{stop},"stop_sequence":null}},"usage":{{"output_tokens":17}}"#
+            ),
+        ));
+        frames.push(event("message_stop", ""));
+        frames
     }
 
     /// Head and `message_start`.
     pub(crate) fn opening(ask: &Ask) -> Script {
-        Script::event_stream()
-            .header("request-id", "req_e2e")
-            .chunk(event("message_start", &format!(r#""message":{}"#, message(ask, "[]", "null"))))
+        Script::event_stream().header("request-id", "req_e2e").chunk(message_start(ask))
     }
 
     fn body(&self, ask: &Ask) -> String {
@@ -179,6 +191,10 @@ impl Reply {
         let stop = quote(self.stop.unwrap_or("end_turn"));
         message(ask, &format!("[{}]", blocks.join(",")), &stop)
     }
+}
+
+fn message_start(ask: &Ask) -> String {
+    event("message_start", &format!(r#""message":{}"#, message(ask, "[]", "null")))
 }
 
 fn tool_like(kind: &str, id: &str, name: &str, input: &Value) -> Block {

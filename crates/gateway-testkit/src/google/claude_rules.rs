@@ -418,7 +418,7 @@ fn tools(fields: &Map<String, Value>, betas: &[&str]) -> Checked {
 }
 
 /// By the test server's own rule: a token for every four bytes of text.
-fn tokens(body: &Value) -> u64 {
+pub(crate) fn tokens(body: &Value) -> u64 {
     fn bytes(value: &Value) -> usize {
         match value {
             Value::String(text) => text.len(),

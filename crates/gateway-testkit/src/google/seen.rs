@@ -132,6 +132,15 @@ impl Seen {
         self.turns().iter().flat_map(parts).filter_map(signature).collect()
     }
 
+    /// The size of the prompt by the test server's own rule, which its window is held against.
+    pub fn tokens(&self) -> u64 {
+        if self.is_claude() {
+            super::claude_rules::tokens(&self.body)
+        } else {
+            super::gemini_rules::tokens(&self.body)
+        }
+    }
+
     /// How many signatures are values that skip the check: what a gateway uses when it has lost one.
     pub fn bypasses(&self) -> usize {
         self.signatures().into_iter().filter(|text| signatures::is_bypass(text)).count()
