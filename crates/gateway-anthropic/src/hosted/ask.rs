@@ -58,7 +58,8 @@ fn put_right(
     }
     betas.extend(top.betas_of_tools(cx.betas)?.into_iter().map(str::to_owned));
     let mut added = Vec::new();
-    let thinking = top.thinking()?;
+    let clamped = top.clamped();
+    let thinking = top.thinking(clamped)?;
     let mut output_config = top.output_config(&thinking, &mut added)?;
     let sampling = top.sampling();
     let counts = cx.endpoint == Endpoint::CountTokens;
@@ -90,6 +91,10 @@ fn put_right(
             }
             "output_config" => output_config.take().unwrap_or_default(),
             "output_format" if top.get("output_config").is_none() => Fate::Remove,
+            "max_tokens" if clamped.is_some() => {
+                max_tokens = true;
+                member.with_value(&clamped.unwrap_or_default().to_string())
+            }
             key if sampling.contains(&key) => Fate::Remove,
             key => {
                 max_tokens |= key == "max_tokens";
@@ -159,8 +164,16 @@ impl<'b> Top<'b, '_> {
         Ok(self.get("output_config").map(|config| config.get("effort")).transpose()?.flatten())
     }
 
+    /// The limit of the answer, where more is asked for than this Claude has.
+    fn clamped(&mut self) -> Option<u64> {
+        let most = self.rules.claude.max_output()?;
+        self.get("max_tokens").and_then(number).filter(|asked| *asked > most)?;
+        self.losses.add(What::Clamped, "max_tokens", format!("this Claude answers {most} at most"));
+        Some(most)
+    }
+
     /// A budget for those Claudes that want one, none for those that refuse it.
-    fn thinking(&mut self) -> Result<Thinking, Malformed> {
+    fn thinking(&mut self, clamped: Option<u64>) -> Result<Thinking, Malformed> {
         let Some(thinking) = self.get("thinking") else { return Ok(Thinking::None) };
         let claude = self.rules.claude;
         let kind = thinking.get("type")?.and_then(Node::text).unwrap_or_default().decode();
@@ -181,7 +194,8 @@ impl<'b> Top<'b, '_> {
             }
             "adaptive" if claude.thinks() && !claude.adapts() => {
                 let effort = self.effort()?.and_then(Node::text).unwrap_or_default().decode();
-                let room = self.get("max_tokens").and_then(number).unwrap_or(u64::MAX);
+                let asked = self.get("max_tokens").and_then(number);
+                let room = clamped.or(asked).unwrap_or(u64::MAX);
                 let Some(budget) = budget_of(&effort, room) else {
                     let why = "this Claude wants a budget, and max_tokens leaves no room for one";
                     self.losses.add(What::Dropped, "thinking", why);
@@ -190,6 +204,22 @@ impl<'b> Top<'b, '_> {
                 let why = "this Claude wants a budget for its thinking";
                 self.losses.add(What::Replaced, "thinking", why);
                 let json = format!(r#"{{"type":"enabled","budget_tokens":{budget}}}"#);
+                Ok(Thinking::Becomes { json, effort: None, budget: Some(budget) })
+            }
+            "enabled" if let Some(room) = clamped => {
+                // A budget that fitted what was asked for need not fit what there is.
+                let asked = thinking.get("budget_tokens")?.and_then(number);
+                if asked.is_none_or(|budget| budget < room) {
+                    return Ok(Thinking::AsItIs);
+                }
+                let budget = room / 2;
+                let why = "it has to fit into this Claude's longest answer";
+                self.losses.add(What::Clamped, "thinking.budget_tokens", why);
+                let display = match thinking.get("display")? {
+                    Some(display) => format!(r#","display":{}"#, display.raw().as_str()),
+                    None => String::new(),
+                };
+                let json = format!(r#"{{"type":"enabled","budget_tokens":{budget}{display}}}"#);
                 Ok(Thinking::Becomes { json, effort: None, budget: Some(budget) })
             }
             _ => Ok(Thinking::AsItIs),

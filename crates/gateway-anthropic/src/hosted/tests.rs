@@ -114,6 +114,31 @@ fn each_host_wants_its_version_and_a_new_one_only_where_it_is_taken() {
 }
 
 #[test]
+fn no_more_is_asked_for_than_a_claude_has() {
+    let policy = Policy::default();
+    for (model, asked, sent) in [
+        (SONNET_4_5, 128_000, 64_000),
+        (SONNET_4_5, 64_000, 64_000),
+        ("claude-opus-4-1@20250805", 64_000, 32_000),
+        (OPUS_4_7, 128_000, 128_000),
+        ("my-model", 128_000, 128_000),
+    ] {
+        let mut body = ask();
+        body["max_tokens"] = json!(asked);
+        body["thinking"] = json!({"type": "enabled", "budget_tokens": asked - 1});
+        for host in [vertex(), Host::Bedrock] {
+            let wrapped = wrapped(&host, &body, &HostCx::new(model, &policy));
+            let up = value(&wrapped.body);
+            assert_eq!(up["max_tokens"], sent, "{model}");
+            let told = lost(&wrapped.losses).contains(&"clamped max_tokens".to_owned());
+            assert_eq!(told, asked != sent, "{model}");
+            let budget = up["thinking"]["budget_tokens"].as_u64();
+            assert!(budget.is_none_or(|budget| budget < sent), "{model}: {budget:?}");
+        }
+    }
+}
+
+#[test]
 fn streaming_is_said_in_the_body_on_vertex_and_by_the_path_on_bedrock() {
     let policy = Policy::default();
     for (said, stream) in

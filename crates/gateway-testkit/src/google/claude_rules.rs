@@ -85,7 +85,7 @@ impl Claude {
 
     fn max_output(self) -> u64 {
         match self.version {
-            (5.., _) => 128_000,
+            (5.., _) | (4, 6..) => 128_000,
             (4, _) => 64_000,
             _ => 8_192,
         }
