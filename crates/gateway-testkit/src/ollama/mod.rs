@@ -12,7 +12,7 @@
 //! ```
 
 mod model;
-mod reply;
+pub mod reply;
 pub mod rules;
 mod seen;
 mod server;

@@ -8,9 +8,12 @@ use crate::text::{letters, pieces};
 
 /// What an answer needs to know of its request.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub struct Asked<'a> {
+    /// The body.
     pub body: &'a Value,
+    /// Which request this is; ids are made from it.
     pub index: usize,
+    /// Who answers.
     pub model: &'a Model,
     /// Tokens of the prompt, as far as it was read.
     pub prompt: u64,
@@ -29,7 +32,7 @@ impl Asked<'_> {
 }
 
 /// The lines of a stream.
-pub(crate) fn lines(turn: &Turn, asked: Asked<'_>) -> Vec<Value> {
+pub fn lines(turn: &Turn, asked: Asked<'_>) -> Vec<Value> {
     let mut lines = Vec::new();
     let mut calls = 0;
     for part in &turn.parts {
@@ -67,7 +70,7 @@ pub(crate) fn lines(turn: &Turn, asked: Asked<'_>) -> Vec<Value> {
 }
 
 /// The body of an answer that is not streamed.
-pub(crate) fn body(turn: &Turn, asked: Asked<'_>) -> Value {
+pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {
     if let Some(Fault::Error { message, .. } | Fault::Failed { message, .. }) = &turn.fault {
         return json!({"error": message});
     }
