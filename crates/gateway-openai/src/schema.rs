@@ -76,6 +76,12 @@ enum Holds {
     Values,
     /// Names.
     Names,
+    /// A number.
+    Number,
+    /// A text.
+    Text,
+    /// Yes or no.
+    Flag,
     /// Any value at all.
     Anything,
     /// Anything but `null`.
@@ -102,6 +108,12 @@ fn holds(keyword: &str) -> Holds {
         | "propertyNames" => Holds::SchemaOrBool,
         "enum" => Holds::Values,
         "required" => Holds::Names,
+        // An older JSON Schema had booleans for the exclusive ones.
+        "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf"
+        | "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties"
+        | "maxProperties" | "minContains" | "maxContains" => Holds::Number,
+        "title" | "description" | "pattern" | "format" | "$ref" | "$comment" => Holds::Text,
+        "uniqueItems" | "deprecated" | "readOnly" | "writeOnly" => Holds::Flag,
         "const" | "default" | "example" | "examples" => Holds::Anything,
         _ => Holds::Other,
     }
@@ -144,12 +156,21 @@ fn is_fine(r: &mut Reader<'_>, depth: usize) -> Result<bool, Malformed> {
             Holds::Names => {
                 each_element(r, |r| Ok(r.maybe_string()?.is_some()))?.is_some_and(|(f, _)| f)
             }
+            Holds::Number => is_next(r, Kind::Number)?,
+            Holds::Text => is_next(r, Kind::String)?,
+            Holds::Flag => is_next(r, Kind::Bool)?,
             Holds::Anything => r.skip().map(|()| true)?,
             Holds::Other => !r.raw()?.is_null(),
         };
         Ok(())
     })?;
     Ok(fine && (!array || items) && (!root || (object && properties)))
+}
+
+/// Whether the next value, which is passed over, is of this kind.
+fn is_next(r: &mut Reader<'_>, kind: Kind) -> Result<bool, Malformed> {
+    let is = r.kind()? == kind;
+    r.skip().map(|()| is)
 }
 
 /// What a `type` says.

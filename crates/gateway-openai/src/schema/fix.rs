@@ -264,6 +264,7 @@ fn schema(node: Node<'_>, depth: usize) -> Node<'_> {
         // `true` takes anything, and so does what can't be understood.
         _ => return Node::Object(Vec::new()),
     };
+    let members = numbered(members);
     let mut out: Members<'_> = Vec::with_capacity(members.len() + 1);
     let (mut array, mut items) = (false, false);
     for (key, value) in members {
@@ -293,8 +294,10 @@ fn schema(node: Node<'_>, depth: usize) -> Node<'_> {
                 names.retain(|name| matches!(name, Node::Leaf(raw) if raw.starts_with('"')));
                 Some(Node::Array(names))
             }
-            (Holds::SchemaOrBool, value @ Node::Leaf("true" | "false"))
+            (Holds::SchemaOrBool | Holds::Flag, value @ Node::Leaf("true" | "false"))
             | (Holds::Anything, value) => Some(value),
+            (Holds::Number, value @ Node::Leaf(raw)) if is_number(raw) => Some(value),
+            (Holds::Text, value @ Node::Leaf(raw)) if raw.starts_with('"') => Some(value),
             (Holds::Other, value) => (value != Node::Leaf("null")).then_some(value),
             // Not what the keyword takes.
             _ => None,
@@ -308,6 +311,23 @@ fn schema(node: Node<'_>, depth: usize) -> Node<'_> {
         out.push(("items", Node::Object(Vec::new())));
     }
     Node::Object(out)
+}
+
+/// `"minimum": 0, "exclusiveMinimum": true`, as an older JSON Schema says it, is `"exclusiveMinimum": 0`.
+fn numbered(mut members: Members<'_>) -> Members<'_> {
+    for (limit, exclusive) in [("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")] {
+        let flag = members.iter().position(|m| *m == (exclusive, Node::Leaf("true")));
+        let Some(flag) = flag else { continue };
+        members.remove(flag);
+        if let Some((key, _)) = members.iter_mut().find(|(key, _)| *key == limit) {
+            *key = exclusive;
+        }
+    }
+    members
+}
+
+fn is_number(raw: &str) -> bool {
+    raw.starts_with(|c: char| c == '-' || c.is_ascii_digit())
 }
 
 /// A `type` without words that are none.

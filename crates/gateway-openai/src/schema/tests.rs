@@ -231,3 +231,22 @@ fn a_format_whose_root_is_no_object_is_not_mended_into_one() {
         assert_eq!(format_schema(Raw::from_json(schema)).as_deref(), wanted, "{schema}");
     }
 }
+
+#[test]
+fn r21_keywords_hold_what_the_definition_of_schemas_says() {
+    let property = |schema: &str| {
+        let schema = format!(r#"{{"type":"object","properties":{{"p":{schema}}}}}"#);
+        let fixed = acceptable_schema(Raw::from_json(&schema)).into_owned();
+        let fixed: serde_json::Value = serde_json::from_str(&fixed).expect("JSON");
+        fixed["properties"]["p"].to_string()
+    };
+    for (schema, wanted) in [
+        (r#"{"minimum":0,"exclusiveMinimum":true}"#, r#"{"exclusiveMinimum":0}"#),
+        (r#"{"exclusiveMaximum":true,"maximum":-2.5}"#, r#"{"exclusiveMaximum":-2.5}"#),
+        (r#"{"maximum":9,"exclusiveMaximum":false}"#, r#"{"maximum":9}"#),
+        (r#"{"exclusiveMinimum":1}"#, r#"{"exclusiveMinimum":1}"#),
+        (r#"{"minLength":"1","pattern":7,"uniqueItems":"yes","title":["x"]}"#, "{}"),
+    ] {
+        assert_eq!(property(schema), wanted, "{schema}");
+    }
+}
