@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::script::{Reply, Stream, delta_text};
+use crate::script::{EVENT_STREAM, Reply, Stream, delta_text};
 
 /// The model that the translating proxies ask for.
 pub(crate) const MODEL: &str = "gpt-5.6-terra";
@@ -102,7 +102,7 @@ pub(crate) fn stream(burst: usize, gap: Duration) -> Stream {
         r#""choices":[],"usage":{"prompt_tokens":12250,"completion_tokens":200,"total_tokens":12450,"prompt_tokens_details":{"cached_tokens":12000},"completion_tokens_details":{"reasoning_tokens":0}}"#,
     ));
     chunks.push("data: [DONE]\n\n".to_owned());
-    Stream::of(&chunks, burst, Duration::ZERO, gap)
+    Stream::of(EVENT_STREAM, &chunks, burst, Duration::ZERO, gap)
 }
 
 /// Fails unless this is [`unary`] as a message.

@@ -3,6 +3,7 @@
 
 mod chat;
 mod clock;
+mod dialect;
 mod floor;
 mod load;
 mod machine;
@@ -70,7 +71,8 @@ struct RunArgs {
     /// Rounds of every workload.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Only these workloads: W1, W2r, W3, W3f, W3p, W4u, W4, W4p, rate, first, W5s, W5, W5L, start.
+    /// Only these workloads: W1, W2r, W3, W3f, W3p, W4u, W4, W4p, W4d (a row for each dialect), rate,
+    /// first, W5s, W5, W5L, start.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Leave the page as it is.
@@ -137,7 +139,7 @@ fn measure(args: &RunArgs) -> Result<()> {
     let mut bench = run::Bench::new(plan, say)?;
     let rows = bench.run()?;
     for (name, _) in &gateways {
-        say(&format!("\n{name}\n\n{}", table::table(&rows, name)));
+        say(&format!("\n{name}\n\n{}", table::tables(&rows, name)));
     }
     say(&format!(
         "{}; proxies on core {}; others had at most {:.0} % of it in a round that counts",
@@ -152,7 +154,7 @@ fn measure(args: &RunArgs) -> Result<()> {
         say("not written: only a whole run goes onto the page");
         return Ok(());
     }
-    page::write(&args.page, &facts, bench.disturbance, &table::table(&rows, "gateway"))
+    page::write(&args.page, &facts, bench.disturbance, &table::tables(&rows, "gateway"))
 }
 
 #[expect(clippy::print_stdout, reason = "a command-line tool")]

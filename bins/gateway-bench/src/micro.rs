@@ -1,5 +1,7 @@
 //! The translation by itself, call by call: how long each part of it takes, without a socket.
 
+mod dialects;
+
 use std::fmt::Write as _;
 use std::hint::black_box;
 
@@ -100,6 +102,7 @@ pub(crate) fn run() -> Result<String> {
             }
         });
     }
+    out.push_str(&dialects::run(&body, &workload::small_body(true))?);
     Ok(out)
 }
 

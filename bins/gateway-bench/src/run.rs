@@ -10,9 +10,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::clock;
+use crate::dialect::Dialect;
 use crate::load::{Callers, Pattern, Tally, Until};
 use crate::machine::{self, Cores};
-use crate::table::{Goal, Row, Unit};
+use crate::table::{CHAT, Goal, Row, Unit};
 use crate::target::{Asks, Running, Target};
 use crate::upstream::Upstream;
 use crate::workload::Workload;
@@ -31,8 +32,8 @@ pub(crate) struct Plan {
 
 /// Everything that can be asked for by name.
 pub(crate) const NAMES: &[&str] = &[
-    "W1", "W2r", "W3", "W3f", "W3p", "W4u", "W4", "W4p", "rate", "first", "W5s", "W5", "W5L",
-    "start",
+    "W1", "W2r", "W3", "W3f", "W3p", "W4u", "W4", "W4p", "W4d", "rate", "first", "W5s", "W5",
+    "W5L", "start",
 ];
 
 /// Rounds on a core that others used for more than this share are repeated.
@@ -95,6 +96,9 @@ impl Bench {
             }
         }
         rows.extend(self.translations()?);
+        if self.wants("W4d") {
+            rows.extend(self.dialects()?);
+        }
         if self.wants("rate") {
             let workload = Workload::unary_at_rate(RATE);
             rows.extend(self.latencies("rate", &workload, &running, |tally| tally.waits)?);
@@ -174,6 +178,40 @@ impl Bench {
             }
         }
         Ok(rows)
+    }
+
+    /// W4 in every dialect, in the same rounds as in Chat Completions.
+    fn dialects(&mut self) -> Result<Vec<Row>> {
+        let workload = Workload::chat_bursts();
+        let unit = Unit::MicrosPerEvent;
+        // One round asks all of them, so each is a target of its own.
+        let mut rounds = Row::new("W4d", unit, None);
+        let mut targets = vec![Target::Nginx(self.plan.nginx.clone())];
+        for (name, binary) in &self.plan.gateways {
+            let asking = |asks, what: &str| Target::Gateway {
+                name: format!("{name} {what}"),
+                binary: binary.clone(),
+                asks,
+            };
+            targets.push(asking(Asks::Chat, CHAT));
+            targets.extend(Dialect::ALL.iter().map(|it| asking(Asks::Dialect(*it), it.spec().row)));
+        }
+        let running = self.started(targets.clone())?;
+        self.costs(&workload, &targets, &running, &mut rounds)?;
+        let row = |dialect: &Dialect| {
+            let spec = dialect.spec();
+            let mut row = Row::new(spec.row, unit, Some(Goal::TimesChat(spec.goal)));
+            let mut copy = |from: &str, to: &str| {
+                rounds.of(from).into_iter().flatten().for_each(|value| row.push(to, *value));
+            };
+            copy("nginx", "nginx");
+            for (name, _) in &self.plan.gateways {
+                copy(&format!("{name} {}", spec.row), name);
+                copy(&format!("{name} {CHAT}"), &format!("{name} {CHAT}"));
+            }
+            row
+        };
+        Ok(Dialect::ALL.iter().map(row).collect())
     }
 
     /// Time on the core for each request or event.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::chat::Chat;
+use crate::dialect::Asked;
 use crate::wire::{STAMP, STAMP_DIGITS};
 
 /// What the upstream expects and answers, for one workload and one proxy.
@@ -12,6 +13,8 @@ use crate::wire::{STAMP, STAMP_DIGITS};
 pub(crate) struct Script {
     pub(crate) expect: Expect,
     pub(crate) reply: Reply,
+    /// What is asked besides, now and then: paths and the JSON that answers them.
+    pub(crate) asides: &'static [(&'static str, &'static str)],
 }
 
 /// The request body that must come.
@@ -21,6 +24,8 @@ pub(crate) enum Expect {
     Body(Bytes),
     /// One for Chat Completions, written anew.
     Chat(Chat),
+    /// One for another dialect.
+    Dialect(Asked),
 }
 
 /// An answer.
@@ -69,16 +74,24 @@ impl Reply {
 impl Stream {
     /// A stream of `count` events, `burst` of them in each write.
     pub(crate) fn new(count: usize, burst: usize, first: Duration, gap: Duration) -> Self {
-        Self::of(&events(count), burst, first, gap)
+        Self::of(EVENT_STREAM, &events(count), burst, first, gap)
     }
 
-    /// A stream of these events.
-    pub(crate) fn of(events: &[String], burst: usize, first: Duration, gap: Duration) -> Self {
-        let bytes = events.iter().map(String::len).sum();
+    /// A stream of these events, in what comes as this type.
+    pub(crate) fn of<E: AsRef<[u8]>>(
+        content_type: &str,
+        events: &[E],
+        burst: usize,
+        first: Duration,
+        gap: Duration,
+    ) -> Self {
+        let bytes = events.iter().map(|event| event.as_ref().len()).sum();
         let mut writes: Vec<Write> = events.chunks(burst).map(write).collect();
-        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\n\
-                    cache-control: no-cache\r\nrequest-id: req_bench\r\n\
-                    transfer-encoding: chunked\r\n\r\n";
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\n\
+             cache-control: no-cache\r\nrequest-id: req_bench\r\n\
+             transfer-encoding: chunked\r\n\r\n"
+        );
         let first_write = &mut writes[0];
         first_write.bytes = [head.as_bytes(), &first_write.bytes].concat().into();
         first_write.stamp = first_write.stamp.map(|at| at + head.len());
@@ -86,13 +99,27 @@ impl Stream {
         last.bytes = [&last.bytes[..], b"0\r\n\r\n"].concat().into();
         Self { writes, first, gap, events: events.len(), bytes }
     }
+
+    /// The same without the time: where a checksum stands over it.
+    pub(crate) fn without_time(mut self) -> Self {
+        self.writes.iter_mut().for_each(|write| write.stamp = None);
+        self
+    }
 }
 
+/// The content type of server-sent events.
+pub(crate) const EVENT_STREAM: &str = "text/event-stream; charset=utf-8";
+
 /// One chunk for each event. The time goes into the burst's first delta.
-fn write(burst: &[String]) -> Write {
-    let chunks = burst.iter().map(|event| format!("{:x}\r\n{event}\r\n", event.len()));
-    let bytes = chunks.collect::<String>();
-    let stamp = memchr::memmem::find(bytes.as_bytes(), STAMP).map(|at| at + STAMP.len());
+fn write(burst: &[impl AsRef<[u8]>]) -> Write {
+    let mut bytes = Vec::new();
+    for event in burst {
+        let event = event.as_ref();
+        bytes.extend(format!("{:x}\r\n", event.len()).into_bytes());
+        bytes.extend_from_slice(event);
+        bytes.extend_from_slice(b"\r\n");
+    }
+    let stamp = memchr::memmem::find(&bytes, STAMP).map(|at| at + STAMP.len());
     Write { bytes: bytes.into(), stamp }
 }
 
@@ -105,8 +132,15 @@ pub(crate) fn delta_text() -> String {
 }
 
 /// The events of an answer in Anthropic's grammar: a start, deltas, an end; `count` in all.
-fn events(count: usize) -> Vec<String> {
-    let named = |name: &str, data: &str| format!("event: {name}\ndata: {data}\n\n");
+pub(crate) fn events(count: usize) -> Vec<String> {
+    let named = |(name, data): (&str, String)| format!("event: {name}\ndata: {data}\n\n");
+    payloads(count).into_iter().map(named).collect()
+}
+
+/// Names and data of [`events`].
+pub(crate) fn payloads(count: usize) -> Vec<(&'static str, String)> {
+    let named = |name: &'static str, data: &str| (name, data.to_owned());
+    let deltas = count - AROUND_DELTAS;
     let mut events = vec![
         named(
             "message_start",
@@ -121,7 +155,9 @@ fn events(count: usize) -> Vec<String> {
         named("content_block_stop", r#"{"type":"content_block_stop","index":0}"#),
         named(
             "message_delta",
-            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":195}}"#,
+            &format!(
+                r#"{{"type":"message_delta","delta":{{"stop_reason":"end_turn","stop_sequence":null}},"usage":{{"output_tokens":{deltas}}}}}"#
+            ),
         ),
         named("message_stop", r#"{"type":"message_stop"}"#),
     ];
@@ -132,7 +168,6 @@ fn events(count: usize) -> Vec<String> {
             delta_text()
         ),
     );
-    let deltas = count - AROUND_DELTAS;
     events.extend(std::iter::repeat_n(delta, deltas));
     events.extend(tail);
     events

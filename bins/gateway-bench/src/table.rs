@@ -22,8 +22,13 @@ pub(crate) enum Goal {
     TimesNginx(f64),
     /// This many times the row's floor's figure of the same round.
     TimesFloor(f64),
+    /// This many times the same gateway's figure with Chat Completions, of the same round.
+    TimesChat(f64),
     AtMost(f64),
 }
+
+/// What a gateway's figures with Chat Completions are called, behind its name.
+pub(crate) const CHAT: &str = "chat";
 
 /// One figure of every proxy, round by round.
 #[derive(Debug)]
@@ -67,7 +72,8 @@ impl Row {
         }
     }
 
-    fn of(&self, target: &str) -> Option<&[f64]> {
+    /// Round by round.
+    pub(crate) fn of(&self, target: &str) -> Option<&[f64]> {
         self.values.iter().find(|(name, _)| name == target).map(|(_, values)| &values[..])
     }
 
@@ -114,6 +120,10 @@ impl Row {
             Some(Goal::TimesFloor(most)) => {
                 let ratios = self.ratios(target, self.floor()).unwrap_or_default();
                 (format!("≤ {most} × {}", self.floor()), met(Spread::of(&ratios).middle <= most))
+            }
+            Some(Goal::TimesChat(most)) => {
+                let ratios = self.ratios(target, &chat_of(target)).unwrap_or_default();
+                (format!("≤ {most} × Chat"), met(Spread::of(&ratios).middle <= most))
             }
             Some(Goal::AtMost(most)) => {
                 let values = self.of(target).unwrap_or_default();
@@ -163,8 +173,42 @@ fn unit_name(unit: Unit) -> &'static str {
     }
 }
 
-/// The whole table as Markdown, `target` beside nginx and the floors.
-pub(crate) fn table(rows: &[Row], target: &str) -> String {
+fn chat_of(target: &str) -> String {
+    format!("{target} {CHAT}")
+}
+
+/// All of it as Markdown: `target` beside nginx and the floors, and its dialects beside one another.
+pub(crate) fn tables(rows: &[Row], target: &str) -> String {
+    let is_dialect = |row: &&Row| matches!(row.goal, Some(Goal::TimesChat(_)));
+    let (dialects, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(is_dialect);
+    let tables = [table(&others, target), dialect_table(&dialects, target)];
+    tables[usize::from(others.is_empty())..2 - usize::from(dialects.is_empty())].join("\n")
+}
+
+fn dialect_table(rows: &[&Row], target: &str) -> String {
+    let chat = chat_of(target);
+    let mut text = String::from(
+        "| | unit | nginx | Chat Completions | gateway | gateway ÷ nginx | gateway ÷ Chat | goal | |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        let (goal, verdict) = row.verdict(target);
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {goal} | {verdict} |",
+            row.name,
+            unit_name(row.unit),
+            row.cell("nginx"),
+            row.cell(&chat),
+            row.cell(target),
+            row.ratio_cell(target, "nginx"),
+            row.ratio_cell(target, &chat),
+        );
+    }
+    text
+}
+
+fn table(rows: &[&Row], target: &str) -> String {
     let mut text = String::from(
         "| | unit | direct | nginx | floor | floor-splice0 | floor-openai | gateway | gateway ÷ nginx | gateway ÷ floor | goal | |\n\
          |---|---|---|---|---|---|---|---|---|---|---|---|\n",
@@ -210,12 +254,25 @@ mod tests {
         assert_eq!(row.verdict("gateway"), ("≤ 1.1 × floor-openai".to_owned(), "**missed**"));
         row.goal = Some(Goal::AtMost(23.0));
         assert_eq!(row.verdict("gateway").1, "**missed**");
-        let text = table(&[row], "gateway");
+        let text = tables(&[row], "gateway");
         assert!(
             text.contains(
                 "| W4 | µs/request | – | 10.00 (10.00–20.00) | – | – | 20.00 (11.00–24.00) | 24.00 (12.00–30.00) |"
             ),
             "{text}"
         );
+        assert!(!text.contains("Chat Completions"), "{text}");
+    }
+
+    #[test]
+    fn dialects_have_a_table_of_their_own() {
+        let goal = Some(Goal::TimesChat(1.3));
+        let mut row = Row::new("W4-x", Unit::MicrosPerEvent, goal);
+        for (target, value) in [("nginx", 2.0), ("gateway chat", 10.0), ("gateway", 14.0)] {
+            row.push(target, value);
+        }
+        let text = tables(&[row], "gateway");
+        let line = "| W4-x | µs/event | 2.00 | 10.00 | 14.00 | **7.00** (7.00–7.00) | **1.40** (1.40–1.40) | ≤ 1.3 × Chat | **missed** |";
+        assert!(text.starts_with("| | unit | nginx |") && text.contains(line), "{text}");
     }
 }

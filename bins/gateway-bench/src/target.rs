@@ -9,12 +9,16 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::dialect::Dialect;
 use crate::machine::{self, Cores};
 use crate::workload::{RENAMED_FROM, RENAMED_TO};
 use crate::{chat, clock};
 
 /// The key that callers show; only the gateway asks for it.
 pub(crate) const CLIENT_KEY: &str = "bench-client-key-0123456789abcdef";
+
+/// The key that upstreams are shown.
+pub(crate) const UPSTREAM_KEY: &str = "bench-upstream-key";
 
 /// A kind of proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +42,7 @@ pub(crate) enum Target {
 pub(crate) enum Asks {
     Messages,
     Chat,
+    Dialect(Dialect),
 }
 
 impl Target {
@@ -49,6 +54,15 @@ impl Target {
             Self::FloorSplice => "floor-splice0",
             Self::FloorChat => "floor-openai",
             Self::Gateway { name, .. } => name,
+        }
+    }
+
+    /// What its upstream is asked for.
+    pub(crate) fn asks(&self) -> Asks {
+        match self {
+            Self::Gateway { asks, .. } => *asks,
+            Self::FloorChat => Asks::Chat,
+            _ => Asks::Messages,
         }
     }
 
@@ -64,7 +78,7 @@ impl Target {
 
     /// Asks its upstream for Chat Completions.
     pub(crate) fn translates(&self) -> bool {
-        matches!(self, Self::FloorChat | Self::Gateway { asks: Asks::Chat, .. })
+        self.asks() == Asks::Chat
     }
 
     /// Starts it and waits until it answers `/health`.
@@ -118,6 +132,14 @@ impl Target {
                 let config = dir.join("gateway.yaml");
                 fs::write(&config, gateway_config(addr, upstream, *asks))?;
                 let mut command = Command::new(binary);
+                if let Asks::Dialect(dialect) = asks {
+                    for (name, text) in dialect.spec().files {
+                        fs::write(
+                            dir.join(name),
+                            text.replace("{upstream}", &upstream.to_string()),
+                        )?;
+                    }
+                }
                 command
                     .arg("gateway")
                     .arg("--config")
@@ -125,7 +147,9 @@ impl Target {
                     .args(["--pool-size", "64", "--log-file"])
                     .arg(dir.join("log"))
                     .env("GATEWAY_API_KEY", CLIENT_KEY)
-                    .env("BENCH_UPSTREAM_KEY", "bench-upstream-key");
+                    .env("AWS_ACCESS_KEY_ID", "AKIDBENCH")
+                    .env("AWS_SECRET_ACCESS_KEY", "bench/aws+secret")
+                    .env("BENCH_UPSTREAM_KEY", UPSTREAM_KEY);
                 command
             }
         })
@@ -276,5 +300,18 @@ routes:
 ",
             chat::MODEL
         ),
+        Asks::Dialect(dialect) => {
+            let spec = dialect.spec();
+            format!(
+                "default_provider: scripted
+{server}
+providers:
+  scripted:
+{}    model_map: {{\"claude-*\": \"{}\"}}
+",
+                spec.provider.replace("{upstream}", &upstream.to_string()),
+                spec.model
+            )
+        }
     }
 }

@@ -89,8 +89,13 @@ async fn serve(io: &mut Arc<TcpStream>, shared: &Shared, pace: &mpsc::Sender<Pac
     let mut buffer = vec![0; 256 << 10];
     loop {
         let stream = Arc::get_mut(io).context("the pacer keeps a connection")?;
-        if !request(stream, &mut buffer, shared).await? {
-            return Ok(());
+        match request(stream, &mut buffer, shared).await? {
+            Came::Nothing => return Ok(()),
+            Came::Aside(Reply::Unary(bytes)) => {
+                stream.write_all(&bytes).await?;
+                continue;
+            }
+            Came::Aside(_) | Came::Request => {}
         }
         let script = lock(&shared.script).clone().context("a request before any script")?;
         match &script.reply {
@@ -113,13 +118,22 @@ async fn serve(io: &mut Arc<TcpStream>, shared: &Shared, pace: &mpsc::Sender<Pac
     }
 }
 
-/// Reads one request and compares its body; false at the end of the connection.
-async fn request(io: &mut TcpStream, buffer: &mut [u8], shared: &Shared) -> Result<bool> {
+/// What was read.
+enum Came {
+    /// The end of the connection.
+    Nothing,
+    /// What is asked besides, and its answer.
+    Aside(Reply),
+    Request,
+}
+
+/// Reads one request and compares its body.
+async fn request(io: &mut TcpStream, buffer: &mut [u8], shared: &Shared) -> Result<Came> {
     let mut filled = 0;
     let head = loop {
         let read = match io.read(&mut buffer[filled..]).await {
             // A proxy that is stopped may reset what it does not need any more.
-            Ok(0) | Err(_) if filled == 0 => return Ok(false),
+            Ok(0) | Err(_) if filled == 0 => return Ok(Came::Nothing),
             read => read?,
         };
         ensure!(read > 0, "a connection closed in the middle of a head");
@@ -142,12 +156,18 @@ async fn request(io: &mut TcpStream, buffer: &mut [u8], shared: &Shared) -> Resu
     }
     ensure!(filled == end, "bytes after a request");
     let script = lock(&shared.script).clone().context("a request before any script")?;
-    let body = &buffer[head..end];
+    let (head, body) = (&buffer[..head], &buffer[head..end]);
+    for (path, answer) in script.asides {
+        if head.strip_prefix(b"POST ").is_some_and(|rest| rest.starts_with(path.as_bytes())) {
+            return Ok(Came::Aside(Reply::unary(answer)));
+        }
+    }
     match &script.expect {
         Expect::Body(expected) => ensure!(body == expected, "a body that is not the expected one"),
-        Expect::Chat(chat) => chat.check(&buffer[..head], body)?,
+        Expect::Chat(chat) => chat.check(head, body)?,
+        Expect::Dialect(asked) => asked.check(head, body)?,
     }
-    Ok(true)
+    Ok(Came::Request)
 }
 
 /// A stream with pauses, at its next write.

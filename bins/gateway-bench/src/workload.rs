@@ -8,9 +8,10 @@ use bytes::Bytes;
 use gateway_testkit::fixtures;
 
 use crate::chat::{self, Chat};
+use crate::dialect::Asked;
 use crate::load::{Ask, Pattern, Want};
 use crate::script::{AROUND_DELTAS, Expect, Reply, Script, Stream};
-use crate::target::{CLIENT_KEY, Target};
+use crate::target::{Asks, CLIENT_KEY, Target};
 
 /// The model that the captured request asks for, and the one that the route sends instead: of the
 /// same length, so that both ways of passing the request on move the same number of bytes.
@@ -27,6 +28,8 @@ pub(crate) struct Workload {
     /// What a proxy that asks for Chat Completions is answered, where the work is to translate;
     /// others are still answered `reply`.
     chat: Option<Reply>,
+    /// How many events stand in a write, where every dialect can answer.
+    burst: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -46,6 +49,7 @@ impl Workload {
             body: Body::Small { stream: false },
             reply: Reply::unary(&unary_reply("claude-sonnet-5")),
             chat: None,
+            burst: None,
         }
     }
 
@@ -72,6 +76,7 @@ impl Workload {
             body: Body::Small { stream: true },
             reply: Reply::Stream(stream),
             chat: None,
+            burst: None,
         }
     }
 
@@ -109,7 +114,7 @@ impl Workload {
         let events = chat::DELTAS + AROUND_DELTAS;
         let same = Stream::new(events, burst, Duration::ZERO, gap);
         let chat = Some(Reply::Stream(chat::stream(burst, gap)));
-        Self { chat, ..Self::stream(connections, same) }
+        Self { chat, burst: Some(burst), ..Self::stream(connections, same) }
     }
 
     /// Streams as from a model: 200 ms, then 50 events, 20 ms apart.
@@ -144,15 +149,30 @@ impl Workload {
             let text = std::str::from_utf8(text)?;
             Ok(text.replacen(&quoted(from), &quoted(to), 1).into())
         };
-        let expect =
-            if target.renames_request() { renamed(&body, RENAMED_FROM, RENAMED_TO)? } else { body };
+        let expect = if target.renames_request() {
+            renamed(&body, RENAMED_FROM, RENAMED_TO)?
+        } else {
+            body.clone()
+        };
         if let (Some(reply), true) = (&self.chat, target.translates()) {
             let want = match &self.reply {
                 Reply::Stream(stream) => Want::Deltas { events: stream.events },
                 Reply::Unary(_) => Want::Message,
             };
             let expect = Expect::Chat(Chat::of(&expect)?);
-            let script = Script { expect, reply: reply.clone() };
+            let script = Script { expect, reply: reply.clone(), asides: &[] };
+            return Ok((Ask { request: request.into(), want }, Arc::new(script)));
+        }
+        if let (Reply::Stream(same), Some(burst), Asks::Dialect(dialect)) =
+            (&self.reply, self.burst, target.asks())
+        {
+            let spec = dialect.spec();
+            let script = Script {
+                expect: Expect::Dialect(Asked::new(spec, &body)?),
+                reply: Reply::Stream(spec.stream(burst, same.gap)),
+                asides: spec.asides,
+            };
+            let want = Want::Deltas { events: same.events };
             return Ok((Ask { request: request.into(), want }, Arc::new(script)));
         }
         let want = match &self.reply {
@@ -167,7 +187,8 @@ impl Workload {
                 })
             }
         };
-        let script = Script { expect: Expect::Body(expect), reply: self.reply.clone() };
+        let (expect, reply) = (Expect::Body(expect), self.reply.clone());
+        let script = Script { expect, reply, asides: &[] };
         Ok((Ask { request: request.into(), want }, Arc::new(script)))
     }
 }
