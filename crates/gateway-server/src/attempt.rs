@@ -24,6 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::authorized;
 use crate::demo;
 use crate::feed::{Feed, Source};
+use crate::foreign;
 use crate::resume::Resume;
 use crate::runtime::{Provider, Reserved, UpstreamAuth, Worker, X_GATEWAY_HOP};
 use crate::upbody::{Collected, UpBody, collect};
@@ -468,7 +469,7 @@ pub(crate) async fn refused(
     if let (fault::Shape::Foreign, Some(egress)) = (&shape, &provider.egress) {
         // The cloud itself speaks, not the model behind it.
         let cx = FaultCx { provider: &provider.name, model: &asked.model, prompt_estimate: 0 };
-        return egress.fault(&cx, head.status, &head.headers, &bytes).error.into();
+        return foreign::refusal(provider, &**egress, &cx, &head, &bytes).error.into();
     }
     let mut headers = head.headers;
     policy::towards_caller(&mut headers, provider.credential());

@@ -462,8 +462,20 @@ pub(crate) async fn heads(
     }
     let bytes = attempt::masked(worker, body).await;
     let cx = FaultCx { provider: &provider.name, model, prompt_estimate };
-    let mut fault = egress(provider).map_err(told)?.fault(&cx, head.status, &head.headers, &bytes);
-    if head.status == StatusCode::UNAUTHORIZED {
+    Err(refusal(provider, egress(provider).map_err(told)?, &cx, &head, &bytes))
+}
+
+/// What an answer without success means, and which credential it is about if it is about one: not every
+/// service has a status for that.
+pub(crate) fn refusal(
+    provider: &Provider,
+    egress: &dyn Egress,
+    cx: &FaultCx<'_>,
+    head: &http::response::Parts,
+    body: &[u8],
+) -> Fault {
+    let mut fault = egress.fault(cx, head.status, &head.headers, body);
+    if fault.error.kind() == ErrorKind::Authentication {
         let text = match (&provider.auth, &provider.key_variable) {
             (UpstreamAuth::Client, _) => {
                 format!("{} refused the credential that came with the request", provider.name)
@@ -475,7 +487,7 @@ pub(crate) async fn heads(
         };
         fault.error = ApiError::new(ErrorKind::Authentication, text).with_should_retry(false);
     }
-    Err(fault)
+    fault
 }
 
 async fn whole_body(

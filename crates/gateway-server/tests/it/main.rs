@@ -10,6 +10,7 @@ mod faults;
 mod moving;
 mod openai;
 mod relay;
+mod setup;
 mod silence;
 mod support;
 mod translated;
