@@ -76,6 +76,8 @@ struct Watch {
     events: u32,
     saw_start: bool,
     saw_error: bool,
+    /// An `error` event has come, ever.
+    failed: bool,
     tap: UsageTap,
 }
 
@@ -136,6 +138,7 @@ impl Relay {
                 events: 0,
                 saw_start: false,
                 saw_error: false,
+                failed: false,
                 tap: UsageTap::default(),
             },
             rename,
@@ -143,6 +146,11 @@ impl Relay {
             held: BytesMut::new(),
             passing: false,
         }
+    }
+
+    /// Whether the stream told of an error: then it has ended, but the answer is not whole.
+    pub fn failed(&self) -> bool {
+        self.watch.failed
     }
 
     /// Takes a chunk as it came off the wire; returns what to hand on now.
@@ -282,7 +290,7 @@ impl Watch {
             Kind::BlockStart => Phase::InBlocks,
             Kind::MessageStop => Phase::Ended,
             Kind::Error => {
-                self.saw_error = true;
+                (self.saw_error, self.failed) = (true, true);
                 Phase::Ended
             }
             Kind::Other => Phase::Started,

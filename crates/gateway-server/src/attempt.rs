@@ -444,8 +444,7 @@ pub(crate) async fn refused(
     let shape = if complete { fault::shape(&bytes) } else { fault::Shape::Foreign };
 
     if head.status == StatusCode::UNAUTHORIZED
-        && let UpstreamAuth::Own(..) | UpstreamAuth::Cloud(_) | UpstreamAuth::Missing(_) =
-            provider.auth
+        && let UpstreamAuth::Own(..) | UpstreamAuth::Missing(_) = provider.auth
     {
         let variable = provider.key_variable.as_deref().unwrap_or("its key");
         let said = match &shape {

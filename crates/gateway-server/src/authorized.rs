@@ -2,7 +2,8 @@
 //! renewed.
 
 use bytes::Bytes;
-use gateway_cloud::{CloudError, Credentials, Unsigned};
+use gateway_cloud::{CloudError, CloudErrorKind, Credentials, Unsigned};
+use gateway_config::Kind;
 use gateway_translate::Redactor;
 use gateway_types::{ApiError, ErrorKind};
 use gateway_upstream::{Call, Outgoing};
@@ -63,11 +64,35 @@ fn secrets(headers: &HeaderMap) -> Vec<String> {
     shown.map(|value| value.strip_prefix("Bearer ").unwrap_or(value).to_owned()).collect()
 }
 
-/// The caller can't do anything about it, so it is not to try again.
+/// The caller can't do anything about it, so it is not to try again. Where it was looked and what was
+/// found there is for the log: paths, profiles, words of other programs.
 fn no_credential(provider: &Provider, fault: CloudError) -> ApiError {
-    let text = format!("{}: {fault}", provider.name);
+    let name = &provider.name;
     if fault.is_transient() {
+        let text = format!("{name}: whoever gives out its credentials can't be reached");
         return ApiError::new(ErrorKind::BadGateway, text).with_source(fault);
     }
+    let what = match fault.kind() {
+        CloudErrorKind::Missing => "has no credentials",
+        CloudErrorKind::Refused => "has credentials that have expired or are refused",
+        CloudErrorKind::Unsupported => "has credentials of a kind that can't be used here",
+        _ => "has credentials that can't be used as they are",
+    };
+    let text = format!("{name} {what}; {} (the gateway's log says more)", remedy(provider));
     ApiError::new(ErrorKind::Authentication, text).with_should_retry(false).with_source(fault)
+}
+
+/// What to do about the credentials of a cloud.
+pub(crate) fn remedy(provider: &Provider) -> &'static str {
+    match provider.kind {
+        Kind::Vertex => {
+            "run `gcloud auth application-default login` where the gateway runs, or set \
+             GOOGLE_APPLICATION_CREDENTIALS"
+        }
+        Kind::Bedrock => {
+            "run `aws sso login` where the gateway runs, or set AWS_ACCESS_KEY_ID and \
+             AWS_SECRET_ACCESS_KEY"
+        }
+        _ => "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
+    }
 }

@@ -24,6 +24,19 @@ pub(crate) fn picked(value: &HeaderValue) -> Result<String, ApiError> {
     })
 }
 
+/// Whether the caller would rather have an error than a loss.
+pub(crate) fn strictly(value: Option<&HeaderValue>) -> Result<bool, ApiError> {
+    let Some(value) = value else { return Ok(false) };
+    match value.to_str().unwrap_or_default().trim() {
+        "1" | "true" => Ok(true),
+        "" | "0" | "false" => Ok(false),
+        _ => {
+            let text = "x-gateway-strict: write 1 or 0";
+            Err(ApiError::new(ErrorKind::InvalidRequest, text))
+        }
+    }
+}
+
 /// A provider without a credential is not asked: its refusal would say less than this.
 pub(crate) fn credential_present(provider: &Provider) -> Result<(), ApiError> {
     let UpstreamAuth::Missing(variable) = &provider.auth else { return Ok(()) };

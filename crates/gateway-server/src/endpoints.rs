@@ -81,13 +81,15 @@ pub(crate) fn ready(runtime: &Runtime, all: bool) -> (Bytes, bool) {
         .enumerate()
         .filter(|(_, provider)| provider.enabled)
         .map(|(index, provider)| {
+            let last = runtime.stats.provider(index).last_success_seconds_ago;
             let credential = match &provider.auth {
+                // Nobody has asked for it before the first request.
+                UpstreamAuth::Cloud(_) if last.is_none() => "unproven",
                 UpstreamAuth::Own(..) | UpstreamAuth::Cloud(_) => "present",
                 UpstreamAuth::Client => "caller",
                 UpstreamAuth::None => "none needed",
                 UpstreamAuth::Missing(_) => "missing",
             };
-            let last = runtime.stats.provider(index).last_success_seconds_ago;
             let said = json!({
                 "ready": provider.is_ready(), "credential": credential,
                 "last_success_seconds_ago": last,

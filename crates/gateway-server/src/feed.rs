@@ -110,6 +110,14 @@ impl Feed {
         }
     }
 
+    /// Whether the upstream itself told that it failed.
+    pub(crate) fn failed(&self) -> bool {
+        match &self.source {
+            Source::Relay(relay) | Source::Unwrapped(_, relay, _) => relay.failed(),
+            Source::Translation(_) => false,
+        }
+    }
+
     /// Whether nothing more is wanted of the upstream, though it goes on.
     pub(crate) fn runs_on(&self) -> bool {
         match &self.source {

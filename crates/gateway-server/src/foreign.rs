@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_anthropic::Messages;
-use gateway_anthropic::headers::ANTHROPIC_BETA;
+use gateway_anthropic::headers::betas;
 use gateway_config::Kind;
 use gateway_translate::{
     AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Ingress as _, ReplyCx, Splice,
@@ -19,6 +19,7 @@ use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::attempt::{self, Ask, Framing, Opened, Refusal, Whole};
+use crate::authorized;
 use crate::feed::{Feed, Source};
 use crate::intake::Held;
 use crate::record::Exchange;
@@ -63,9 +64,7 @@ impl Job {
         let provider = &worker.runtime.providers[self.provider];
         let request = Messages.decode(&self.held.bytes)?;
         let reply_id = reply_id(&self.id);
-        let betas: Vec<_> =
-            self.headers.get_all(ANTHROPIC_BETA).iter().filter_map(|v| v.to_str().ok()).collect();
-        let betas = betas.join(",");
+        let betas = betas(&self.headers);
         let cx = AttemptCx {
             endpoint: self.endpoint,
             model: &self.model,
@@ -138,7 +137,11 @@ pub(crate) fn headers_for(
 ) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let accept = if stream { "text/event-stream" } else { "application/json" };
+    let accept = match (stream, provider.kind) {
+        (false, _) => "application/json",
+        (true, Kind::Bedrock) => "application/vnd.amazon.eventstream",
+        (true, _) => "text/event-stream",
+    };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     for (name, value) in own {
@@ -481,13 +484,24 @@ pub(crate) fn refusal(
                 format!("{} refused the credential that came with the request", provider.name)
             }
             (_, Some(variable)) => format!("{}; check {variable}", fault.error.message()),
-            (_, None) => {
-                format!("{}; check the key configured for it", fault.error.message())
+            (UpstreamAuth::Cloud(_), None) => {
+                format!("{}; {}", fault.error.message(), authorized::remedy(provider))
             }
+            (_, None) => format!("{}; check the key configured for it", fault.error.message()),
         };
-        fault.error = ApiError::new(ErrorKind::Authentication, text).with_should_retry(false);
+        fault.error =
+            ApiError::new(ErrorKind::Authentication, spoken(text)).with_should_retry(false);
     }
     fault
+}
+
+/// Claude Code replaces every message with this word in it by a text about the user's own key, and so
+/// would hide what has to be done.
+fn spoken(text: String) -> String {
+    const WORD: &str = "x-api-key";
+    let Some(at) = text.to_ascii_lowercase().find(WORD) else { return text };
+    let (before, rest) = text.split_at(at);
+    format!("{before}API key{}", spoken(rest[WORD.len()..].to_owned()))
 }
 
 async fn whole_body(

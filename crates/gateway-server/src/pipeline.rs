@@ -26,7 +26,7 @@ use tokio::time::{Instant, timeout};
 use crate::attempt::{self, Ask, Framing, Opened, Refusal, Refused, Told, Whole};
 use crate::checks::{
     can_be_cut, credential_present, has_no_counter, no_route, picked, seconds, stays_below_base,
-    upstream_path,
+    strictly, upstream_path,
 };
 use crate::endpoints::{self, Path};
 use crate::exchange::Open;
@@ -44,7 +44,6 @@ use crate::upload::{Upload, Verdict};
 
 const SESSION: HeaderName = HeaderName::from_static("x-claude-code-session-id");
 const PICK: HeaderName = HeaderName::from_static("x-gateway-provider");
-const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const STRICT: HeaderName = HeaderName::from_static("x-gateway-strict");
 const STAINLESS_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
 
@@ -192,8 +191,9 @@ async fn messages(
     let provider = &runtime.providers[index];
     credential_present(provider)?;
     let patience = head.headers.get(STAINLESS_TIMEOUT).and_then(seconds);
-    let strict = head.headers.get(STRICT).is_some_and(|value| value == "1" || value == "true");
+    let strict = strictly(head.headers.get(STRICT))?;
     if provider.host_of(&upstream_model).is_some() || provider.learns {
+        let foreign_state = envelope.foreign_state;
         let shaped = Shaped {
             provider: index,
             endpoint,
@@ -202,6 +202,7 @@ async fn messages(
             model: upstream_model,
             id: record.id.clone(),
             held,
+            foreign_state,
             headers: head.headers,
             query: head.uri.query().map(ToOwned::to_owned),
             started: Instant::now(),
@@ -304,18 +305,11 @@ fn edited(
     if provider.kind != Kind::Anthropic {
         return Ok(None);
     }
-    let betas: Vec<_> =
-        headers.get_all(ANTHROPIC_BETA).iter().filter_map(|v| v.to_str().ok()).collect();
-    let Some(edited) = edit::edit(body, &provider.policy, &betas.join(","))? else {
+    let Some(edited) = edit::edit(body, &provider.policy, &policy::betas(headers))? else {
         return Ok(None);
     };
     if let Some(betas) = edited.betas {
-        headers.remove(ANTHROPIC_BETA);
-        if let Ok(value) = HeaderValue::from_str(&betas.join(","))
-            && !betas.is_empty()
-        {
-            headers.insert(ANTHROPIC_BETA, value);
-        }
+        policy::set_betas(headers, &betas);
     }
     record.losses.extend(&edited.losses);
     if strict {
@@ -334,7 +328,7 @@ async fn reshaped(
     let provider = &worker.runtime.providers[index];
     record.served = Some((index, shaped.model.clone()));
     if shaped.endpoint == Endpoint::CountTokens && provider.host_of(&shaped.model).is_some() {
-        return Ok(Answer::Count(shaped::count(worker, record, &shaped).await));
+        return shaped::count(worker, record, &shaped).await.map(Answer::Count);
     }
     record.attempts += 1;
     if !record.streaming {

@@ -15,37 +15,60 @@ use crate::foreign::{Job, headers_for};
 use crate::runtime::Worker;
 use crate::upbody::{Collected, collect};
 
-/// A model is pulled anew or given another window now and then.
-const KEPT: Duration = Duration::from_secs(600);
+/// A model is pulled anew or given another window now and then: after this long it is asked again. What
+/// was known stays until another answer comes, since a model is loaded anew when what is
+/// asked of it changes.
+const FRESH: Duration = Duration::from_secs(600);
+
+/// After a question without an answer the next one waits this long.
+const PAUSE: Duration = Duration::from_secs(10);
 
 /// An upstream that does not answer in time is asked without knowing: what is missing then is told
 /// by its dialect.
 const LIMIT: Duration = Duration::from_secs(5);
 
-/// Callers choose the names of models: no more answers than this are kept.
+/// Callers choose the names of models: no more answers than this are kept, nor more bytes.
 const MOST: usize = 256;
+const MOST_BYTES: usize = 16 << 20;
 
 /// Longest answer that is read, in bytes: those of Ollama hold a whole licence.
 const MAX_BYTES: usize = 4 << 20;
 
 /// The answers of one upstream, by model.
 #[derive(Debug, Default)]
-pub(crate) struct Answers(Mutex<HashMap<String, (Instant, Bytes)>>);
+pub(crate) struct Answers {
+    known: Mutex<HashMap<String, Known>>,
+    /// Held by the one who asks; the others take what he gets.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Known {
+    answer: Option<Bytes>,
+    again: Instant,
+}
 
 impl Answers {
-    fn known(&self, model: &str) -> Option<Bytes> {
-        let now = Instant::now();
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, (asked, _)| now < *asked + KEPT);
-        known.get(model).map(|(_, answer)| answer.clone())
+    /// What is known, and whether it is time to ask.
+    fn of(&self, model: &str) -> (Option<Bytes>, bool) {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(model) {
+            Some(known) => (known.answer.clone(), known.again <= Instant::now()),
+            None => (None, true),
+        }
     }
 
-    fn keep(&self, model: &str, answer: Bytes) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= MOST {
+    fn keep(&self, model: &str, answer: Option<Bytes>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let pause = if answer.is_some() { FRESH } else { PAUSE };
+        let old = known.remove(model).and_then(|known| known.answer);
+        let answer = answer.or(old);
+        let size = |answer: &Option<Bytes>| answer.as_ref().map_or(0, Bytes::len);
+        let held: usize = known.values().map(|known| size(&known.answer)).sum();
+        if known.len() >= MOST || held + size(&answer) > MOST_BYTES {
             known.clear();
         }
-        known.insert(model.to_owned(), (Instant::now(), answer));
+        known.insert(model.to_owned(), Known { answer, again: Instant::now() + pause });
     }
 }
 
@@ -53,12 +76,18 @@ impl Answers {
 pub(crate) async fn about(worker: &Worker, job: &Job) -> Option<Bytes> {
     let provider = &worker.runtime.providers[job.provider];
     let question = provider.egress.as_deref()?.question(&job.model)?;
-    if let Some(known) = provider.answers.known(&job.model) {
-        return Some(known);
+    let (known, due) = provider.answers.of(&job.model);
+    if !due {
+        return known;
     }
-    let answer = timeout(LIMIT, ask(worker, job, question)).await.ok()??;
-    provider.answers.keep(&job.model, answer.clone());
-    Some(answer)
+    let _one = provider.answers.asking.lock().await;
+    let (known, due) = provider.answers.of(&job.model);
+    if !due {
+        return known;
+    }
+    let answer = timeout(LIMIT, ask(worker, job, question)).await.ok().flatten();
+    provider.answers.keep(&job.model, answer);
+    provider.answers.of(&job.model).0
 }
 
 async fn ask(worker: &Worker, job: &Job, question: Question) -> Option<Bytes> {

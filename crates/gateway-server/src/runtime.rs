@@ -143,6 +143,8 @@ pub(crate) struct Provider {
     pub(crate) lessons: Lessons<Feature>,
     /// The same of requests that keep the callers' dialect.
     pub(crate) refusals: Lessons<Refused>,
+    /// Models whose tokens it was found not to count.
+    pub(crate) uncounted: Lessons<()>,
     /// What it says of its models.
     pub(crate) answers: Answers,
 }
@@ -459,6 +461,7 @@ fn compile_provider(
         drop_events: provider.compat.drop_events.clone().into(),
         lessons: Lessons::default(),
         refusals: Lessons::default(),
+        uncounted: Lessons::default(),
         answers: Answers::default(),
     })
 }

@@ -6,19 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_anthropic::headers::{ANTHROPIC_BETA, ANTHROPIC_VERSION, set_betas};
+use gateway_anthropic::headers::{ANTHROPIC_VERSION, betas, set_betas};
 use gateway_anthropic::hosted::{self, Host, HostCx};
 use gateway_anthropic::{Refused as Lesson, edit, refused as lesson_of};
 use gateway_config::LogLevel;
 use gateway_models::Estimate;
 use gateway_translate::{Splice, peek};
 use gateway_types::{ApiError, Endpoint, ErrorKind, Losses};
-use http::header::{ACCEPT, HeaderMap, HeaderValue};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout};
 
 use crate::attempt::{self, Ask, Framing, Opened, Refusal, Whole};
-use crate::checks::upstream_path;
+use crate::checks::{has_no_counter, upstream_path};
 use crate::foreign::{COUNT_LIMIT, Count, headers_for, refuse_losses};
 use crate::intake::{self, Held};
 use crate::record::Exchange;
@@ -38,6 +37,8 @@ pub(crate) struct Shaped {
     /// The exchange's id.
     pub(crate) id: String,
     pub(crate) held: Held,
+    /// Whether the history may hold what another provider made.
+    pub(crate) foreign_state: bool,
     /// The caller's headers.
     pub(crate) headers: HeaderMap,
     pub(crate) query: Option<String>,
@@ -76,7 +77,7 @@ impl Shaped {
         host: &Host,
         without: &[Lesson],
     ) -> Result<(Ask, Losses), ApiError> {
-        let betas = joined(&self.headers);
+        let betas = betas(&self.headers);
         let version = self.headers.get(ANTHROPIC_VERSION).and_then(|v| v.to_str().ok());
         let cx = HostCx {
             endpoint: self.endpoint,
@@ -89,15 +90,12 @@ impl Shaped {
             without,
         };
         let wrapped = hosted::wrap(host, &self.held.bytes, &cx)?;
-        let mut headers =
+        let headers =
             headers_for(worker, provider, &self.headers, &wrapped.headers, self.streaming);
         let framing = match host {
             Host::Bedrock if self.streaming => Framing::Aws,
             _ => Framing::Events,
         };
-        if framing == Framing::Aws {
-            headers.insert(ACCEPT, HeaderValue::from_static(AWS_EVENT_STREAM));
-        }
         let path = format!("{}{}", provider.base_path, wrapped.path);
         let path = path.parse().map_err(|err: http::uri::InvalidUri| {
             let text = format!("{}: the path can't be asked for", provider.name);
@@ -115,11 +113,18 @@ impl Shaped {
         without: &[Lesson],
     ) -> Result<(Ask, Losses), ApiError> {
         let mut headers = self.headers.clone();
-        let policy = provider.policy.without(without);
-        let mut losses = Losses::new();
-        let bytes = match edit::edit(&self.held.bytes, &policy, &joined(&headers))? {
+        let untouched = without.is_empty() && !self.foreign_state && !provider.policy.acts();
+        let edited = if untouched {
+            None
+        } else {
+            let policy = provider.policy.without(without);
+            edit::edit(&self.held.bytes, &policy, &betas(&headers))?
+        };
+        let (mut losses, mut reserved) = (Losses::new(), Vec::new());
+        let bytes = match edited {
             None => self.held.bytes.clone(),
             Some(edited) => {
+                reserved.push(intake::reserve(&worker.runtime, edited.body.len() as u64)?);
                 if let Some(betas) = edited.betas {
                     set_betas(&mut headers, &betas);
                 }
@@ -135,7 +140,7 @@ impl Shaped {
         };
         attempt::outgoing_headers(worker, provider, &mut headers);
         let path = upstream_path(provider, self.endpoint.path(), self.query.as_deref())?;
-        Ok((Ask { path, headers, ..self.ask(body) }, losses))
+        Ok((Ask { path, headers, reserved, ..self.ask(body) }, losses))
     }
 
     /// The prompt's length in tokens, by the caller's own bytes.
@@ -163,13 +168,6 @@ impl Shaped {
             framing: Framing::Events,
         }
     }
-}
-
-const AWS_EVENT_STREAM: &str = "application/vnd.amazon.eventstream";
-
-fn joined(headers: &HeaderMap) -> String {
-    let betas = headers.get_all(ANTHROPIC_BETA).iter().filter_map(|value| value.to_str().ok());
-    betas.collect::<Vec<_>>().join(",")
 }
 
 /// What was left out of one request on its way to an answer.
@@ -240,13 +238,14 @@ impl<'a> Trials<'a> {
 /// What an upstream judges a request by.
 #[derive(PartialEq, Eq)]
 struct Sent {
-    body: Bytes,
+    /// Shared with the request itself.
+    body: Splice,
     betas: String,
 }
 
 impl Sent {
     fn of(ask: &Ask) -> Self {
-        Self { body: ask.body.concat(), betas: joined(&ask.headers) }
+        Self { body: ask.body.clone(), betas: betas(&ask.headers) }
     }
 }
 
@@ -287,37 +286,60 @@ pub(crate) async fn unary(worker: &Worker, shaped: &Shaped) -> Result<Whole, Ref
 }
 
 /// The tokens that a cloud counts for its Claude; an estimate where it does not, or will not (R31).
-pub(crate) async fn count(worker: &Worker, record: &mut Exchange, shaped: &Shaped) -> Count {
+///
+/// # Errors
+/// What can't be asked there at all, and what a strict caller will not have lost.
+pub(crate) async fn count(
+    worker: &Worker,
+    record: &mut Exchange,
+    shaped: &Shaped,
+) -> Result<Count, ApiError> {
     let provider = &worker.runtime.providers[shaped.provider];
     let counts = provider.host_of(&shaped.model).is_some_and(|h| hosted::counts(h, &shaped.model));
-    if counts {
+    if counts && provider.uncounted.known(&shaped.model).is_empty() {
+        let (ask, losses) = Trials::new(worker, shaped).write()?;
+        record.losses.extend(&losses);
         record.attempts += 1;
-        match counted(worker, shaped).await {
-            Ok(tokens) => return Count::Exact(tokens),
-            Err(why) => record.fault = Some(why),
+        match counted(worker, ask).await {
+            Ok(tokens) => return Ok(Count::Exact(tokens)),
+            Err(NoCount { why, lasting }) => {
+                record.fault = Some(why);
+                if lasting {
+                    // A model that is offered by a profile alone is never counted.
+                    provider.uncounted.learn(&shaped.model, &());
+                }
+            }
         }
     }
-    Count::Estimate(shaped.estimate(worker))
+    Ok(Count::Estimate(shaped.estimate(worker)))
 }
 
-async fn counted(worker: &Worker, shaped: &Shaped) -> Result<u64, String> {
-    let provider = &worker.runtime.providers[shaped.provider];
-    let told = |err: ApiError| worker.runtime.fault_text(&err);
-    let (ask, _) = Trials::new(worker, shaped).write().map_err(told)?;
+/// Why there is no count.
+struct NoCount {
+    why: String,
+    /// It will not be otherwise for the next request.
+    lasting: bool,
+}
+
+async fn counted(worker: &Worker, ask: Ask) -> Result<u64, NoCount> {
+    let name = &worker.runtime.providers[ask.provider].name;
+    let passing = |why: String| NoCount { why, lasting: false };
     let answer = async {
-        let (head, body) = attempt::exchange_heads(worker, ask).await.map_err(told)?;
+        let heads = attempt::exchange_heads(worker, ask).await;
+        let (head, body) = heads.map_err(|err| passing(worker.runtime.fault_text(&err)))?;
         let body = match collect(body, attempt::MAX_ERROR_BYTES, None).await {
             Collected::Whole(bytes) => bytes,
             Collected::TooLarge(_) | Collected::Cut(_) => Bytes::new(),
         };
         if !head.status.is_success() {
-            return Err(format!("{} answered {}", provider.name, head.status));
+            let lasting = is_about_the_request(head.status) || has_no_counter(head.status);
+            return Err(NoCount { why: format!("{name} answered {}", head.status), lasting });
         }
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let count =
             ["input_tokens", "inputTokens"].iter().find_map(|name| value.get(name)?.as_u64());
-        count.ok_or_else(|| format!("{} answered without a count", provider.name))
+        count.ok_or_else(|| passing(format!("{name} answered without a count")))
     };
-    let late = || Err(format!("{} did not count in time", provider.name));
+    let late = || Err(passing(format!("{name} did not count in time")));
     timeout(COUNT_LIMIT, answer).await.unwrap_or_else(|_| late())
 }

@@ -245,7 +245,12 @@ impl StreamBody {
         }
         // After its terminal event a stream is whole, however the connection ends.
         if phase == Phase::Ended {
-            self.state = State::Ending(Ending::Whole);
+            let failed = flow.feed.failed();
+            if let (true, Some(open)) = (failed, &mut self.open) {
+                let text = format!("{} ended its stream with an error", self.provider);
+                open.record().fault = Some(text);
+            }
+            self.state = State::Ending(if failed { Ending::Told } else { Ending::Whole });
             return;
         }
         let text = format!("{} ended its stream before it was whole", self.provider);
@@ -359,7 +364,8 @@ impl Drop for StreamBody {
             (self.open.take(), &self.state)
         {
             flow.feed.settle(open.record());
-            let whole = flow.feed.phase() == Phase::Ended && self.ready.is_empty();
+            let ended = flow.feed.phase() == Phase::Ended && self.ready.is_empty();
+            let whole = ended && !flow.feed.failed();
             open.settle(if whole { Outcome::Delivered } else { Outcome::Abandoned });
         }
     }

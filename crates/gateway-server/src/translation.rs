@@ -49,6 +49,10 @@ impl Translation {
 
     /// The upstream's body is over.
     pub(crate) fn finish(&mut self, end: BodyEnd) -> Bytes {
+        // This piece is over already, and the next has not been asked for.
+        if self.goes_on.is_some() {
+            return self.writer.take().into();
+        }
         if !self.done
             && self.fault.is_none()
             && let Err(fault) = self.reader.finish(end, self.writer.sink())

@@ -81,7 +81,7 @@ impl Claude {
     }
 
     /// The longest answer of those that have less room than the newest, which clients ask for: asked
-    /// for more they refuse, "max_tokens: 128000 > 64000".
+    /// for more they refuse, `max_tokens: 128000 > 64000`.
     pub(super) fn max_output(self) -> Option<u64> {
         match self.version? {
             (4, 0 | 1) if self.opus => Some(32_000),

@@ -72,7 +72,7 @@ async fn a_token_service_that_refuses_is_named() {
         file.display()
     );
     let running = custom(&yaml, &[], |_| {});
-    let words = ["vertex", "gcloud auth application-default login"];
+    let words = ["vertex", "refused", "gcloud auth application-default login"];
     says(&running, 401, "authentication_error", true, &words).await;
     assert!(!running.stop().contains("planted-revoked-token"));
 }
