@@ -120,10 +120,8 @@ impl Driver<'_> {
         let url = self.target.url.clone();
         match exchange.outcome {
             Err(why) => Err(Trouble::Unreachable { url, why }),
-            Ok(reply) if !billable => {
-                let _ = reply; // whatever it is, the cases judge it
-                Ok(())
-            }
+            // Whatever a probe brings, the cases judge it.
+            Ok(_) if !billable => Ok(()),
             Ok(reply) if [401, 403].contains(&reply.status) => {
                 Err(Trouble::Key { url, what: reply.summary() })
             }

@@ -66,7 +66,8 @@ fn text_of(fixture: &str) -> String {
 fn named(text: &str, body: &Value) -> String {
     let tool = body["tools"][0]["name"].as_str().unwrap_or("none");
     text.replace("claude-opus-5-5", body["model"].as_str().unwrap_or_default())
-        .replace("\"name\": \"Write\"", &format!("\"name\": \"{tool}\""))
+        .replace("\"Write\"", &format!("\"{tool}\""))
+        .replace("\"Bash\"", &format!("\"{tool}\""))
 }
 
 const MODELS: &str = r#"{"data":[{"type":"model","id":"claude-opus-5-5","display_name":"Opus","created_at":"2026-01-01T00:00:00Z","max_input_tokens":1000,"max_tokens":100}],"has_more":false,"first_id":"claude-opus-5-5","last_id":"claude-opus-5-5"}"#;
@@ -253,9 +254,8 @@ async fn what_holds_for_all_cases_is_said_once() {
     let trouble = driven(&nowhere, "*").await.expect_err("no use");
     assert!(matches!(trouble, Trouble::NotFound { .. }), "{trouble}");
 
-    let gone = Upstream::start(good);
-    let url = gone.url();
-    drop(gone);
+    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr());
+    let url = format!("http://{}", free.expect("a free port"));
     let target = Target::new(&url).expect("a URL");
     let setting = Setting { model: "m".to_owned() };
     let trouble = run(&target, &setting, &cases(), |_| {}).await.expect_err("no use");
