@@ -69,12 +69,14 @@ impl Ask {
     }
 
     /// With this body.
+    #[must_use]
     pub fn json(mut self, body: &Value) -> Self {
         self.body = body.to_string().into();
         self.header("content-type", "application/json")
     }
 
     /// With one more header, or another value of it.
+    #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self.headers.push(header(name, value));
@@ -82,12 +84,14 @@ impl Ask {
     }
 
     /// Without a header.
+    #[must_use]
     pub fn without(mut self, name: &str) -> Self {
         self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self
     }
 
     /// With another credential.
+    #[must_use]
     pub fn auth(mut self, auth: Auth) -> Self {
         self.auth = auth;
         self
@@ -174,6 +178,7 @@ impl Reply {
     }
 
     /// The body as JSON.
+    #[must_use]
     pub fn json(&self) -> Option<Value> {
         serde_json::from_slice(&self.body()).ok()
     }

@@ -64,7 +64,7 @@ impl Judgement {
         came: impl Into<String>,
         expected: impl Into<String>,
     ) {
-        self.add(Severity::Error, row, what.into(), came.into(), expected.into());
+        self.add(Severity::Error, row, what.into(), &came.into(), expected.into());
     }
 
     /// Something that Anthropic does otherwise.
@@ -75,7 +75,7 @@ impl Judgement {
         came: impl Into<String>,
         expected: impl Into<String>,
     ) {
-        self.add(Severity::Warning, row, what.into(), came.into(), expected.into());
+        self.add(Severity::Warning, row, what.into(), &came.into(), expected.into());
     }
 
     /// Something worth knowing.
@@ -86,7 +86,7 @@ impl Judgement {
         came: impl Into<String>,
         expected: impl Into<String>,
     ) {
-        self.add(Severity::Note, row, what.into(), came.into(), expected.into());
+        self.add(Severity::Note, row, what.into(), &came.into(), expected.into());
     }
 
     /// That nothing can be concluded; the first reason counts.
@@ -109,10 +109,10 @@ impl Judgement {
         severity: Severity,
         row: &'static str,
         what: String,
-        came: String,
+        came: &str,
         expected: String,
     ) {
-        let found = Finding { severity, row, what, came: clipped(&came), expected };
+        let found = Finding { severity, row, what, came: clipped(came), expected };
         if !self.findings.contains(&found) {
             self.findings.push(found);
         }

@@ -71,12 +71,12 @@ pub(crate) fn hello_streamed(setting: &Setting) -> Ask {
 
 /// A stream with a call of [`weather`].
 pub(crate) fn call_streamed(setting: &Setting) -> Ask {
-    streamed(setting, CALL, forced("get_weather", weather("get_weather")))
+    streamed(setting, CALL, forced("get_weather", &weather("get_weather")))
 }
 
 /// The same in one piece.
 pub(crate) fn call(setting: &Setting) -> Ask {
-    unary(setting, CALL, forced("get_weather", weather("get_weather")))
+    unary(setting, CALL, forced("get_weather", &weather("get_weather")))
 }
 
 /// A stream of some hundred tokens.
@@ -103,7 +103,7 @@ pub(crate) fn weather(name: &str) -> Value {
 }
 
 /// One tool that must be called.
-pub(crate) fn forced(name: &str, tool: Value) -> Value {
+pub(crate) fn forced(name: &str, tool: &Value) -> Value {
     json!({"tools": [tool], "tool_choice": {"type": "tool", "name": name}})
 }
 

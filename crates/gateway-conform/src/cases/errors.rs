@@ -14,7 +14,7 @@ pub(super) fn cases() -> Vec<Case> {
             body: "{\"model\": \"".into(),
             ..hello(setting)
         }),
-        bad("error.empty", "an empty body is a 400", |setting| Ask { body: Default::default(), ..hello(setting) }),
+        bad("error.empty", "an empty body is a 400", |setting| Ask { body: bytes::Bytes::new(), ..hello(setting) }),
         bad("error.no-max-tokens", "a request without max_tokens is a 400", |setting| {
             unary(setting, "hello", json!({"max_tokens": null}))
         }),

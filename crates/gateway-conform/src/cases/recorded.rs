@@ -1,7 +1,5 @@
 //! Every request that was recorded from a client.
 
-use serde_json::Value;
-
 use super::tools::accepted_or_400;
 use crate::case::Case;
 use crate::judge::told;
@@ -24,7 +22,7 @@ pub(super) fn cases() -> Vec<Case> {
             case.judge(|_, x, j| {
                 if let Some(message) = told(x, j)
                     && message["content"].as_array().is_some_and(Vec::is_empty)
-                    && message["stop_reason"] == Value::from("end_turn")
+                    && message["stop_reason"] == "end_turn"
                 {
                     j.inconclusive("the model said nothing");
                 }

@@ -96,7 +96,7 @@ fn schema(id: &'static str, what: &'static str, schema: Value) -> Case {
     Case::new(id, format!("a tool with {what} can be called"), &["R21"])
         .ask(move |setting| {
             let tool = json!({"name": "record", "description": "Records something.", "input_schema": schema});
-            streamed(setting, "Use the tool record with any values that fit.", forced("record", tool))
+            streamed(setting, "Use the tool record with any values that fit.", forced("record", &tool))
         })
         .judge(|_, x, j| {
             if let Some(call) = called(x, "record", j)

@@ -29,7 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
                     "description": "Writes a file.",
                     "input_schema": {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}}
                 });
-                let mut more = forced("write_file", tool);
+                let mut more = forced("write_file", &tool);
                 more["max_tokens"] = 40.into();
                 streamed(setting, "Use the tool write_file with a text of three hundred words on rain.", more)
             })

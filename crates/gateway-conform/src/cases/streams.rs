@@ -92,7 +92,7 @@ pub(super) fn cases() -> Vec<Case> {
         about("stream.ping", "a ping is an event of its own", &["R8"], &[Aspect::Ping]),
         Case::new("stream.stop-reason", "message_delta has the stop_reason, never null", &["R7"])
             .ask_all(2, both)
-            .judge_all(|_, done, j| each(done, j, |message, j| stop(message, j))),
+            .judge_all(|_, done, j| each(done, j, stop)),
         Case::new(
             "stream.usage",
             "message_start and message_delta have usage, in the end with the true output",

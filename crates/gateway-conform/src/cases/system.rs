@@ -38,12 +38,12 @@ pub(super) fn cases() -> Vec<Case> {
             }),
         Case::new("system.mid", "a message with the role system may follow a user's", &["R24"])
             .ask(|setting| {
-                mid(setting, json!([{"type": "text", "text": "The user has opened a file."}]))
+                mid(setting, &json!([{"type": "text", "text": "The user has opened a file."}]))
             })
             .accepted(),
         Case::new("system.mid-text", "its content may be a text, and it may have an output_config", &["R24"])
             .ask(|setting| {
-                let mut ask = mid(setting, json!("The user has opened a file."));
+                let mut ask = mid(setting, &json!("The user has opened a file."));
                 if let Ok(mut body) = serde_json::from_slice::<Value>(&ask.body) {
                     body["messages"][1]["output_config"] = json!({"effort": "low"});
                     ask.body = body.to_string().into();
@@ -52,7 +52,7 @@ pub(super) fn cases() -> Vec<Case> {
             })
             .accepted(),
         Case::new("system.mid-empty", "its content may be empty, or that is a 400", &["R24"])
-            .ask(|setting| mid(setting, json!([])))
+            .ask(|setting| mid(setting, &json!([])))
             .judge(|_, x, j| accepted_or_400(x, "R24", j)),
         Case::new("messages.same-role", "two user messages in a row are one turn", &["C1"])
             .ask(|setting| {
@@ -132,7 +132,7 @@ fn hello(setting: &Setting, more: Value) -> Ask {
     unary(setting, "Reply with the single word hello and nothing else.", more)
 }
 
-fn mid(setting: &Setting, content: Value) -> Ask {
+fn mid(setting: &Setting, content: &Value) -> Ask {
     let said = json!([
         {"role": "user", "content": "Reply with the single word hello."},
         {"role": "system", "content": content},

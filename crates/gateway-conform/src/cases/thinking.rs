@@ -69,11 +69,11 @@ pub(super) fn cases() -> Vec<Case> {
             .judge(|_, x, j| accepted_or_400(x, "R13", j)),
         Case::new("thinking.foreign", "another provider's signature is never a fault of the server", &["R13"])
             .ask(|setting| {
-                foreign(setting, json!({"type": "thinking", "thinking": "Let me see.", "signature": "CvQBZm9yZWlnbi1zaWduYXR1cmU="}))
+                foreign(setting, &json!({"type": "thinking", "thinking": "Let me see.", "signature": "CvQBZm9yZWlnbi1zaWduYXR1cmU="}))
             })
             .judge(|_, x, j| accepted_or_400(x, "R13", j)),
         Case::new("thinking.redacted", "another provider's redacted thinking is never a fault of the server", &["R13"])
-            .ask(|setting| foreign(setting, json!({"type": "redacted_thinking", "data": "Zm9yZWlnbg=="})))
+            .ask(|setting| foreign(setting, &json!({"type": "redacted_thinking", "data": "Zm9yZWlnbg=="})))
             .judge(|_, x, j| accepted_or_400(x, "R13", j)),
         Case::new("thinking.dropped", "a history whose thinking was taken out goes on", &["R15"])
             .ask(|setting| {
@@ -93,7 +93,7 @@ fn enabled() -> Value {
     json!({"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 1536})
 }
 
-fn foreign(setting: &Setting, thinking: Value) -> Ask {
+fn foreign(setting: &Setting, thinking: &Value) -> Ask {
     let said = json!([
         {"role": "user", "content": "What is seven times six?"},
         {"role": "assistant", "content": [thinking, {"type": "text", "text": "42"}]},
@@ -131,8 +131,7 @@ fn signed(x: &Exchange, j: &mut Judgement) {
         .map(|blocks| blocks.iter().filter_map(|block| block["type"].as_str()).collect())
         .unwrap_or_default();
     let thinks = |kind: &&str| ["thinking", "redacted_thinking"].contains(kind);
-    match (kinds.iter().position(|kind| thinks(kind)), kinds.iter().position(|kind| !thinks(kind)))
-    {
+    match (kinds.iter().position(thinks), kinds.iter().position(|kind| !thinks(kind))) {
         (Some(thought), Some(said)) if thought > said => {
             let expected = "thinking first: a turn is sent back in this order";
             j.warning("R15", "thinking after what it led to", kinds.join(", "), expected);

@@ -225,7 +225,7 @@ fn named(id: &'static str, checks: &'static str, name: &'static str) -> Case {
     Case::new(id, checks, &["R11"])
         .ask(move |setting| {
             let said = format!("Use the tool {name} for the city of Graz.");
-            streamed(setting, &said, forced(name, weather(name)))
+            streamed(setting, &said, forced(name, &weather(name)))
         })
         .judge(move |_, x, j| drop(called(x, name, j)))
 }
