@@ -30,6 +30,7 @@
 
 mod agent;
 pub mod bedrock;
+mod claude_turn;
 mod client;
 pub mod fixtures;
 mod gate;

@@ -11,6 +11,7 @@ use super::blobs::{Issued, is_redacted, signature};
 use super::refusal::Refusal;
 use super::rules::{ReasoningBack, Rules};
 use super::walk::Checked;
+use crate::claude_turn;
 
 const MAX_DOCUMENTS: usize = 5;
 const MAX_IMAGES: usize = 20;
@@ -325,12 +326,10 @@ pub(crate) fn signature_of(text: &str, signed: &str, at: &str, rules: &Rules) ->
 /// With a budget of thinking, the turn that the last results belong to begins with thinking.
 pub(crate) fn begins_with_thinking(body: &Value) -> Checked {
     let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
-    let Some(at) = messages.iter().rposition(|message| message["role"] == "assistant") else {
-        return Ok(());
-    };
-    let list = messages[at]["content"].as_array().map_or(&[][..], Vec::as_slice);
-    let calls = list.iter().any(|block| !block["toolUse"].is_null());
-    let found = list.first().map_or("", kind);
+    let Some((at, last)) = claude_turn::last(messages) else { return Ok(()) };
+    let list = |at: usize| messages[at]["content"].as_array().map_or(&[][..], Vec::as_slice);
+    let calls = list(last).iter().any(|block| !block["toolUse"].is_null());
+    let found = list(at).first().map_or("", kind);
     if calls && found != "reasoningContent" {
         let found = if found == "toolUse" { "tool_use" } else { found };
         return Err(expected_thinking(at, found));

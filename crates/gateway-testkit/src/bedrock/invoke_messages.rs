@@ -9,6 +9,7 @@ use super::converse_messages::{expected_thinking, no_prefill, redacted_data, sig
 use super::refusal::Refusal;
 use super::rules::Rules;
 use super::walk::{Checked, is_base64};
+use crate::claude_turn;
 
 /// What else of the request matters here.
 pub(crate) struct With<'a> {
@@ -301,12 +302,10 @@ fn calls(messages: &[Value]) -> Checked {
 }
 
 fn begins_with_thinking(messages: &[Value]) -> Checked {
-    let Some(at) = messages.iter().rposition(|message| message["role"] == "assistant") else {
-        return Ok(());
-    };
-    let blocks = messages[at]["content"].as_array().map_or(&[][..], Vec::as_slice);
-    let found = blocks.first().and_then(|block| block["type"].as_str()).unwrap_or_default();
-    let calls = blocks.iter().any(|block| block["type"] == "tool_use");
+    let Some((at, last)) = claude_turn::last(messages) else { return Ok(()) };
+    let blocks = |at: usize| messages[at]["content"].as_array().map_or(&[][..], Vec::as_slice);
+    let found = blocks(at).first().and_then(|block| block["type"].as_str()).unwrap_or_default();
+    let calls = blocks(last).iter().any(|block| block["type"] == "tool_use");
     if calls && !found.ends_with("thinking") {
         return Err(expected_thinking(at, found));
     }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::claude_rules::{Checked, Claude, bad, extra};
 use super::signatures;
+use crate::claude_turn;
 
 /// What the checks of messages go by.
 pub(crate) struct Rules<'a> {
@@ -112,12 +113,12 @@ fn ends(messages: &[Value], rules: &Rules<'_>) -> Checked {
             ));
         }
     }
-    // With a budget, a step of tools begins with its thinking.
-    let step = messages.iter().rposition(|message| message["role"] == "assistant");
-    if let (Some("enabled"), Some(index)) = (rules.thinks, step) {
-        let content = messages[index]["content"].as_array().map_or(&[][..], Vec::as_slice);
-        let calls = content.iter().any(|block| block["type"] == "tool_use");
-        let first = content.first().and_then(|block| block["type"].as_str()).unwrap_or_default();
+    // With a budget, a turn that goes on after its tools begins with its thinking.
+    if let (Some("enabled"), Some((index, last))) = (rules.thinks, claude_turn::last(messages)) {
+        let content = |at: usize| messages[at]["content"].as_array().map_or(&[][..], Vec::as_slice);
+        let calls = content(last).iter().any(|block| block["type"] == "tool_use");
+        let first =
+            content(index).first().and_then(|block| block["type"].as_str()).unwrap_or_default();
         if calls && !["thinking", "redacted_thinking"].contains(&first) {
             return Err(bad(format!(
                 "messages.{index}.content.0.type: Expected `thinking` or `redacted_thinking`, but found `{first}`. When `thinking` is enabled, a final `assistant` message must start with a thinking block (preceeding the lastmost set of `tool_use` and `tool_result` blocks)."
