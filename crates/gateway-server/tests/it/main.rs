@@ -13,5 +13,6 @@ mod relay;
 mod setup;
 mod silence;
 mod support;
+mod switches;
 mod translated;
 mod wire;
