@@ -185,11 +185,11 @@ pub(crate) async fn open_stream(worker: Arc<Worker>, ask: Ask) -> Result<Opened,
     })
 }
 
-async fn open_stream_unbounded(worker: &Worker, ask: Ask) -> Result<Opened, Refusal> {
+async fn open_stream_unbounded(worker: &Worker, mut ask: Ask) -> Result<Opened, Refusal> {
     let provider = &worker.runtime.providers[ask.provider];
-    let told = Told { provider: ask.provider, id: ask.id.clone(), model: ask.model.clone() };
-    let rename = ask.rename.clone();
-    let whose = FaultCx { provider: &provider.name, model: &ask.model, prompt_estimate: 0 };
+    let told = Told::of(&mut ask);
+    let rename = ask.rename.take();
+    let whose = FaultCx { provider: &provider.name, model: &told.model, prompt_estimate: 0 };
     let framed = provider.bedrock.as_ref().filter(|_| ask.framing == Framing::Aws);
     let mut unwrap = framed.map(|bedrock| Box::new(Unwrap::new(bedrock, &whose)));
     let (head, mut body) = exchange_heads(worker, ask).await?;
@@ -266,10 +266,10 @@ pub(crate) async fn unary(worker: &Worker, ask: Ask) -> Result<Whole, Refusal> {
     })
 }
 
-async fn unary_unbounded(worker: &Worker, ask: Ask) -> Result<Whole, Refusal> {
+async fn unary_unbounded(worker: &Worker, mut ask: Ask) -> Result<Whole, Refusal> {
     let provider = &worker.runtime.providers[ask.provider];
-    let told = Told { provider: ask.provider, id: ask.id.clone(), model: ask.model.clone() };
-    let (endpoint, rename) = (ask.endpoint, ask.rename.clone());
+    let told = Told::of(&mut ask);
+    let (endpoint, rename) = (ask.endpoint, ask.rename.take());
     let (head, body) = exchange_heads(worker, ask).await?;
     if !head.status.is_success() {
         return Err(refused(worker, &told, head, body).await);
@@ -421,6 +421,14 @@ pub(crate) struct Told {
     pub(crate) id: String,
     /// The name the upstream got.
     pub(crate) model: String,
+}
+
+impl Told {
+    /// Of a request that is about to go, which needs its model's name no more.
+    fn of(ask: &mut Ask) -> Self {
+        let model = std::mem::take(&mut ask.model);
+        Self { provider: ask.provider, id: ask.id.clone(), model }
+    }
 }
 
 /// What a reply without success means for the caller.

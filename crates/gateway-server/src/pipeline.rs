@@ -193,7 +193,7 @@ async fn messages(
     let patience = head.headers.get(STAINLESS_TIMEOUT).and_then(seconds);
     let strict = strictly(head.headers.get(STRICT))?;
     if provider.host_of(&upstream_model).is_some() || provider.learns {
-        let foreign_state = envelope.foreign_state;
+        let (model_span, foreign_state) = (envelope.model_span.clone(), envelope.foreign_state);
         let shaped = Shaped {
             provider: index,
             endpoint,
@@ -202,6 +202,7 @@ async fn messages(
             model: upstream_model,
             id: record.id.clone(),
             held,
+            model_span,
             foreign_state,
             headers: head.headers,
             query: head.uri.query().map(ToOwned::to_owned),

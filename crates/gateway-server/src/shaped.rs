@@ -12,7 +12,7 @@ use gateway_anthropic::{Refused as Lesson, edit, refused as lesson_of};
 use gateway_config::LogLevel;
 use gateway_models::Estimate;
 use gateway_translate::{Splice, peek};
-use gateway_types::{ApiError, Endpoint, ErrorKind, Losses};
+use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, Span};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout};
 
@@ -37,6 +37,8 @@ pub(crate) struct Shaped {
     /// The exchange's id.
     pub(crate) id: String,
     pub(crate) held: Held,
+    /// Where the model's name stands in the body.
+    pub(crate) model_span: Span,
     /// Whether the history may hold what another provider made.
     pub(crate) foreign_state: bool,
     /// The caller's headers.
@@ -121,23 +123,21 @@ impl Shaped {
             edit::edit(&self.held.bytes, &policy, &betas(&headers))?
         };
         let (mut losses, mut reserved) = (Losses::new(), Vec::new());
-        let bytes = match edited {
-            None => self.held.bytes.clone(),
+        let renamed = self.model != self.asked;
+        let (bytes, span) = match edited {
+            None => (self.held.bytes.clone(), self.model_span.clone()),
             Some(edited) => {
                 reserved.push(intake::reserve(&worker.runtime, edited.body.len() as u64)?);
                 if let Some(betas) = edited.betas {
                     set_betas(&mut headers, &betas);
                 }
                 losses = edited.losses;
-                edited.body
+                let span = if renamed { peek(&edited.body)?.model_span } else { 0..0 };
+                (edited.body, span)
             }
         };
-        let body = if self.model == self.asked {
-            Splice::none(bytes)
-        } else {
-            let span = peek(&bytes)?.model_span;
-            Splice::string(&bytes, span, &self.model)
-        };
+        let body =
+            if renamed { Splice::string(&bytes, span, &self.model) } else { Splice::none(bytes) };
         attempt::outgoing_headers(worker, provider, &mut headers);
         let path = upstream_path(provider, self.endpoint.path(), self.query.as_deref())?;
         Ok((Ask { path, headers, reserved, ..self.ask(body) }, losses))
@@ -210,7 +210,7 @@ impl<'a> Trials<'a> {
             self.without.push(lesson);
             let (ask, losses) = self.write()?;
             // Where it changes nothing it was not what the upstream meant.
-            if Sent::of(&ask) != *sent {
+            if !Sent::of(&ask).is(sent) {
                 return Ok((ask, losses));
             }
             self.without.pop();
@@ -236,7 +236,6 @@ impl<'a> Trials<'a> {
 }
 
 /// What an upstream judges a request by.
-#[derive(PartialEq, Eq)]
 struct Sent {
     /// Shared with the request itself.
     body: Splice,
@@ -246,6 +245,10 @@ struct Sent {
 impl Sent {
     fn of(ask: &Ask) -> Self {
         Self { body: ask.body.clone(), betas: betas(&ask.headers) }
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        self.betas == other.betas && self.body.concat() == other.body.concat()
     }
 }
 
