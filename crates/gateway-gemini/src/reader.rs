@@ -235,6 +235,9 @@ impl Core {
 
     /// One response, or a list with one.
     fn text(&mut self, text: &str, out: &mut dyn EventSink) -> Result<Flow, Fault> {
+        if begins_object(text) {
+            return self.frame(text, out);
+        }
         let mut flow = Flow::More;
         for text in elements(text).map_err(|Bad| self.asm.nonsense(NOT_JSON))? {
             if flow == Flow::More {
@@ -416,6 +419,10 @@ fn join(word: &str, message: &str) -> String {
         ("", message) => message.to_owned(),
         (word, message) => format!("{word}: {message}"),
     }
+}
+
+fn begins_object(text: &str) -> bool {
+    text.starts_with('{')
 }
 
 /// The responses of a text: itself, or what is in the list.

@@ -80,14 +80,20 @@ pub(crate) struct Counts {
 impl<'b> Frame<'b> {
     pub(crate) fn read(text: &'b str) -> Read<Self> {
         let mut frame = Self::default();
-        let mut candidates = Vec::new();
+        let mut seen = false;
         whole_object(text, |r, key| {
             match key {
                 "candidates" => {
                     frame.known = true;
-                    each(r, |raw| {
-                        candidates.push(raw);
-                        Ok(())
+                    if r.kind()? != Kind::Array {
+                        return Ok(r.skip()?);
+                    }
+                    // One is asked for; whatever more there is, is an alternative to it.
+                    r.array::<Bad>(|r| {
+                        if std::mem::replace(&mut seen, true) {
+                            return Ok(r.skip()?);
+                        }
+                        frame.candidate(r)
                     })?;
                 }
                 "promptFeedback" => {
@@ -114,15 +120,11 @@ impl<'b> Frame<'b> {
             }
             Ok(())
         })?;
-        // One is asked for; whatever more there is, is an alternative to it.
-        if let Some(candidate) = candidates.first().filter(|raw| raw.is_object()) {
-            frame.candidate(candidate.as_str())?;
-        }
         Ok(frame)
     }
 
-    fn candidate(&mut self, text: &'b str) -> Read<()> {
-        whole_object(text, |r, key| {
+    fn candidate(&mut self, r: &mut Reader<'b>) -> Read<()> {
+        members(r, |r, key| {
             match key {
                 "content" => members(r, |r, key| {
                     if key == "parts" {

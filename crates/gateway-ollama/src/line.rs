@@ -2,6 +2,7 @@
 
 use gateway_translate::{Kind, Malformed, Reader};
 use gateway_types::{Raw, Text};
+use memchr::memchr;
 
 /// Longest line that is taken: a call comes whole in one, with all its arguments.
 const MAX_LINE_BYTES: usize = 32 << 20;
@@ -24,7 +25,7 @@ impl Lines {
         mut take: impl FnMut(&[u8]) -> Result<bool, E>,
     ) -> Result<bool, E> {
         let mut chunk = chunk;
-        while let Some(at) = chunk.iter().position(|byte| *byte == b'\n') {
+        while let Some(at) = memchr(b'\n', chunk) {
             let (line, after) = (&chunk[..at], &chunk[at + 1..]);
             let more = if self.rest.is_empty() {
                 take(line)?

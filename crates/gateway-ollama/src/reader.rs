@@ -1,5 +1,7 @@
 //! From an answer, streamed or whole, to events.
 
+use std::borrow::Cow;
+
 use gateway_translate::{
     Assembler, Binding, BodyEnd, CallRef, FaultCx, Flow, Keyring, ReplyReader, ThinkingShown,
 };
@@ -191,15 +193,15 @@ impl State {
         self.said = true;
         self.in_text = false;
         self.blanks.clear();
-        let text = sound(text);
+        let text = &*sound(text);
         if self.assembler.thinking_shown() == ThinkingShown::Omitted {
             if self.hidden.len() + text.len() > MAX_CARRIED_BYTES {
                 self.assembler.lose(What::Hint, "thinking", "too long to be carried back");
             } else {
-                self.hidden.push_str(&text);
+                self.hidden.push_str(text);
             }
         }
-        self.assembler.thinking(Text::from_escaped(&text), out)
+        self.assembler.thinking(Text::from_escaped(text), out)
     }
 
     fn end_thinking(&mut self, out: &mut dyn EventSink) -> Result<(), Fault> {
@@ -248,7 +250,7 @@ impl State {
         // It goes on as the text of a JSON value; some send such a text in the first place.
         let arguments = call.arguments.map(|raw| match raw.as_text() {
             Some(text) => sound(text),
-            None => escaped(raw.as_str()).into_owned(),
+            None => escaped(raw.as_str()),
         });
         let arguments = arguments.as_deref().map(Text::from_escaped);
         self.assembler.call(which, call.id, call.name, arguments, out)
@@ -311,8 +313,13 @@ impl State {
 
 /// `text` as a strict parser takes it, escaped: what an upstream wrote between quotes goes on, and not
 /// all of them write what JSON knows.
-fn sound(text: Text<'_>) -> String {
-    escaped(&text.decode()).into_owned()
+fn sound(text: Text<'_>) -> Cow<'_, str> {
+    let inner = text.escaped();
+    // Nearly all pieces are plain words.
+    if inner.bytes().all(|byte| byte >= 0x20 && !matches!(byte, b'\\' | b'"')) {
+        return Cow::Borrowed(inner);
+    }
+    Cow::Owned(escaped(&text.decode()).into_owned())
 }
 
 /// More is not carried: no caller would send it back.
