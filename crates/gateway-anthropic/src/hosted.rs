@@ -157,12 +157,12 @@ pub fn wrap(host: &Host, body: &[u8], cx: &HostCx<'_>) -> Result<Wrapped, ApiErr
     let (asked, mut losses) = ask::ask(host, body, cx, &rules)?;
     let asked_betas = joined(cx.betas, &asked.betas);
     let policy = rules.policy.without(&cx.lessons());
-    let edited = edit::edit_asked(asked.body.as_bytes(), &policy, &asked_betas, asked.effort)?;
+    let edited = edit::edit_asked(&asked.body, &policy, &asked_betas, asked.effort)?;
     let (body, betas) = match edited {
         Some(edited) => {
             losses.extend(&edited.losses);
             let betas = edited.betas.unwrap_or_else(|| listed(&asked_betas));
-            (String::from_utf8_lossy(&edited.body).into_owned(), betas)
+            (edited.text, betas)
         }
         None => (asked.body, listed(&asked_betas)),
     };

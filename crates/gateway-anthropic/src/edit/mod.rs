@@ -38,6 +38,7 @@ pub(crate) use features::{AUTOMATIC_CACHING, CACHE_SCOPE, CACHE_TTL, SYSTEM_ROLE
 use features::{CACHE_CONTROL, Dropped, note};
 use node::{Edit, Fate, Member, Node, apply, settle};
 pub use policy::{Documents, Lacks, Policy, Thinking};
+use tools::Offer;
 
 /// A request that was edited.
 #[derive(Debug, Clone)]
@@ -65,20 +66,35 @@ pub fn needs_edit(body: &[u8]) -> bool {
 /// # Errors
 /// 400: the body is no JSON, or holds a document that [`Documents::Refuse`] is about.
 pub fn edit(body: &[u8], policy: &Policy, betas: &str) -> Result<Option<Edited>, ApiError> {
-    edit_asked(body, policy, betas, None)
+    let text = std::str::from_utf8(body).map_err(|fault| {
+        let at = fault.valid_up_to();
+        invalid(format!("the request body is not valid UTF-8 at byte {at}"))
+    })?;
+    let edited = edit_asked(text, policy, betas, None)?;
+    Ok(edited.map(|edited| {
+        let EditedText { text, losses, betas } = edited;
+        Edited { body: text.into(), losses, betas }
+    }))
+}
+
+/// [`Edited`], as the text it is.
+pub(crate) struct EditedText {
+    pub(crate) text: String,
+    pub(crate) losses: Losses,
+    pub(crate) betas: Option<Vec<String>>,
+}
+
+fn invalid(what: String) -> ApiError {
+    ApiError::new(ErrorKind::InvalidRequest, what)
 }
 
 /// The same for a body whose top was changed already: `effort` is what it asked for then.
 pub(crate) fn edit_asked(
-    body: &[u8],
+    text: &str,
     policy: &Policy,
     betas: &str,
     effort: Option<String>,
-) -> Result<Option<Edited>, ApiError> {
-    let invalid = |what: String| ApiError::new(ErrorKind::InvalidRequest, what);
-    let text = std::str::from_utf8(body).map_err(|fault| {
-        invalid(format!("the request body is not valid UTF-8 at byte {}", fault.valid_up_to()))
-    })?;
+) -> Result<Option<EditedText>, ApiError> {
     let betas: Vec<&str> = betas.split(',').map(str::trim).filter(|b| !b.is_empty()).collect();
     let mut cx =
         Cx { policy, dropped: Dropped::new(policy, &betas), losses: Losses::new(), effort };
@@ -90,7 +106,7 @@ pub(crate) fn edit_asked(
     if edits.is_empty() && betas.is_none() {
         return Ok(None);
     }
-    Ok(Some(Edited { body: apply(text, edits).into(), losses: cx.losses, betas }))
+    Ok(Some(EditedText { text: apply(text, edits), losses: cx.losses, betas }))
 }
 
 /// What every step of one edit needs.
@@ -134,7 +150,7 @@ impl From<Malformed> for Stop {
 type Done<T> = Result<T, Stop>;
 
 fn body_edits(text: &str, cx: &mut Cx<'_>) -> Done<Vec<Edit>> {
-    let members = Node::whole(text)?.members()?;
+    let (_, members) = Node::whole_with_members(text)?;
     let mut mode = None;
     let mut history = None;
     for member in &members {
@@ -158,7 +174,8 @@ fn body_edits(text: &str, cx: &mut Cx<'_>) -> Done<Vec<Edit>> {
     let asked = !lacks.thinking_pairs || (mode.is_some() && !is("disabled"));
     let thinks = asked && !told.disable_thinking && !cx.dropped.has("thinking");
     let offer = members.iter().rev().find(|m| m.key.is("tools")).map(|m| m.value);
-    let refused = offer.map(|offer| tools::refused(offer, cx)).transpose()?.unwrap_or_default();
+    let offer = offer.map(Offer::read).transpose()?;
+    let refused = offer.as_ref().map(|offer| offer.refused(cx)).transpose()?.unwrap_or_default();
 
     let mut fates = Vec::with_capacity(members.len());
     for member in &members {
@@ -180,7 +197,10 @@ fn body_edits(text: &str, cx: &mut Cx<'_>) -> Done<Vec<Edit>> {
             "thinking" if told.disable_thinking => member.with_value(r#"{"type":"disabled"}"#),
             "context_management" if !thinks => without_clearing(member.value, &mut cx.losses)?,
             "system" => blocks::list(member.value, "system", cx)?,
-            "tools" => tools::offer(member.value, &told.found_tools, cx)?,
+            "tools" => match &offer {
+                Some(offer) if offer.is(member.value) => offer.fate(&told.found_tools, cx)?,
+                _ => Offer::read(member.value)?.fate(&told.found_tools, cx)?,
+            },
             "tool_choice" if !refused.is_empty() => tools::choice(member, &refused, cx)?,
             key if cx.dropped.within(key) => inner_fields(key, member.value, cx)?,
             _ => Fate::Keep,

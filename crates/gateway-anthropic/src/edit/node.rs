@@ -32,6 +32,20 @@ impl<'b> Node<'b> {
         Ok(Self { at, raw })
     }
 
+    /// The same with its [members](Self::members), in one pass: a body may be long.
+    pub(crate) fn whole_with_members(body: &'b str) -> Result<(Self, Vec<Member<'b>>), Malformed> {
+        let at = body.len() - body.trim_start_matches([' ', '\t', '\n', '\r']).len();
+        if !body[at..].starts_with('{') {
+            return Ok((Self::whole(body)?, Vec::new()));
+        }
+        let all = Self { at: 0, raw: Raw::from_json(body) };
+        let mut reader = all.reader();
+        let members = all.read_members(&mut reader)?;
+        let raw = Raw::from_json(&body[at..reader.position()]);
+        reader.end()?;
+        Ok((Self { at, raw }, members))
+    }
+
     pub(crate) fn span(self) -> Span {
         self.at..self.at + self.raw.as_str().len()
     }
@@ -51,12 +65,16 @@ impl<'b> Node<'b> {
 
     /// The members of an object, in order; none of anything else.
     pub(crate) fn members(self) -> Result<Vec<Member<'b>>, Malformed> {
-        let mut members = Vec::new();
         if !self.raw.is_object() {
-            return Ok(members);
+            return Ok(Vec::new());
         }
+        self.read_members(&mut self.reader())
+    }
+
+    fn read_members(self, reader: &mut Reader<'b>) -> Result<Vec<Member<'b>>, Malformed> {
+        let mut members = Vec::new();
         let base = self.raw.as_str().as_ptr() as usize;
-        self.reader().object(|r, key| {
+        reader.object(|r, key| {
             // The key is lent from the body, so where it lies says where it stands.
             let start = self.at + (key.escaped().as_ptr() as usize - base) - 1;
             let value = self.child(r)?;

@@ -37,21 +37,21 @@ pub(super) fn ask(
         invalid(format!("the request body is not valid UTF-8 at byte {}", fault.valid_up_to()))
     })?;
     let malformed = |fault: Malformed| invalid(format!("the request body is not valid: {fault}"));
-    let whole = Node::whole(text).map_err(malformed)?;
+    let (whole, members) = Node::whole_with_members(text).map_err(malformed)?;
     if !whole.raw().is_object() {
         return Err(invalid("the request body is no JSON object".to_owned()));
     }
-    put_right(text, whole, host, cx, rules).map_err(malformed)
+    put_right(text, (whole, members), host, cx, rules).map_err(malformed)
 }
 
 fn put_right(
     text: &str,
-    whole: Node<'_>,
+    (whole, members): (Node<'_>, Vec<Member<'_>>),
     host: &Host,
     cx: &HostCx<'_>,
     rules: &Rules,
 ) -> Result<(Asked, Losses), Malformed> {
-    let mut top = Top { members: whole.members()?, rules, losses: Losses::new() };
+    let mut top = Top { members, rules, losses: Losses::new() };
     let mut betas = Vec::new();
     for beta in top.get("anthropic_beta").map(Node::elements).transpose()?.unwrap_or_default() {
         betas.extend(beta.text().map(|beta| beta.decode().into_owned()));
@@ -147,8 +147,10 @@ impl<'b> Top<'b, '_> {
     fn betas_of_tools(&self, said: &str) -> Result<Vec<&'static str>, Malformed> {
         let mut needed = Vec::new();
         for tool in self.get("tools").map(Node::elements).transpose()?.unwrap_or_default() {
-            let kind = tool.get("type")?.and_then(Node::text).unwrap_or_default().decode();
-            let deferred = tool.get("defer_loading")?.is_some_and(|d| d.raw().as_str() == "true");
+            let members = tool.members()?;
+            let last = |key: &str| members.iter().rev().find(|m| m.key.is(key)).map(|m| m.value);
+            let kind = last("type").and_then(Node::text).unwrap_or_default().decode();
+            let deferred = last("defer_loading").is_some_and(|d| d.raw().as_str() == "true");
             for (stem, beta, instead) in self.rules.tool_betas {
                 let needs = kind.starts_with(stem) || (deferred && *stem == "tool_search_tool_");
                 let has = said.contains(beta) || said.contains(instead) || needed.contains(beta);
