@@ -66,8 +66,10 @@ pub(super) fn run(body: &Bytes, small: &Bytes) -> Result<String> {
             let reads: Vec<Bytes> =
                 stream.chunks(burst).map(|events| events.concat().into()).collect();
             let took = micros(&mut || match work {
-                Work::Translated(egress) => translate(&**egress, &asked, &cx, &reads),
-                Work::Relayed(host) => relay(host, model, &reads),
+                Work::Translated(egress) => {
+                    translate(&**egress, &asked, &cx, &reads, |bytes| drop(black_box(bytes)));
+                }
+                Work::Relayed(host) => relay(host, model, &reads, |bytes| drop(black_box(bytes))),
             });
             let _ = write!(out, " {:>24.0}", took * 1000.0 / as_f64(events));
         }
@@ -110,21 +112,27 @@ fn bedrock(catalogue: Catalogue) -> Bedrock {
     Bedrock { region, family: None, catalogue, schemas: SchemaMemo::default() }
 }
 
-fn translate(egress: &dyn Egress, asked: &Request<'_>, cx: &AttemptCx<'_>, reads: &[Bytes]) {
+fn translate(
+    egress: &dyn Egress,
+    asked: &Request<'_>,
+    cx: &AttemptCx<'_>,
+    reads: &[Bytes],
+    mut out: impl FnMut(Bytes),
+) {
     let mut reader = egress.encode(asked, cx).expect("a request that can be said").reader;
     let mut writer = writer(true);
     for read in reads {
         let flow = reader.push(read, writer.sink()).expect("events");
-        black_box(writer.take());
+        out(writer.take().into());
         if flow == Flow::Done {
             return;
         }
     }
     reader.finish(BodyEnd::Clean, writer.sink()).expect("an end");
-    black_box(writer.take());
+    out(writer.take().into());
 }
 
-fn relay(host: &Host, model: &str, reads: &[Bytes]) {
+fn relay(host: &Host, model: &str, reads: &[Bytes], mut out: impl FnMut(Bytes)) {
     thread_local! {
         static BEDROCK: Bedrock = bedrock(Catalogue::builtin().clone());
     }
@@ -141,7 +149,7 @@ fn relay(host: &Host, model: &str, reads: &[Bytes]) {
                 events.into()
             }
         };
-        black_box(relay.push(read));
+        relay.push(read).into_parts().for_each(&mut out);
     }
 }
 
@@ -149,4 +157,39 @@ fn wrap(host: &Host, model: &str, body: &[u8]) {
     let policy = Policy::default();
     let cx = HostCx { stream: true, ..HostCx::new(model, &policy) };
     drop(black_box(hosted::wrap(host, body, &cx).expect("a request that can be said")));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::small_body;
+
+    /// What the upstream says in every dialect is the stream that callers look for.
+    #[test]
+    fn every_dialect_says_the_same() {
+        let small = small_body(true);
+        let asked = Messages.decode(&small).expect("a request");
+        let keys = Keyring::new(["a key of the bench"]);
+        for dialect in Dialect::ALL {
+            let spec = dialect.spec();
+            let cx = AttemptCx {
+                model: spec.model,
+                provider: "scripted",
+                reply_id: "msg_01Bench",
+                about: Some(OLLAMA_SHOWS.as_bytes()),
+                ..AttemptCx::new(&keys)
+            };
+            for burst in [1, 10] {
+                let reads: Vec<Bytes> =
+                    spec.events().chunks(burst).map(|events| events.concat().into()).collect();
+                let mut said = Vec::new();
+                let out = |bytes: Bytes| said.extend_from_slice(&bytes);
+                match work_of(Some(dialect)) {
+                    Work::Translated(egress) => translate(&*egress, &asked, &cx, &reads, out),
+                    Work::Relayed(host) => relay(&host, spec.model, &reads, out),
+                }
+                chat::check_stream(&said).unwrap_or_else(|fault| panic!("{}: {fault:#}", spec.row));
+            }
+        }
+    }
 }
