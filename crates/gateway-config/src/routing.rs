@@ -1,8 +1,8 @@
 //! The configuration in the router's words.
 
-use gateway_router::{BuildError, Family, Naming, ProviderSpec, RuleSpec, Table};
+use gateway_router::{BuildError, Family, Naming, ProviderSpec, RuleSpec, Table, family_of};
 
-use crate::model::{Config, Kind};
+use crate::model::{Config, Kind, Provider};
 
 impl Config {
     /// Compiles providers and routes; indices of the table are indices of [`Config::providers`].
@@ -14,7 +14,7 @@ impl Config {
             name: p.name.clone(),
             enabled: p.enabled,
             priority: p.priority,
-            naming: naming(p.kind),
+            naming: naming(p),
             models: p.models.iter().map(|m| m.name.clone()).collect(),
             model_map: p.model_map.clone(),
             default_model: p.default_model.clone(),
@@ -32,8 +32,10 @@ impl Config {
     }
 }
 
-fn naming(kind: Kind) -> Naming {
-    match kind {
+fn naming(provider: &Provider) -> Naming {
+    match provider.kind {
+        // Its own models stand in for Claude's: it serves none of those by their names.
+        Kind::Anthropic if stands_in(provider) => Naming::Own,
         Kind::Anthropic => Naming::Families(&[Family::Claude]),
         // A deployment may have any name; that of another vendor's model it has not.
         Kind::OpenAi | Kind::OpenAiResponses | Kind::Azure => Naming::Families(&[Family::OpenAi]),
@@ -45,3 +47,12 @@ fn naming(kind: Kind) -> Naming {
         Kind::Demo => Naming::Any,
     }
 }
+
+/// Whether another server's `default_model` is no Claude.
+fn stands_in(provider: &Provider) -> bool {
+    let elsewhere = provider.api_base.as_deref().is_some_and(|base| base != ANTHROPIC);
+    let default = provider.default_model.as_deref();
+    elsewhere && default.is_some_and(|model| family_of(model) != Some(Family::Claude))
+}
+
+const ANTHROPIC: &str = "https://api.anthropic.com/v1";

@@ -9,6 +9,7 @@ use super::*;
 
 mod kinds;
 mod openai;
+mod pages;
 mod places;
 mod vendors;
 mod without_file;

@@ -638,7 +638,7 @@ fn compat_of_the_other_kinds_tells_what_does_nothing() {
         (
             "azure",
             &["stop_max: 4", "efforts: [low]", "tool_name_max: 64", "documents: text"] as &[&str],
-            &["thinking: strip", "drop_betas: [a]"] as &[&str],
+            &["thinking: strip", "drop_betas: [a]", "preset: vllm"] as &[&str],
         ),
         (
             "openrouter",
@@ -655,7 +655,11 @@ fn compat_of_the_other_kinds_tells_what_does_nothing() {
             &["tool_name_max: 64", "thinking: strip", "drop_betas: [a]", "documents: text"],
             &["developer_role: true"],
         ),
-        ("bedrock", &["thinking: strip", "cache_control: strip"], &["user_field: user"]),
+        (
+            "bedrock",
+            &["thinking: strip", "cache_control: strip"],
+            &["user_field: user", "preset: zai"],
+        ),
         ("ollama", &["documents: refuse", "drop_events: [thinking]"], &["top_k: false"]),
     ] {
         for line in useful {
@@ -690,8 +694,19 @@ fn names_of_claudes_become_those_that_each_vendor_has() {
     let google = [PROJECT];
     let gemini = [("GEMINI_API_KEY", "g")];
     let router = [("OPENROUTER_API_KEY", "r")];
+    let shaped = "kind: anthropic, auth_type: none, api_base: 'https://api.z.ai/api/anthropic'";
+    let zai = format!("{shaped}, default_model: glm-5.3");
+    let lists = format!("{zai}, models: [claude-haiku-4-5]");
+    let relay = format!("{shaped}, default_model: claude-opus-5-5");
+    let own = "default_model: some-model";
     for (name, keys, env, asked, sent) in [
-        ("bedrock", "", &aws as Vars<'_>, "claude-opus-5-5[1m]", "eu.anthropic.claude-opus-5-5"),
+        ("zai", &*zai, &[] as Vars<'_>, "claude-opus-5-5", "glm-5.3"),
+        ("zai", &zai, &[], "gpt-5", "glm-5.3"),
+        ("zai", &zai, &[], "glm-5.3-flash", "glm-5.3-flash"),
+        ("zai", &lists, &[], "claude-haiku-4-5", "claude-haiku-4-5"),
+        ("relay", &relay, &[], "claude-haiku-4-5", "claude-haiku-4-5"),
+        ("anthropic", own, KEY, "claude-haiku-4-5", "claude-haiku-4-5"),
+        ("bedrock", "", &aws, "claude-opus-5-5[1m]", "eu.anthropic.claude-opus-5-5"),
         (
             "bedrock",
             "",
