@@ -37,6 +37,8 @@ pub enum Family {
     Gemini,
     /// xAI.
     Grok,
+    /// Amazon.
+    Nova,
     /// Anything else.
     Unknown,
 }
@@ -56,6 +58,7 @@ impl Family {
             Self::Llama => "meta",
             Self::Gemini => "google",
             Self::Grok => "xai",
+            Self::Nova => "amazon",
             Self::Unknown => "",
         }
     }
@@ -78,7 +81,7 @@ impl Family {
 /// ```
 pub fn family(name: &str) -> Family {
     let lower = name.trim().to_ascii_lowercase();
-    let base = name::last_part(&lower);
+    let base = name::without_bedrocks(name::last_part(&lower));
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| base.starts_with(prefix));
     if let Some(version) = base.strip_prefix("gpt-").or_else(|| base.strip_prefix("gpt")) {
         if version.starts_with("oss") {
@@ -93,7 +96,7 @@ pub fn family(name: &str) -> Family {
             (None, _) => Family::Unknown,
         };
     }
-    if starts(&["claude", "anthropic.claude"]) || base.contains(".anthropic.claude") {
+    if starts(&["claude"]) {
         Family::Claude
     } else if starts(&["chatgpt-4o"]) {
         Family::Gpt4
@@ -127,6 +130,8 @@ pub fn family(name: &str) -> Family {
         Family::Gemini
     } else if starts(&["grok"]) {
         Family::Grok
+    } else if starts(&["nova-"]) {
+        Family::Nova
     } else {
         Family::Unknown
     }

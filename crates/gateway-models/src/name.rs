@@ -3,8 +3,8 @@
 /// What `name` may be called without what routes, dates and vendors add, nearest first, ending with
 /// the barest form. `name` is in lower case already.
 ///
-/// One part is taken off at a time: `[1m]`, a variant (`:free`), a date, a place of service
-/// (`us.anthropic.…`), and last the vendor before a slash. Nothing is ever guessed.
+/// One part is taken off at a time: `[1m]`, a variant (`:free`), a date, Bedrock's revision, place and
+/// maker (`us.anthropic.…-v1:0`), and last what stands before a slash. Nothing is ever guessed.
 pub(crate) fn barer(name: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(name.trim()), |name| shorter(name))
 }
@@ -15,6 +15,7 @@ fn shorter(name: &str) -> Option<&str> {
         .or_else(|| without_date(name))
         .or_else(|| without_revision(name))
         .or_else(|| without_place(name))
+        .or_else(|| without_maker(name))
         .filter(|shorter| !shorter.is_empty())
         .or_else(|| name.split_once('/').map(|(_, rest)| rest).filter(|rest| !rest.is_empty()))
 }
@@ -50,8 +51,11 @@ fn without_variant(name: &str) -> Option<&str> {
     VARIANTS.contains(&variant).then_some(base)
 }
 
-/// `-20251001`, `@20251001` and `-2025-10-01`.
+/// `-20251001`, `@20251001` and `-2025-10-01`; Vertex AI's `@default` in their place.
 fn without_date(name: &str) -> Option<&str> {
+    if let Some(base) = name.strip_suffix("@default") {
+        return Some(base);
+    }
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     if let Some((base, date)) = name.rsplit_once(['-', '@'])
         && date.len() == 8
@@ -68,17 +72,49 @@ fn without_date(name: &str) -> Option<&str> {
     dashed.then_some(base)
 }
 
-/// Bedrock's `-v1`, `-v1:0`.
+/// Bedrock's `-v1`, `-v1:0`, `-1:0`.
 fn without_revision(name: &str) -> Option<&str> {
-    let (base, revision) = name.rsplit_once("-v")?;
-    let revision = revision.strip_suffix(":0").unwrap_or(revision);
-    let one_digit = revision.len() == 1 && revision.bytes().all(|b| b.is_ascii_digit());
-    (one_digit && base.contains("anthropic.")).then_some(base)
+    let (base, revision) = name.rsplit_once('-')?;
+    let digit = match revision.strip_prefix('v') {
+        Some(rest) => rest.strip_suffix(":0").unwrap_or(rest),
+        None => revision.strip_suffix(":0")?,
+    };
+    let one_digit = digit.len() == 1 && digit.bytes().all(|b| b.is_ascii_digit());
+    (one_digit
+        && without_maker(without_place(last_part(base)).unwrap_or(last_part(base))).is_some())
+    .then_some(base)
 }
 
-/// Bedrock's `us.anthropic.`, `anthropic.`.
+/// Bedrock's inference profiles: `us.anthropic.…`.
 fn without_place(name: &str) -> Option<&str> {
-    let (place, base) = name.split_once("anthropic.")?;
-    matches!(place, "" | "us." | "eu." | "apac." | "jp." | "au." | "ca." | "global." | "us-gov.")
-        .then_some(base)
+    const PLACES: [&str; 9] =
+        ["us.", "eu.", "apac.", "jp.", "au.", "ca.", "sa.", "global.", "us-gov."];
+    let rest = PLACES.iter().find_map(|place| name.strip_prefix(place))?;
+    without_maker(rest).is_some().then_some(rest)
+}
+
+/// Bedrock's makers: `anthropic.claude-…`.
+fn without_maker(name: &str) -> Option<&str> {
+    const MAKERS: [&str; 12] = [
+        "amazon",
+        "anthropic",
+        "deepseek",
+        "google",
+        "meta",
+        "minimax",
+        "mistral",
+        "moonshot",
+        "moonshotai",
+        "openai",
+        "qwen",
+        "zai",
+    ];
+    let (maker, rest) = name.split_once('.')?;
+    MAKERS.contains(&maker).then_some(rest)
+}
+
+/// A model's own name, without where Bedrock serves it and whose it is. In lower case already.
+pub(crate) fn without_bedrocks(name: &str) -> &str {
+    let name = without_place(name).unwrap_or(name);
+    without_maker(name).unwrap_or(name)
 }
