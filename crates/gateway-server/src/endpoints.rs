@@ -1,8 +1,10 @@
 //! What the gateway answers by itself.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use gateway_config::Kind;
-use gateway_models::{Catalogue, Family, Model};
+use gateway_models::{Family, Model, family};
 use gateway_router::Query;
 use gateway_types::{ApiError, ErrorKind};
 use http::Method;
@@ -39,8 +41,9 @@ impl<'p> Path<'p> {
             "/v1/models" => Self::Models,
             other => match other.strip_prefix("/v1/") {
                 Some(rest) => match rest.strip_prefix("models/") {
-                    Some(id) if !id.contains('/') => Self::Model(id),
-                    _ => Self::OtherV1,
+                    // Names of models may hold slashes.
+                    Some(id) => Self::Model(id),
+                    None => Self::OtherV1,
                 },
                 None => Self::Unknown,
             },
@@ -156,17 +159,12 @@ impl Listed {
         }
     }
 
-    /// A model by the name that is sent; what is not known of it is left out.
-    fn named(id: &str, sent: &str, catalogue: &Catalogue) -> Self {
-        match catalogue.find(sent) {
-            Some(known) => Self::known(id, known),
-            None => Self {
-                id: id.to_owned(),
-                display_name: sent.to_owned(),
-                max_input_tokens: None,
-                max_tokens: None,
-            },
-        }
+    /// A provider's model by the name that is sent; what is not known of it is left out.
+    fn at(runtime: &Runtime, provider: usize, id: String, sent: &str) -> Self {
+        let (max_input_tokens, max_tokens) = limits(runtime, provider, sent);
+        let known = runtime.catalogue.find(sent);
+        let display_name = known.map_or(sent, |known| &known.display_name).to_owned();
+        Self { id, display_name, max_input_tokens, max_tokens }
     }
 
     fn to_json(&self) -> Value {
@@ -187,22 +185,16 @@ impl Listed {
 /// The names a client may ask for: configured ones, then the catalogue's.
 fn listed(runtime: &Runtime) -> Vec<Listed> {
     let mut all = Vec::new();
-    for provider in runtime.config.providers.iter().filter(|p| p.enabled) {
-        let foreign = !matches!(provider.kind, Kind::Anthropic | Kind::Demo);
-        for model in &provider.models {
-            let known = runtime.catalogue.find(&model.name);
-            let id = if foreign { via(&provider.name, &model.name) } else { model.name.clone() };
-            all.push(Listed {
-                display_name: known.map_or(model.name.clone(), |k| k.display_name.clone()),
-                max_input_tokens: model.context_window.or(known.and_then(Model::prompt_limit)),
-                max_tokens: model.max_tokens.or(known.and_then(|k| k.max_output)),
-                id,
-            });
-        }
-        // A client shows only names with its vendor's in them.
+    for (at, provider) in runtime.config.providers.iter().enumerate().filter(|(_, p)| p.enabled) {
+        let own = matches!(provider.kind, Kind::Anthropic | Kind::Demo);
+        let deployment = &provider.extra.deployment;
+        let said = provider.models.iter().map(|model| &model.name);
         let sent = provider.model_map.iter().map(|(_, name)| name).chain(&provider.default_model);
-        for name in sent.filter(|_| foreign) {
-            all.push(Listed::named(&via(&provider.name, name), name, &runtime.catalogue));
+        for name in said.chain(sent).chain(deployment) {
+            // A client shows only names with its vendor's in them.
+            let plain = own && (provider.kind == Kind::Demo || family(name) == Family::Claude);
+            let id = if plain { name.clone() } else { via(&provider.name, name) };
+            all.push(Listed::at(runtime, at, id, name));
         }
     }
     // Of the catalogue only what a client asks an Anthropic-shaped gateway for unasked.
@@ -236,16 +228,35 @@ fn asked_for(runtime: &Runtime, known: &Model) -> Listed {
 /// if that is not one of Anthropic's.
 pub(crate) fn foreign_limits(runtime: &Runtime, asked: &str) -> Option<(Option<u64>, Option<u64>)> {
     let decision = runtime.table.decide(&Query { model: asked, pick: None }).ok()?;
-    runtime.providers[decision.provider].egress.as_ref()?;
-    let serves = runtime.catalogue.find(&decision.upstream_model);
-    let configured = &runtime.config.providers[decision.provider].models;
-    let configured = configured.iter().find(|m| *m.name == *decision.upstream_model);
-    let window = configured.and_then(|m| m.context_window);
-    let most = configured.and_then(|m| m.max_tokens);
-    Some((
-        window.or(serves.and_then(Model::prompt_limit)),
-        most.or(serves.and_then(|serves| serves.max_output)),
-    ))
+    let own = runtime.providers[decision.provider].egress.is_none();
+    if own && family(&decision.upstream_model) == Family::Claude {
+        return None;
+    }
+    Some(limits(runtime, decision.provider, &decision.upstream_model))
+}
+
+/// The longest prompt and answer, in tokens and as far as known, of what a provider asks for by a name.
+fn limits(runtime: &Runtime, provider: usize, model: &str) -> (Option<u64>, Option<u64>) {
+    let provider = &runtime.config.providers[provider];
+    // One deployment serves every name; only one of OpenAI's says what that is where its own does not.
+    let deployment = provider.extra.deployment.as_deref();
+    let names =
+        [deployment, Some(model).filter(|_| deployment.is_none() || family(model).is_openai())];
+    let names = || names.into_iter().flatten();
+    let said = names().find_map(|name| provider.models.iter().find(|m| m.name == name));
+    let known = names().find_map(|name| runtime.catalogue.find(name));
+    let window =
+        said.and_then(|m| m.context_window).or_else(|| known.and_then(Model::prompt_limit));
+    let window = match provider.kind {
+        // As it is loaded, not as it was made.
+        Kind::Ollama => {
+            let loaded = provider.extra.num_ctx.unwrap_or(gateway_ollama::DEFAULT_NUM_CTX);
+            Some(window.map_or(loaded, |window| window.min(loaded)))
+        }
+        _ => window,
+    };
+    let most = said.and_then(|m| m.max_tokens).or_else(|| known.and_then(|known| known.max_output));
+    (window, most.map(|most| window.map_or(most, |window| most.min(window))))
 }
 
 /// `GET /v1/models`, with `limit`, `after_id` and `before_id`.
@@ -262,11 +273,13 @@ pub(crate) fn models(runtime: &Runtime, query: Option<&str>) -> Result<Bytes, Ap
                 })?;
             }
             "after_id" => {
+                let value = plain(value);
                 if let Some(at) = all.iter().position(|model| model.id == value) {
                     all.drain(..=at);
                 }
             }
             "before_id" => {
+                let value = plain(value);
                 if let Some(at) = all.iter().position(|model| model.id == value) {
                     all.truncate(at);
                 }
@@ -286,9 +299,11 @@ pub(crate) fn models(runtime: &Runtime, query: Option<&str>) -> Result<Bytes, Ap
 
 /// `GET /v1/models/{id}`.
 pub(crate) fn model(runtime: &Runtime, id: &str) -> Result<Bytes, ApiError> {
+    let id = &*plain(id);
     let found = listed(runtime)
         .into_iter()
         .find(|model| model.id == id)
+        .or_else(|| named_via(runtime, id))
         .or_else(|| runtime.catalogue.find(id).map(|known| asked_for(runtime, known)));
     let found = found.ok_or_else(|| {
         ApiError::new(ErrorKind::NotFound, format!("this gateway knows no model `{id}`"))
@@ -296,9 +311,48 @@ pub(crate) fn model(runtime: &Runtime, id: &str) -> Result<Bytes, ApiError> {
     Ok(found.to_json().to_string().into())
 }
 
+/// A model that nobody listed, by a name that leads to its provider.
+fn named_via(runtime: &Runtime, id: &str) -> Option<Listed> {
+    let decision = runtime.table.decide(&Query { model: id, pick: None }).ok()?;
+    let sent = &*decision.upstream_model;
+    let leads = id.starts_with("claude-via-") && sent != id;
+    leads.then(|| Listed::at(runtime, decision.provider, id.to_owned(), sent))
+}
+
+/// A name without the escapes of URLs; as it is where they are none.
+fn plain(name: &str) -> Cow<'_, str> {
+    if !name.contains('%') {
+        return name.into();
+    }
+    let mut out = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let Some((&byte, more)) = rest.split_first() {
+        let code = more.get(..2).filter(|_| byte == b'%');
+        let code = code.and_then(|hex| std::str::from_utf8(hex).ok());
+        let code = code.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        out.push(code.unwrap_or(byte));
+        rest = if code.is_some() { &more[2..] } else { more };
+    }
+    String::from_utf8(out).map_or_else(|_| name.into(), Cow::Owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_in_urls_are_read_with_and_without_escapes() {
+        for (written, name) in [
+            ("qwen3-coder:30b", "qwen3-coder:30b"),
+            ("openai%2Fgpt-5%3Anitro", "openai/gpt-5:nitro"),
+            ("claude%40default", "claude@default"),
+            ("50%", "50%"),
+            ("%zz%4", "%zz%4"),
+            ("%ff", "%ff"),
+        ] {
+            assert_eq!(plain(written), name);
+        }
+    }
 
     #[test]
     fn c02_paths_are_read_without_query_and_trailing_slash() {
@@ -310,7 +364,7 @@ mod tests {
             ("/v1/messages/batches", Path::OtherV1),
             ("/v1/models", Path::Models),
             ("/v1/models/a", Path::Model("a")),
-            ("/v1/models/a/b", Path::OtherV1),
+            ("/v1/models/a/b", Path::Model("a/b")),
             ("/v1", Path::Unknown),
             ("/v2/messages", Path::Unknown),
         ] {

@@ -69,6 +69,64 @@ async fn c10_r40_models_are_listed_from_memory_with_their_limits() {
     assert!(upstream.requests().is_empty());
 }
 
+/// C10, R40: names of every kind, whatever signs they hold, with the limits of what answers to them.
+#[tokio::test]
+async fn c10_r40_models_of_every_kind_are_listed_by_names_that_lead_to_them() {
+    let yaml = "
+default_provider: ollama
+providers:
+  ollama: {default_model: 'qwen3-coder:30b'}
+  big: {kind: ollama, api_base: 'http://127.0.0.1:9', default_model: 'qwen3-coder:30b', extra: {num_ctx: 131072}}
+  openrouter: {auth_type: none, default_model: 'openai/gpt-oss-120b:nitro'}
+  vertex: {auth_type: none, extra: {project: p}, default_model: 'claude-sonnet-4-5@20250929'}
+  bedrock: {auth_type: none, extra: {region: us-east-1}, default_model: 'us.amazon.nova-pro-v1:0'}
+  gemini: {auth_type: none}
+  azure:
+    api_base: https://res.openai.azure.com
+    auth_type: none
+    extra: {deployment: team}
+    models: {team: {context_window: 400000, max_tokens: 9000}}
+  deepseek:
+    kind: anthropic
+    api_base: http://127.0.0.1:9
+    auth_type: none
+    default_model: deepseek-v4-pro
+  lab: {kind: openai, api_base: 'http://127.0.0.1:9', default_model: 'Own/Model@2:x'}
+";
+    let running = custom(yaml, &[], |_| {});
+    let (_, all) = get(&running, "/v1/models?limit=1000").await;
+    let data = all["data"].as_array().expect("a list");
+    for (name, input, output) in [
+        ("ollama--qwen3-coder:30b", Some(65_536), None),
+        ("big--qwen3-coder:30b", Some(131_072), None),
+        ("openrouter--openai/gpt-oss-120b:nitro", Some(131_072), Some(131_072)),
+        ("vertex--claude-sonnet-4-5@20250929", Some(200_000), Some(64_000)),
+        ("bedrock--us.amazon.nova-pro-v1:0", Some(300_000), None),
+        ("gemini--gemini-3.1-pro-preview", Some(1_048_576), Some(65_536)),
+        ("azure--team", Some(400_000), Some(9000)),
+        ("deepseek--deepseek-v4-pro", Some(1_000_000), Some(393_216)),
+        ("lab--Own/Model@2:x", None, None),
+    ] {
+        let id = format!("claude-via-{name}");
+        let model = data.iter().find(|model| model["id"] == *id);
+        let model = model.unwrap_or_else(|| panic!("{id} is not listed"));
+        let limits = (model["max_input_tokens"].as_u64(), model["max_tokens"].as_u64());
+        assert_eq!(limits, (input, output), "{id}");
+        let escaped = id.replace(':', "%3A").replace('/', "%2F").replace('@', "%40");
+        for id in [&id, &escaped] {
+            assert_eq!(get(&running, &format!("/v1/models/{id}")).await.1, *model, "{id}");
+        }
+        let (_, page) = get(&running, &format!("/v1/models?limit=1&before_id={escaped}")).await;
+        assert_ne!(page["data"][0]["id"], *id);
+    }
+    // What leads somewhere need not be listed.
+    let (_, model) = get(&running, "/v1/models/claude-via-openrouter--openai/gpt-5.6-sol").await;
+    assert_eq!(model["max_input_tokens"], 922_000);
+    // Claude's own names have the limits of what stands in for them.
+    let (_, model) = get(&running, "/v1/models/claude-opus-5-5").await;
+    assert_eq!(model["max_input_tokens"], 65_536);
+}
+
 #[tokio::test]
 async fn a_wrong_method_is_said_to_be_one() {
     let upstream = silent();
