@@ -163,6 +163,23 @@ mod tests {
         }
     }
 
+    /// Levels and longest answers stand in the catalogue too, for people and for clients.
+    #[test]
+    fn the_catalogue_says_the_same_of_each_listed_model() {
+        let listed = gateway_models::Catalogue::builtin().iter();
+        let listed = listed.filter(|model| model.family == gateway_models::Family::Gemini);
+        let mut levels = 0;
+        for model in listed {
+            let habits = Habits::of(&model.id);
+            assert_eq!(model.max_output, Some(habits.max_output), "{}", model.id);
+            if let Thinking::Levels(known) = habits.thinking {
+                assert_eq!(model.efforts, known, "{}", model.id);
+                levels += 1;
+            }
+        }
+        assert!(levels > 8);
+    }
+
     #[test]
     fn r19_levels_and_budgets_by_model() {
         let budget = |least, most, can_be_off| Thinking::Budget { least, most, can_be_off };
