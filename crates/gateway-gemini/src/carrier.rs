@@ -5,7 +5,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use gateway_translate::{Binding, Keyring, Unsealed, carried_by, carrying_id};
+use gateway_translate::{
+    Binding, Json, Keyring, Malformed, Reader, Unsealed, carried_by, carrying_id,
+};
 use gateway_types::{Raw, Text};
 use serde_json::Value;
 
@@ -24,6 +26,8 @@ pub(crate) struct Carrier {
 pub(crate) enum Carried {
     /// The signature of the call that follows.
     Call(String),
+    /// The same, for arguments to which the client has added since: as the model `said` them.
+    CallAs { signature: String, said: String },
     /// A call's own id and signature.
     Id { native: String, signature: String },
     /// The signature of the thought itself.
@@ -73,15 +77,18 @@ impl Carrier {
         sealed: &str,
         call: Option<&Call<'_>>,
     ) -> Result<Carried, &'static str> {
-        let of_call = call.map(|call| self.keys.open(&self.binding(), &call.subject(), sealed));
-        let opened = match of_call {
-            Some(Unsealed::Payload(bytes)) => Unsealed::Payload(bytes),
-            _ => self.keys.open(&self.binding(), b"", sealed),
+        let of_call = call.and_then(|call| self.open_for(sealed, call));
+        let (opened, said) = match of_call {
+            Some((bytes, said)) => (Unsealed::Payload(bytes), said),
+            None => (self.keys.open(&self.binding(), b"", sealed), None),
         };
         match opened {
-            Unsealed::Payload(bytes) => {
-                Carried::from_bytes(&bytes).ok_or("its sealed state can't be read")
-            }
+            Unsealed::Payload(bytes) => match (Carried::from_bytes(&bytes), said) {
+                (Some(Carried::Call(signature)), Some(said)) => {
+                    Ok(Carried::CallAs { signature, said })
+                }
+                (state, _) => state.ok_or("its sealed state can't be read"),
+            },
             Unsealed::Elsewhere => {
                 Err("it belongs to another model or account, or its call was changed")
             }
@@ -91,15 +98,32 @@ impl Carrier {
         }
     }
 
-    /// What the id of a call carries: its own id, its signature.
-    pub(crate) fn open_id(&self, id: &str, call: &Call<'_>) -> Option<(String, String)> {
-        let sealed = carried_by(id)?;
-        let Unsealed::Payload(bytes) = self.keys.open(&self.binding(), &call.subject(), &sealed)
-        else {
-            return None;
+    /// What was sealed for `call`, and its arguments as the model said them where the client has added to
+    /// them since.
+    fn open_for(&self, sealed: &str, call: &Call<'_>) -> Option<(Vec<u8>, Option<String>)> {
+        let open = |call: &Call<'_>| match self.keys.open(&self.binding(), &call.subject(), sealed)
+        {
+            Unsealed::Payload(bytes) => Some(bytes),
+            _ => None,
         };
+        if let Some(bytes) = open(call) {
+            return Some((bytes, None));
+        }
+        let said = call.as_said()?;
+        let bytes = open(&Call { arguments: Raw::from_json(&said), ..*call })?;
+        Some((bytes, Some(said)))
+    }
+
+    /// What the id of a call carries: its own id, its signature; and the arguments as the model said them
+    /// where the client has added to them since.
+    pub(crate) fn open_id(
+        &self,
+        id: &str,
+        call: &Call<'_>,
+    ) -> Option<(String, String, Option<String>)> {
+        let (bytes, said) = self.open_for(&carried_by(id)?, call)?;
         match Carried::from_bytes(&bytes)? {
-            Carried::Id { native, signature } => Some((native, signature)),
+            Carried::Id { native, signature } => Some((native, signature, said)),
             _ => None,
         }
     }
@@ -121,6 +145,26 @@ pub(crate) struct Call<'a> {
 }
 
 impl Call<'_> {
+    /// The arguments without those that clients add by themselves: a flag that is off, as Claude Code writes
+    /// `"replace_all": false` into every edit. `None` where there is none.
+    fn as_said(&self) -> Option<String> {
+        let mut json = Json::new();
+        let mut added = false;
+        let mut read = Ok(());
+        json.object(|json| {
+            read = Reader::new(self.arguments.as_str()).object::<Malformed>(|r, key| {
+                let value = r.raw()?;
+                if value.as_str().trim() == "false" {
+                    added = true;
+                } else {
+                    json.key(key.escaped()).raw(value);
+                }
+                Ok(())
+            });
+        });
+        (added && read.is_ok()).then(|| json.into_string())
+    }
+
     /// The same for the same call however its arguments are written.
     fn subject(&self) -> Vec<u8> {
         let mut text = format!("{}\0", self.name);
@@ -180,7 +224,7 @@ impl Carried {
     fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
-            Self::Call(signature) => {
+            Self::Call(signature) | Self::CallAs { signature, .. } => {
                 out.push(b'F');
                 put_signature(signature, &mut out);
             }
@@ -318,11 +362,35 @@ mod tests {
         assert!(vertex.open(&sealed, Some(&call("Bash", r#"{"a":1,"b":"\n"}"#))).is_err());
     }
 
+    /// Claude Code writes `"replace_all": false` into every edit that the model made without: the signature is
+    /// that of the edit as the model made it.
+    #[test]
+    fn r16_what_the_client_adds_by_itself_is_taken_out_again() {
+        let said = call("Edit", r#"{"b":1.50,"q\"":"x"}"#);
+        let sealed = carrier().seal(&Carried::Call("AAEC".into()), Some(&said)).expect("a key");
+        let kept = call("Edit", r#"{"replace_all":false, "b":1.50,"q\"":"x"}"#);
+        let state =
+            Carried::CallAs { signature: "AAEC".into(), said: said.arguments.as_str().into() };
+        assert_eq!(carrier().open(&sealed, Some(&kept)), Ok(state));
+        let id = carrier().id("fc_1", "AAEC", &said).expect("short");
+        let as_said = Some(said.arguments.as_str().to_owned());
+        assert_eq!(carrier().open_id(&id, &kept), Some(("fc_1".into(), "AAEC".into(), as_said)));
+        for other in [
+            r#"{"replace_all":true,"b":1.50,"q\"":"x"}"#,
+            r#"{"replace_all":false,"b":2,"q\"":"x"}"#,
+        ] {
+            assert!(carrier().open(&sealed, Some(&call("Edit", other))).is_err());
+        }
+        // What the model said itself stays.
+        let sealed = carrier().seal(&Carried::Call("AAEC".into()), Some(&kept)).expect("a key");
+        assert_eq!(carrier().open(&sealed, Some(&kept)), Ok(Carried::Call("AAEC".into())));
+    }
+
     #[test]
     fn r16_an_id_carries_what_is_short() {
         let bash = call("Bash", "{}");
         let id = carrier().id("fc_1", "AAEC", &bash).expect("short");
-        assert_eq!(carrier().open_id(&id, &bash), Some(("fc_1".into(), "AAEC".into())));
+        assert_eq!(carrier().open_id(&id, &bash), Some(("fc_1".into(), "AAEC".into(), None)));
         assert_eq!(carrier().open_id(&id, &call("Bash", r#"{"x":1}"#)), None);
         assert_eq!(carrier().id("fc_1", &"A".repeat(MOST_IN_ID + 1), &bash), None);
         assert_eq!(carrier().open_id("toolu_01", &bash), None);

@@ -162,7 +162,13 @@ impl Contents<'_, '_, '_> {
                 });
             }
             // With its call, or with the text before.
-            Some(Carried::Call(_) | Carried::Text { .. } | Carried::Id { .. } | Carried::Mark)
+            Some(
+                Carried::Call(_)
+                | Carried::CallAs { .. }
+                | Carried::Text { .. }
+                | Carried::Id { .. }
+                | Carried::Mark,
+            )
             | None => {}
         }
     }
@@ -182,15 +188,20 @@ impl Contents<'_, '_, '_> {
         let input = if input.is_object() { input } else { Raw::from_json("{}") };
         let call = Call { name: &name, arguments: input };
         let in_id = self.carrier.open_id(id, &call);
-        let (native, of_id) = match in_id {
-            Some((native, signature)) => (native, Some(signature)),
-            None => (native_id(id).into_owned(), None),
+        let (native, of_id, said) = match in_id {
+            Some((native, signature, said)) => (native, Some(signature), said),
+            None => (native_id(id).into_owned(), None, None),
         };
         let states = self.target.takes_state();
-        let signature = match before {
-            Some(Carried::Call(signature)) => Some(signature.clone()),
-            _ => of_id.filter(|_| states),
+        // A signature goes up with the arguments that it was made for.
+        let (signature, said) = match before {
+            Some(Carried::Call(signature)) => (Some(signature.clone()), None),
+            Some(Carried::CallAs { signature, said }) => {
+                (Some(signature.clone()), Some(said.clone()))
+            }
+            _ => (of_id.filter(|_| states), said.filter(|_| states)),
         };
+        let input = said.as_deref().map_or(input, Raw::from_json);
         // After a refusal every step gets one: which of them was meant is not told.
         let needed = needed || (!states && number == 0);
         let bypass = needed && self.target.habits.wants_signatures();
