@@ -194,3 +194,20 @@ async fn a_refusal_of_credentials_is_one_clear_line() {
         assert!(!told.to_string().contains(AWS_SECRET), "{told}");
     }
 }
+
+/// Gemini answers a wrong key with a 400: it is told like any other one, with where the key comes from.
+#[tokio::test]
+async fn r38_a_wrong_key_at_gemini_names_its_variable() {
+    let rules = google::Rules::studio("gemini-3.1-pro").with_key("another key");
+    let server = google::Server::start(rules, gemini_agent());
+    let yaml = format!("providers:\n  gemini:\n    api_base: {}\n", server.url());
+    let running = custom(&yaml, &[("GEMINI_API_KEY", KEY)], |_| {});
+    for stream in [true, false] {
+        let answer: Answer = post(&running, "/v1/messages", &[], &turn(stream)).await;
+        let told = answer.json();
+        assert_eq!(answer.head.status, 401, "{told}");
+        assert_eq!(answer.head.header("x-should-retry"), Some("false"));
+        let text = told["error"]["message"].as_str().unwrap_or_default();
+        assert!(text.contains("check GEMINI_API_KEY") && !text.contains(KEY), "{text}");
+    }
+}
