@@ -17,24 +17,14 @@ fn place(heard: &Heard, name: &str) -> String {
     format!("{}/{name}", directory_in(&heard.body))
 }
 
-pub(super) fn a_plain_answer(kind: &'static Kind) {
-    let setup = Setup::new(kind, |_| Say::text("Four, as ever – „vier“."));
-    let run = setup.claude().ask("what is two and two", &[]);
-    run.said("Four, as ever – „vier“.");
-    setup.check(&run);
-    let usage = &run.result()["usage"];
-    for name in ["input_tokens", "output_tokens"] {
-        assert!(usage[name].as_u64() > Some(0), "{kind:?}: {usage}");
-    }
-    assert!(setup.last().mentions("what is two and two"), "{kind:?}");
-}
-
-/// Two calls one after the other and two at once, each behind a thought; then one that changes what they left,
-/// and another question. The upstream looks at every thought and call that comes back.
-pub(super) fn a_day_of_tools_and_thinking(kind: &'static Kind) {
+/// Two calls one after the other and two at once, each behind a thought; then one that changes what they left.
+/// Another question is about a picture: the model gets it, or a word that it was there. The upstream looks at
+/// every thought and call that comes back.
+pub(super) fn a_day_of_work(kind: &'static Kind) {
     let setup = Setup::new(kind, |heard| {
-        if heard.last_user_text.contains("second question") {
-            return Say::think("Once more.").and_text("second answer");
+        if heard.last_user_text.contains("second question") && heard.results.len() == 4 {
+            let input = json!({"file_path": place(heard, "dot.png")});
+            return Say::think("A picture?").and_call("Read", &input);
         }
         let note = place(heard, "note.txt");
         match heard.results.len() {
@@ -51,10 +41,12 @@ pub(super) fn a_day_of_tools_and_thinking(kind: &'static Kind) {
                 "Edit",
                 &json!({"file_path": note, "old_string": "\"q\" ünï", "new_string": "\\ 'x' 🦀"}),
             ),
-            _ => Say::think("Done.").and_text(format!("done: {}", heard.results[0].trim())),
+            4 => Say::think("Done.").and_text(format!("done: {}", heard.results[0].trim())),
+            _ => Say::text(format!("„{}“ pictures", heard.pictures())),
         }
     });
     let claude = setup.claude();
+    std::fs::write(claude.dir().join("dot.png"), png()).expect("writable");
     let run = claude.ask("first question", &[]);
     run.said("done: tab\there \"q\" ünï");
     setup.check(&run);
@@ -67,19 +59,27 @@ pub(super) fn a_day_of_tools_and_thinking(kind: &'static Kind) {
     if kind.thinks {
         assert!(shown(&run) >= 3, "thinking is shown: {run:?}");
     }
+    let usage = &run.result()["usage"];
+    for name in ["input_tokens", "output_tokens"] {
+        assert!(usage[name].as_u64() > Some(0), "{kind:?}: {usage}");
+    }
 
     let run = claude.ask("second question", &["--continue"]);
-    run.said("second answer");
+    run.said(if kind.sees { "„1“ pictures" } else { "„0“ pictures" });
     setup.check(&run);
     let heard = setup.last();
-    assert_eq!(heard.results.len(), 4, "{run:?}");
-    check_thoughts(kind, &heard, 3, &run);
+    assert_eq!(heard.results.len(), 5, "{run:?}");
+    assert!(heard.mentions("first question") && heard.mentions("second question"), "{run:?}");
+    check_thoughts(kind, &heard, 4, &run);
+    if !kind.sees {
+        assert!(heard.news().contains("image"), "{kind:?}: {:?}", heard.new_results);
+    }
 }
 
 /// That the thoughts before so many rounds of tools came back.
 fn check_thoughts(kind: &Kind, heard: &Heard, rounds: usize, run: &Run) {
     let thoughts = heard.thoughts();
-    if kind.thinks {
+    if kind.back {
         assert!(thoughts >= rounds, "{thoughts} of {rounds}: {kind:?}: {} {run:?}", heard.body);
     } else {
         assert_eq!(thoughts, 0, "{kind:?}: {run:?}");
@@ -95,39 +95,16 @@ fn shown(run: &Run) -> usize {
     run.events.iter().filter(thinks).count()
 }
 
-/// The client reads a picture: the model gets it, or a word that it was there.
-pub(super) fn a_picture(kind: &'static Kind) {
-    let setup = Setup::new(kind, |heard| match heard.results.len() {
-        0 => Say::think("A picture?")
-            .and_call("Read", &json!({"file_path": place(heard, "dot.png")})),
-        _ => Say::text(format!("pictures: {}", heard.pictures())),
-    });
-    let claude = setup.claude();
-    std::fs::write(claude.dir().join("dot.png"), png()).expect("writable");
-    let run = claude.ask("look at it", &[]);
-    run.said(if kind.sees { "pictures: 1" } else { "pictures: 0" });
-    setup.check(&run);
-    if !kind.sees {
-        assert!(setup.last().news().contains("image"), "{kind:?}: {:?}", setup.last().new_results);
-    }
-}
-
 /// How many rounds of tools [`a_long_history`] has.
-const ROUNDS: usize = 32;
+const ROUNDS: usize = 30;
 
-/// A loop of many rounds, with a thought before each call, and a question about it.
+/// A loop of many rounds, with a thought before each call.
 pub(super) fn a_long_history(kind: &'static Kind) {
-    let setup = Setup::new(kind, |heard| {
-        if heard.last_user_text.contains("how many") {
-            return Say::text(format!("{} rounds", heard.results.len()));
-        }
-        match heard.results.len() {
-            ROUNDS => Say::think("Enough.").and_text("that was long"),
-            n => {
-                let input =
-                    json!({"file_path": place(heard, "a.txt"), "offset": n + 1, "limit": 1});
-                Say::think(format!("Round {n}.")).and_call("Read", &input)
-            }
+    let setup = Setup::new(kind, |heard| match heard.results.len() {
+        ROUNDS => Say::think("Enough.").and_text("that was long"),
+        n => {
+            let input = json!({"file_path": place(heard, "a.txt"), "offset": n + 1, "limit": 1});
+            Say::think(format!("Round {n}.")).and_call("Read", &input)
         }
     });
     let claude = setup.claude();
@@ -135,10 +112,9 @@ pub(super) fn a_long_history(kind: &'static Kind) {
     std::fs::write(claude.dir().join("a.txt"), lines).expect("writable");
     let run = claude.ask("read on", &[]);
     run.said("that was long");
-    let run = claude.ask("how many?", &["--continue"]);
-    run.said(&format!("{ROUNDS} rounds"));
     setup.check(&run);
     let heard = setup.last();
+    assert_eq!(heard.results.len(), ROUNDS, "{run:?}");
     for (n, result) in heard.results.iter().enumerate() {
         assert!(result.contains(&format!("line-{n}-of-it")), "{kind:?}: {n}: {result}");
     }

@@ -19,10 +19,14 @@ pub(crate) struct Kind {
     pub(crate) model: &'static str,
     /// Further lines of the provider. `FILE` is a file with a service account.
     pub(crate) lines: &'static str,
-    /// Whether it thinks, and wants (or takes) its thoughts back.
+    /// Whether it thinks.
     pub(crate) thinks: bool,
+    /// Whether its thoughts (or their signatures) go back to it.
+    pub(crate) back: bool,
     /// Whether it sees pictures.
     pub(crate) sees: bool,
+    /// Whether it gets what the client says of itself, being Claude or the like of it.
+    pub(crate) own: bool,
     /// Words of what the user is told when the credential is wrong: whose, and what to look at.
     pub(crate) wrong: &'static [&'static str],
     /// Begins to play it.
@@ -41,13 +45,15 @@ pub(crate) static GEMINI_3: Kind = Kind {
     model: "gemini-3.1-pro",
     lines: KEY,
     thinks: true,
+    back: true,
     sees: true,
-    wrong: &["UP_KEY", "key"],
+    own: false,
+    wrong: &["UP_KEY"],
     start: studio,
 };
 
 pub(crate) static GEMINI_25: Kind =
-    Kind { name: "gemini-2", model: "gemini-2.5-pro", ..kind(&GEMINI_3) };
+    Kind { name: "gemini-2", model: "gemini-2.5-pro", back: false, ..kind(&GEMINI_3) };
 
 pub(crate) static VERTEX_GEMINI: Kind = Kind {
     name: "vertex-gemini",
@@ -55,13 +61,15 @@ pub(crate) static VERTEX_GEMINI: Kind = Kind {
     model: "gemini-3.1-pro",
     lines: ACCOUNT,
     thinks: true,
+    back: true,
     sees: true,
+    own: false,
     wrong: &["account.json"],
     start: vertex,
 };
 
 pub(crate) static VERTEX_CLAUDE: Kind =
-    Kind { name: "vertex-claude", model: "claude-opus-5-5", ..kind(&VERTEX_GEMINI) };
+    Kind { name: "vertex-claude", model: "claude-opus-5-5", own: true, ..kind(&VERTEX_GEMINI) };
 
 pub(crate) static BEDROCK_CLAUDE: Kind = Kind {
     name: "bedrock-claude",
@@ -69,18 +77,27 @@ pub(crate) static BEDROCK_CLAUDE: Kind = Kind {
     model: "us.anthropic.claude-opus-5-5",
     lines: REGION,
     thinks: true,
+    back: true,
     sees: true,
+    own: true,
     wrong: &["expired"],
     start: bedrock,
 };
 
-pub(crate) static NOVA: Kind =
-    Kind { name: "nova", model: "us.amazon.nova-pro-v1:0", thinks: false, ..kind(&BEDROCK_CLAUDE) };
+pub(crate) static NOVA: Kind = Kind {
+    name: "nova",
+    model: "us.amazon.nova-pro-v1:0",
+    thinks: false,
+    back: false,
+    own: false,
+    ..kind(&BEDROCK_CLAUDE)
+};
 
 pub(crate) static GPT_OSS: Kind = Kind {
     name: "gpt-oss",
     model: "openai.gpt-oss-120b-1:0",
     sees: false,
+    own: false,
     ..kind(&BEDROCK_CLAUDE)
 };
 
@@ -91,8 +108,10 @@ pub(crate) static AZURE: Kind = Kind {
     model: "gpt-5.6-terra",
     lines: KEY,
     thinks: true,
+    back: true,
     sees: true,
-    wrong: &["UP_KEY", "key"],
+    own: false,
+    wrong: &["UP_KEY"],
     start: azure,
 };
 
@@ -102,6 +121,7 @@ pub(crate) static AZURE_CLASSIC: Kind = Kind {
     model: "gpt-4.1",
     lines: "api_key_env_var: UP_KEY\n    extra: {api_version: \"2024-10-21\"}",
     thinks: false,
+    back: false,
     ..kind(&AZURE)
 };
 
@@ -111,8 +131,10 @@ pub(crate) static OPENROUTER: Kind = Kind {
     model: "anthropic/claude-opus-5.5:free",
     lines: KEY,
     thinks: true,
+    back: true,
     sees: true,
-    wrong: &["UP_KEY", "key"],
+    own: false,
+    wrong: &["UP_KEY"],
     start: openrouter,
 };
 
@@ -122,7 +144,9 @@ pub(crate) static OLLAMA: Kind = Kind {
     model: "qwen3-coder:30b",
     lines: "extra: {num_ctx: 131072}",
     thinks: true,
+    back: true,
     sees: true,
+    own: false,
     wrong: &["ollama serve"],
     start: ollama,
 };
@@ -134,15 +158,17 @@ pub(crate) static THIRD: Kind = Kind {
     lines: "api_key_env_var: UP_KEY\n    auth_type: bearer_token\n    \
             compat: {thinking: preserve, drop_events: [usage_report]}",
     thinks: true,
+    back: true,
     sees: true,
-    wrong: &["UP_KEY", "key"],
+    own: true,
+    wrong: &["UP_KEY"],
     start: third,
 };
 
 /// A kind to be changed in places: constants can't refer to each other's parts otherwise.
 const fn kind(of: &Kind) -> Kind {
-    let Kind { name, provider, model, lines, thinks, sees, wrong, start } = *of;
-    Kind { name, provider, model, lines, thinks, sees, wrong, start }
+    let Kind { name, provider, model, lines, thinks, back, sees, own, wrong, start } = *of;
+    Kind { name, provider, model, lines, thinks, back, sees, own, wrong, start }
 }
 
 impl Kind {
@@ -213,7 +239,9 @@ fn vertex(kind: &'static Kind, model: Arc<Model>) -> Box<dyn Played> {
 }
 
 fn bedrock(kind: &'static Kind, model: Arc<Model>) -> Box<dyn Played> {
-    let rules = bedrock::Rules::bedrock(kind.model);
+    let mut rules = bedrock::Rules::bedrock(kind.model);
+    // As long as the client wants it: what is too long is the matter of another test.
+    rules.max_output = rules.max_output.max(128_000);
     let rules = rules.with_session(AWS_ID, PROVIDER_KEY, AWS_TOKEN, false);
     Box::new(bedrock::Server::start(rules, move |seen| {
         model(&Heard::from(seen)).bedrock(kind.thinks)

@@ -22,10 +22,6 @@ impl Say {
         Self::default().and_text(text)
     }
 
-    pub(crate) fn call(name: &str, input: &Value) -> Self {
-        Self::default().and_call(name, input)
-    }
-
     /// Models that do not think leave it out.
     pub(crate) fn think(thought: impl Into<String>) -> Self {
         Self { thought: Some(thought.into()), ..Self::default() }
