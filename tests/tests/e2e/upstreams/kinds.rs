@@ -259,8 +259,25 @@ fn openrouter(kind: &'static Kind, model: Arc<Model>) -> Box<dyn Played> {
 
 fn openai_with(rules: openai::Rules, kind: &'static Kind, model: Arc<Model>) -> Box<dyn Played> {
     Box::new(openai::Server::start(rules, move |seen| {
-        model(&Heard::from(seen)).openai(kind.thinks)
+        let say = model(&Heard::from(seen));
+        let mut turn = say.openai(kind.thinks);
+        if say.cut.is_some() {
+            turn.fault = Some(openai::Fault::CutAt(half(&turn, seen)));
+        }
+        turn
     }))
+}
+
+/// The bytes of the first half of an answer's events. Responses repeats all of the request before it says
+/// anything.
+fn half(turn: &openai::Turn, seen: &openai::Seen) -> usize {
+    let asked = openai::Asked { body: &seen.body, index: seen.index, account: "org-test" };
+    let frames = if seen.is_chat() {
+        openai::chat_reply::frames(turn, asked)
+    } else {
+        openai::responses_reply::frames(turn, asked)
+    };
+    frames[..frames.len() / 2].iter().map(String::len).sum()
 }
 
 fn ollama(kind: &'static Kind, model: Arc<Model>) -> Box<dyn Played> {

@@ -130,6 +130,8 @@ impl Setup {
     fn check(&self, run: &Run) {
         assert_eq!(self.server.refusals(), Vec::<String>::new(), "{:?}: {run:?}", self.kind);
         self.check_wire(run);
+        let log = self.gateway.log();
+        assert!(!log.contains(" ERROR "), "{:?}: {run:?}: {log}", self.kind);
     }
 
     /// The same where a refusal was to be expected.
@@ -147,8 +149,6 @@ impl Setup {
             let billing = heard.mentions("x-anthropic-billing-header");
             assert!(!billing || self.kind.own, "the client's billing line went up: {about}");
         }
-        let log = self.gateway.log();
-        assert!(!log.contains(" ERROR "), "{about}: {log}");
     }
 
     /// What was asked last.

@@ -51,7 +51,8 @@ pub(super) fn a_cut(kind: &'static Kind) {
     assert!(told.ends_with("recovered"), "{kind:?}: {run:?}");
     assert_eq!(run.code, Some(0), "{kind:?}: {run:?}");
     assert_eq!(claude.file("half.txt"), None, "half a call was run: {kind:?}: {run:?}");
-    setup.check(&run);
+    assert_eq!(setup.server.refusals(), Vec::<String>::new(), "{kind:?}: {run:?}");
+    setup.check_wire(&run);
 }
 
 /// No retry helps against it: one line, at once, that says whose credential it is and what to do.
