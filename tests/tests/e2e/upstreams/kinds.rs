@@ -10,6 +10,7 @@ use super::{Model, PROVIDER_KEY};
 
 /// One upstream with one model.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about an upstream")]
 pub(crate) struct Kind {
     /// What its provider is called where there are several.
     pub(crate) name: &'static str,
@@ -64,7 +65,7 @@ pub(crate) static VERTEX_GEMINI: Kind = Kind {
     back: true,
     sees: true,
     own: false,
-    wrong: &["account.json"],
+    wrong: &["someone-else@", "invalid_grant"],
     start: vertex,
 };
 
@@ -213,8 +214,25 @@ pub(crate) trait Played: Send + Sync {
     }
 }
 
-fn words(refusals: Vec<impl std::fmt::Debug>) -> Vec<String> {
+fn words(refusals: &[impl std::fmt::Debug]) -> Vec<String> {
     refusals.iter().map(|refusal| format!("{refusal:?}")).collect()
+}
+
+/// Without those that teach what Claude elsewhere does not have: each of these may come once.
+fn but_lessons(mut refusals: Vec<String>) -> Vec<String> {
+    let lessons = [
+        "Extra inputs are not permitted",
+        "for the `anthropic-beta` header",
+        "role: Input should be 'user' or 'assistant'",
+        "display: Input should be",
+    ];
+    let mut had: Vec<String> = Vec::new();
+    refusals.retain(|why| {
+        let teaches = lessons.iter().any(|words| why.contains(words)) && !had.contains(why);
+        had.push(why.clone());
+        !teaches
+    });
+    refusals
 }
 
 fn heard<S>(seen: &[S]) -> Vec<Heard>
@@ -295,7 +313,7 @@ impl Played for google::Server {
     }
 
     fn refusals(&self) -> Vec<String> {
-        words(self.refusals())
+        but_lessons(words(&self.refusals()))
     }
 
     fn leaks(&self) -> Vec<String> {
@@ -331,7 +349,7 @@ impl Played for bedrock::Server {
     }
 
     fn refusals(&self) -> Vec<String> {
-        words(self.refusals())
+        words(&self.refusals())
     }
 
     fn leaks(&self) -> Vec<String> {
@@ -357,7 +375,7 @@ impl Played for openai::Server {
     }
 
     fn refusals(&self) -> Vec<String> {
-        words(self.refusals())
+        words(&self.refusals())
     }
 
     fn leaks(&self) -> Vec<String> {
@@ -383,7 +401,7 @@ impl Played for ollama::Server {
     }
 
     fn refusals(&self) -> Vec<String> {
-        words(self.refusals())
+        words(&self.refusals())
     }
 
     fn leaks(&self) -> Vec<String> {
@@ -408,7 +426,7 @@ impl Played for Third {
     }
 
     fn refusals(&self) -> Vec<String> {
-        self.refusals()
+        but_lessons(self.refused())
     }
 
     fn leaks(&self) -> Vec<String> {

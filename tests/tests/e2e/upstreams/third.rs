@@ -57,7 +57,8 @@ impl Third {
         let state = Arc::<Mutex<State>>::default();
         let shared = Arc::clone(&state);
         let upstream = anthropic(move |ask| {
-            if let Err((status, why)) = lock(&shared).check(ask) {
+            let checked = lock(&shared).check(ask);
+            if let Err((status, why)) = checked {
                 lock(&shared).refused.push(why.clone());
                 let kind =
                     if status == 401 { "authentication_error" } else { "invalid_request_error" };
@@ -75,20 +76,7 @@ impl Third {
         self.upstream.url()
     }
 
-    /// All refusals but for those that teach what the server does not have: each of these may come once.
-    pub(crate) fn refusals(&self) -> Vec<String> {
-        let mut lessons: Vec<String> = Vec::new();
-        let mut refusals = self.refused();
-        refusals.retain(|why| {
-            let lesson = why.contains("not permitted") || why.contains("Unexpected value(s)");
-            let first = lesson && !lessons.contains(why);
-            lessons.push(why.clone());
-            !first
-        });
-        refusals
-    }
-
-    /// All of them.
+    /// All refusals so far.
     pub(crate) fn refused(&self) -> Vec<String> {
         lock(&self.state).refused.clone()
     }
