@@ -142,7 +142,7 @@ pub(crate) static OPENROUTER: Kind = Kind {
 pub(crate) static OLLAMA: Kind = Kind {
     name: "home",
     provider: "ollama",
-    model: "qwen3-coder:30b",
+    model: "qwen3-vl:30b",
     lines: "extra: {num_ctx: 131072}",
     thinks: true,
     back: true,
