@@ -17,7 +17,7 @@ fn reply(request: &Recorded) -> Script {
     match (request.method.as_str(), request.path()) {
         ("HEAD", _) => Script::new().head(200).content_length(0),
         ("GET", "/v1/models") => Script::json(200, MODELS),
-        ("GET", path) if path == "/v1/models/claude-opus-5-5" => {
+        ("GET", "/v1/models/claude-opus-5-5") => {
             let list: Value = serde_json::from_str(MODELS).expect("JSON");
             Script::json(200, list["data"][0].to_string())
         }
