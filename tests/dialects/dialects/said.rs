@@ -122,7 +122,7 @@ impl Dialect {
                 let asked = ollama_reply::Asked { body, index, model, prompt: 1000 };
                 if sent.stream {
                     let lines = ollama_reply::lines(&turn, asked);
-                    lines.iter().map(|line| format!("{line}\n")).collect::<String>()
+                    lines.iter().fold(String::new(), |all, line| all + &format!("{line}\n"))
                 } else {
                     ollama_reply::body(&turn, asked).to_string()
                 }
