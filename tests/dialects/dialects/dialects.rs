@@ -478,7 +478,7 @@ const PRESETS: [(&str, &str); 4] = [
     ("openrouter", "anthropic-openrouter"),
 ];
 /// And those that are as Kimi's.
-pub(crate) const PLAIN: [&str; 5] = ["zai", "vllm", "llama.cpp", "lmstudio", "ollama"];
+pub(crate) const PLAIN: [&str; 5] = ["zai", "vllm", "llama_cpp", "lm_studio", "ollama"];
 
 /// All that have a strict service.
 pub(crate) fn all() -> Vec<Dialect> {
