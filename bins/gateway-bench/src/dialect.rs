@@ -228,6 +228,7 @@ const OLLAMA: Spec = Spec {
 };
 
 fn responses() -> Vec<Vec<u8>> {
+    const HERE: &str = r#""item_id":"msg_Bench","output_index":0,"content_index":0"#;
     let mut number = 0;
     let mut event = |kind: &str, rest: &str| {
         let text = format!(
@@ -249,7 +250,6 @@ fn responses() -> Vec<Vec<u8>> {
             r#"{{"id":"msg_Bench","type":"message","status":"{status}","content":[{content}],"role":"assistant"}}"#
         )
     };
-    const HERE: &str = r#""item_id":"msg_Bench","output_index":0,"content_index":0"#;
     let begun = response("in_progress", "", "null");
     let mut events = vec![
         event("created", &begun),

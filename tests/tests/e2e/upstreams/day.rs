@@ -108,7 +108,7 @@ pub(super) fn a_long_history(kind: &'static Kind) {
         }
     });
     let claude = setup.claude();
-        let lines = (0..ROUNDS).fold(String::new(), |text, n| text + &format!("line-{n}-of-it\n"));
+    let lines = (0..ROUNDS).fold(String::new(), |text, n| text + &format!("line-{n}-of-it\n"));
     std::fs::write(claude.dir().join("a.txt"), lines).expect("writable");
     let run = claude.ask("read on", &[]);
     run.said("that was long");
