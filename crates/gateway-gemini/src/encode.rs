@@ -78,6 +78,8 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         },
         only_one: request.disable_parallel_tools,
         search: tools.domains(),
+        // Kept beside the stream for those models only (generation 4 and later) that are asked for the rest:
+        // the bodies of the others are gone once they are sent.
         continues: (target.habits.continues() && !counting).then(|| Continues {
             body: body.clone(),
             most: request.max_tokens.unwrap_or(u64::MAX),

@@ -23,6 +23,10 @@ const MAX_BODY_BYTES: usize = 64 << 20;
 /// An answer that stops in the middle is taken up again so often without anything new.
 const MAX_IDLE: u32 = 3;
 
+/// An answer comes in so many pieces at most: each is a request of its own that is paid for, and nothing
+/// else ends a model that goes on without counting its tokens.
+const MAX_PIECES: u32 = 64;
+
 /// Whose answer it is, and what was asked.
 #[derive(Debug)]
 pub(crate) struct Of {
@@ -35,7 +39,7 @@ pub(crate) struct Of {
 /// What is needed to ask for the rest of an answer.
 #[derive(Debug)]
 pub(crate) struct Continues {
-    /// The request.
+    /// The request. A copy, which lives as long as the answer: the request itself goes to the connection.
     pub body: String,
     /// The longest answer wanted, in tokens.
     pub most: u64,
@@ -75,6 +79,8 @@ struct Core {
     next: Option<String>,
     /// Pieces in a row that brought nothing.
     idle: u32,
+    /// Pieces that are over.
+    pieces: u32,
     /// Something came in this piece.
     progress: bool,
     blocked: Option<String>,
@@ -101,6 +107,7 @@ impl GeminiReader {
             token: None,
             next: None,
             idle: 0,
+            pieces: 0,
             progress: false,
             blocked: None,
             searches,
@@ -382,11 +389,12 @@ impl Core {
     fn ask_on(&mut self, token: &str) -> bool {
         self.idle = if self.progress { 0 } else { self.idle + 1 };
         self.progress = false;
+        self.pieces += 1;
         self.spent = self.spent.and(self.counts.take());
         let spent = self.spent.candidates.unwrap_or(0);
         let spent = spent.saturating_add(self.spent.thoughts.unwrap_or(0));
         let Some(continues) = &self.continues else { return false };
-        if self.idle > MAX_IDLE || spent >= continues.most {
+        if self.idle > MAX_IDLE || self.pieces >= MAX_PIECES || spent >= continues.most {
             return false;
         }
         // The same request, with the token as its first field: no request is without any.

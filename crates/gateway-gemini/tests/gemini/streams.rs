@@ -65,6 +65,27 @@ fn what_brings_nothing_is_not_asked_for_for_ever() {
 }
 
 #[test]
+fn an_answer_has_so_many_pieces_at_most() {
+    // Each brings something, none says what it cost, and no limit was asked for.
+    let mut encoded = Upstream::of(LONG).encode(&hello(&json!({"stream": true}))).expect("said");
+    let mut piece = frame(json!([{"text": "a"}]), "CONTINUATION");
+    piece["candidates"][0]["continuationToken"] = json!("t");
+    piece.as_object_mut().expect("an object").remove("usageMetadata");
+    let text = stream(&[piece]);
+    let mut sink = Short::default();
+    let mut pieces = 0;
+    while !sink.grammar.is_done() {
+        assert!(pieces < 1000, "it goes on for ever");
+        pieces += 1;
+        encoded.reader.push(text.as_bytes(), &mut sink).expect("more");
+        encoded.reader.finish(BodyEnd::Clean, &mut sink).expect("a piece");
+        assert_eq!(encoded.reader.goes_on().is_none(), sink.grammar.is_done());
+    }
+    assert_eq!(pieces, 64);
+    assert!(sink.out.ends_with(".max_tokens"), "{}", sink.out);
+}
+
+#[test]
 fn the_limit_is_that_of_all_pieces() {
     let request = hello(&json!({"stream": true, "max_tokens": 40}));
     let turn = Turn::text("one").continued_by(Turn::text("two"));
