@@ -177,12 +177,12 @@ impl OpenAi {
     fn without(&self, features: &[Feature]) -> Option<Self> {
         let mut lesser = None;
         for feature in features {
-            if *feature == Feature::ReasoningState {
+            if matches!(feature, Feature::ReasoningState | Feature::UnsignedCalls) {
                 continue;
             }
             let quirks = &mut lesser.get_or_insert_with(|| self.clone()).quirks;
             match *feature {
-                Feature::ReasoningState => {}
+                Feature::ReasoningState | Feature::UnsignedCalls => {}
                 Feature::BareToolTurns => {
                     quirks.reasoning_required = true;
                     quirks.replay_reasoning = Replay::ToolTurns;

@@ -51,12 +51,17 @@ impl<'a> Rewrites<'a> {
             self.repeated = true;
             return Ok(encoded);
         }
-        if let Remedy::Without(feature) = fault.remedy
-            && self.count() < MAX_REWRITES
-            && !self.without.contains(&feature)
-        {
+        let mut feature = match fault.remedy {
+            Remedy::Without(feature) => Some(feature),
+            _ => None,
+        };
+        while let Some(unwanted) = feature.filter(|_| self.count() < MAX_REWRITES) {
+            feature = unwanted.instead();
+            if self.without.contains(&unwanted) {
+                continue;
+            }
             let before = self.told();
-            self.without.push(feature);
+            self.without.push(unwanted);
             let encoded = self.job.encode(self.worker, &self.without);
             let encoded = encoded.map_err(|err| Refusal::Gateway(err, before))?;
             // Where it changes nothing it was not what the upstream meant.

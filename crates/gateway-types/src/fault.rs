@@ -19,10 +19,19 @@ impl Feature {
         !matches!(self, Self::ReasoningState | Self::Value(_))
     }
 
+    /// What else the upstream may have meant, where doing without this was of no use.
+    pub const fn instead(self) -> Option<Self> {
+        match self {
+            Self::ReasoningState => Some(Self::UnsignedCalls),
+            _ => None,
+        }
+    }
+
     /// What people call it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ReasoningState => "reasoning state",
+            Self::UnsignedCalls => "tool calls without a signature",
             Self::BareToolTurns => "tool calls without their reasoning",
             Self::ThinkingWithTools => "thinking beside tools",
             Self::Field(name) | Self::Value(name) => name,
@@ -62,6 +71,8 @@ pub enum Remedy {
 pub enum Feature {
     /// Reasoning state from earlier turns.
     ReasoningState,
+    /// Tool calls that the upstream did not sign itself: they are told as text.
+    UnsignedCalls,
     /// Turns with tool calls that lack the reasoning behind them: some upstreams want it back.
     BareToolTurns,
     /// Thinking beside tools: some upstreams let a model call functions only while it does not think.
