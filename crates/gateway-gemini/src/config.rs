@@ -10,7 +10,8 @@ use crate::target::{Target, field};
 use crate::think;
 use crate::tools::Tools;
 
-/// Writes the members of `generationConfig`. For the counter only what is part of the prompt counts.
+/// Writes the members of `generationConfig` and returns the answer's longest length in tokens. For the
+/// counter only what is part of the prompt counts.
 pub(crate) fn write(
     request: &Request<'_>,
     target: &Target<'_>,
@@ -18,7 +19,8 @@ pub(crate) fn write(
     counting: bool,
     json: &mut Json,
     losses: &mut Losses,
-) {
+) -> u64 {
+    let mut most = target.max_output();
     if !counting {
         let limit = limit(request, target, losses);
         if let Some(limit) = limit {
@@ -26,10 +28,11 @@ pub(crate) fn write(
         }
         sampling(request, target, json, losses);
         stops(request, target, json, losses);
-        let most = limit.unwrap_or_else(|| target.max_output());
+        most = limit.unwrap_or(most);
         think::plan(request, target, most, losses).write(json);
     }
     format(request, target, tools, json);
+    most
 }
 
 /// Writes the threshold that configuration sets.

@@ -12,6 +12,7 @@ use http::HeaderMap;
 
 use crate::carrier::Carrier;
 use crate::contents;
+use crate::extra::Extra;
 use crate::reader::{Continues, GeminiReader, Of};
 use crate::target::{Target, field};
 use crate::tools::{self, Tools};
@@ -23,6 +24,7 @@ use crate::{config, fault};
 /// What can't be said at all, by the field that says it.
 pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encoded, ApiError> {
     refuse_servers(request)?;
+    let extra = Extra::of(&target.egress.options.extra_fields)?;
     let counting = target.cx.endpoint == Endpoint::CountTokens;
     let names = NameMap::letter_first(tool_names(request), target.egress.options.tool_name_max);
     let carrier = carrier(target);
@@ -47,14 +49,18 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     contents::write(request, target, &names, &carrier, &mut json, &mut losses)?;
     json.close(']');
     if !counting {
-        config::safety(target, &mut json, &mut losses);
-        for (name, value) in &target.egress.options.extra_fields {
-            json.key(name).raw(Raw::from_json(value));
+        if !extra.sets("safetySettings") {
+            config::safety(target, &mut json, &mut losses);
         }
+        extra.write(&mut json);
     }
-    json.key("generationConfig").open('{');
-    config::write(request, target, &tools, counting, &mut json, &mut losses);
-    json.close('}');
+    let mut config = Json::new();
+    config.open('{');
+    let most = config::write(request, target, &tools, counting, &mut config, &mut losses);
+    config.close('}');
+    let config = config.into_string();
+    let config = if counting { config } else { extra.merge(config) };
+    json.key("generationConfig").raw(Raw::from_json(&config));
     if wrapped {
         json.close('}');
     }
@@ -80,10 +86,8 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
         search: tools.domains(),
         // Kept beside the stream for those models only (generation 4 and later) that are asked for the rest:
         // the bodies of the others are gone once they are sent.
-        continues: (target.habits.continues() && !counting).then(|| Continues {
-            body: body.clone(),
-            most: request.max_tokens.unwrap_or(u64::MAX),
-        }),
+        continues: (target.habits.continues() && !counting)
+            .then(|| Continues { body: body.clone(), most }),
     };
     let asm = Assembler::new(expect(request, target.cx, names, prompt_estimate));
     let verb = match (counting, stream) {

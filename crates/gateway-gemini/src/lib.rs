@@ -35,6 +35,7 @@ mod config;
 mod contents;
 mod encode;
 mod ending;
+mod extra;
 mod fault;
 mod grounding;
 mod habits;
@@ -91,7 +92,8 @@ pub struct Options {
     pub safety_threshold: Option<String>,
     /// Fields that are never sent: `safetySettings`, `thinkingConfig`, `temperature` and their like.
     pub drop_fields: Vec<String>,
-    /// Top-level fields added to each request, with their JSON.
+    /// Top-level fields added to each request, with their JSON. The members of `generationConfig` are
+    /// added to its others, and win over them; so does `safetySettings`.
     pub extra_fields: Vec<(String, String)>,
 }
 

@@ -160,8 +160,11 @@ fn budget(
             Some(HowMuch::Budget(least))
         }
         _ if effort.is_some() => {
-            let why = "the model takes a budget and decides by itself";
-            losses.add(What::Replaced, "output_config.effort", why);
+            // Claude Code sends one with every request; only a budget that was asked for, too, is a loss.
+            let budget = matches!(mode, Some(ThinkingMode::Enabled { .. }));
+            let what = if budget { What::Replaced } else { What::Hint };
+            let why = "the model has no such control: it decides by itself";
+            losses.add(what, "output_config.effort", why);
             Some(HowMuch::Dynamic)
         }
         Some(ThinkingMode::Adaptive | ThinkingMode::BetweenTools) => Some(HowMuch::Dynamic),

@@ -386,3 +386,44 @@ fn r27_r28_images_and_documents() {
         assert!(refused.starts_with("messages[0].content[0]: "), "{refused}");
     }
 }
+
+/// Claude Code tells an effort with every request: that this model has no such control is no news.
+#[test]
+fn r19_an_effort_is_a_hint_where_a_model_decides_by_itself() {
+    for (thinking, said) in [("adaptive", "hint"), ("enabled", "replaced")] {
+        let mut request = hello(&json!({"output_config": {"effort": "high"}}));
+        request["thinking"] = json!({"type": thinking});
+        if thinking == "enabled" {
+            request["thinking"]["budget_tokens"] = json!(1024);
+        }
+        let losses = Upstream::of("gemini-2.5-flash").losses(&request);
+        assert!(losses.contains(&format!("{said} output_config.effort")), "{losses:?}");
+    }
+}
+
+#[test]
+fn fields_of_the_configuration_stand_once_and_win() {
+    let mut upstream = Upstream::of("gemini-2.5-flash");
+    upstream.egress.options.safety_threshold = Some("BLOCK_NONE".to_owned());
+    upstream.egress.options.extra_fields = vec![
+        ("generationConfig".to_owned(), r#"{"seed":7,"maxOutputTokens":99}"#.to_owned()),
+        ("safetySettings".to_owned(), "[]".to_owned()),
+    ];
+    let request = hello(&json!({"stop_sequences": ["x"]}));
+    let encoded = upstream.encode(&request).expect("can be said");
+    for key in ["generationConfig", "safetySettings", "maxOutputTokens", "seed"] {
+        assert_eq!(encoded.body.matches(&format!("\"{key}\":")).count(), 1, "{}", encoded.body);
+    }
+    says(
+        &upstream,
+        &request,
+        &[
+            ("/generationConfig/seed", json!(7)),
+            ("/generationConfig/maxOutputTokens", json!(99)),
+            ("/generationConfig/stopSequences", json!(["x"])),
+            ("/safetySettings", json!([])),
+        ],
+    );
+    upstream.egress.options.extra_fields = vec![("contents".to_owned(), "[]".to_owned())];
+    assert!(upstream.refusal(&request).contains("`contents`"));
+}
