@@ -1,6 +1,8 @@
 //! The parts of an answer, as they come.
 
-use gateway_translate::{Assembler, CallRef, Flow, Json, is_json};
+use std::borrow::Cow;
+
+use gateway_translate::{Assembler, CallRef, Flow, Json, ThinkingShown, is_json};
 use gateway_types::{EventSink, Fault, Raw, Text, What, escaped};
 
 use crate::carrier::{Call as Subject, Carried, Carrier};
@@ -16,10 +18,13 @@ pub(crate) struct Parts {
     /// Text that waits for what a search found.
     pub held: Option<Held>,
     calls: u64,
+    /// The first call came without a signature.
+    unsigned: bool,
     /// Parts of a tool that the service ran, as JSON, until another part comes.
     trace: Vec<String>,
-    /// The signature of the text before, until another block comes.
-    signed: Option<Carried>,
+    /// What an empty thought is to carry, as soon as a block comes behind it. An answer ends without:
+    /// Claude Code takes the last block for the answer.
+    waiting: Vec<Carried>,
     /// Whether text or a call came.
     pub useful: bool,
     /// Whether anything at all came, so that it can't be asked for again.
@@ -33,8 +38,9 @@ impl Parts {
             only_one,
             held,
             calls: 0,
+            unsigned: false,
             trace: Vec::new(),
-            signed: None,
+            waiting: Vec::new(),
             useful: false,
             any: false,
         }
@@ -47,32 +53,20 @@ impl Parts {
         asm: &mut Assembler,
         out: &mut dyn EventSink,
     ) -> Result<Flow, Fault> {
-        if !matches!(part.kind, PartKind::ServerTool) {
-            self.end_trace(asm, out)?;
-        }
-        if !matches!(part.kind, PartKind::Text(text) if text.is_empty()) {
-            self.end_of_text(asm, out)?;
-        }
         let signature = part.signature.map(|text| text.decode().into_owned());
+        let nothing = matches!(part.kind, PartKind::Text(text) if text.is_empty());
+        if !(matches!(part.kind, PartKind::ServerTool) || nothing && signature.is_none()) {
+            self.end_trace(asm);
+        }
         match part.kind {
-            PartKind::Thought(text) => {
-                self.any |= shows(asm);
-                asm.thinking(text, out)?;
-                if let Some(signature) = signature
-                    && shows(asm)
-                {
-                    asm.open_thinking(out)?;
-                    let sealed = self.carrier.seal(&Carried::Thought(signature), None);
-                    asm.end_thinking(sealed.as_deref(), out)?;
-                }
-            }
+            PartKind::Thought(text) => self.thought(text, signature, asm, out)?,
             PartKind::Text(text) => {
                 if self.text(text, asm, out)? == Flow::Done {
                     return Ok(Flow::Done);
                 }
                 // Text that is held back will be cut otherwise.
                 if let Some(signature) = signature.filter(|_| self.held.is_none()) {
-                    self.signed = Some(Carried::of_text(text, signature));
+                    self.waiting.push(Carried::of_text(text, signature));
                 }
             }
             PartKind::Call(call) => {
@@ -91,7 +85,10 @@ impl Parts {
                 let text = format!("\n```\n{}\n```\n", output.decode().trim_end());
                 return self.text(Text::from_escaped(&escaped(&text)), asm, out);
             }
-            PartKind::ServerTool => self.trace.push(part.raw.as_str().to_owned()),
+            PartKind::ServerTool => {
+                self.end_thinking(asm, out)?;
+                self.trace.push(part.raw.as_str().to_owned());
+            }
             PartKind::Other => {
                 let why = "of a kind that has no place in the Messages API";
                 asm.lose(What::Dropped, "part", why);
@@ -106,11 +103,10 @@ impl Parts {
         asm: &mut Assembler,
         out: &mut dyn EventSink,
     ) -> Result<Flow, Fault> {
-        self.end_trace(asm, out)?;
-        if self.signed.take().is_some() {
-            let why = "no block may follow the last words of an answer";
-            asm.lose(What::Hint, "thoughtSignature", why);
+        if self.held.as_ref().is_some_and(|held| !held.is_empty()) {
+            self.settle(asm, out)?;
         }
+        self.let_go(asm);
         if let Some(held) = &mut self.held {
             if asm.in_thinking() {
                 let sealed = self.carrier.seal(&Carried::Mark, None);
@@ -133,6 +129,7 @@ impl Parts {
         if text.is_empty() {
             return Ok(Flow::More);
         }
+        self.settle(asm, out)?;
         self.useful = true;
         self.any = true;
         if let Some(held) = &mut self.held {
@@ -161,15 +158,79 @@ impl Parts {
         Ok(())
     }
 
-    /// The signature of a text, behind which another block comes. At the end of an answer there is none:
-    /// Claude Code takes the last block for the answer, and nobody insists on that signature.
-    fn end_of_text(&mut self, asm: &mut Assembler, out: &mut dyn EventSink) -> Result<(), Fault> {
-        let Some(state) = self.signed.take().filter(|_| shows(asm)) else { return Ok(()) };
-        let Some(sealed) = self.carrier.seal(&state, None) else { return Ok(()) };
-        self.end_thinking(asm, out)?;
-        asm.end_text(out)?;
-        asm.open_thinking(out)?;
-        asm.end_thinking(Some(&sealed), out)
+    /// A thought, or its signature alone.
+    fn thought(
+        &mut self,
+        text: Text<'_>,
+        signature: Option<String>,
+        asm: &mut Assembler,
+        out: &mut dyn EventSink,
+    ) -> Result<(), Fault> {
+        if !shows(asm) {
+            return asm.thinking(text, out);
+        }
+        let apart = !asm.in_thinking() || !self.waiting.is_empty();
+        let omitted = asm.thinking_shown() == ThinkingShown::Omitted;
+        if apart && (text.is_empty() || (omitted && self.useful)) {
+            if self.waiting.last() == Some(&Carried::Mark) {
+                self.waiting.pop();
+            }
+            match signature {
+                Some(signature) => self.waiting.push(Carried::Thought(signature)),
+                None if text.is_empty() => {}
+                None => self.waiting.push(Carried::Mark),
+            }
+            return Ok(());
+        }
+        self.settle(asm, out)?;
+        self.any = true;
+        asm.thinking(text, out)?;
+        let Some(signature) = signature else { return Ok(()) };
+        let sealed = self.carrier.seal(&Carried::Thought(signature), None);
+        asm.end_thinking(sealed.as_deref(), out)
+    }
+
+    /// Tells what waits for a block behind it: one comes.
+    fn settle(&mut self, asm: &mut Assembler, out: &mut dyn EventSink) -> Result<(), Fault> {
+        self.end_trace(asm);
+        for state in std::mem::take(&mut self.waiting) {
+            let sealed = self.carrier.seal(&state, None);
+            let thought = matches!(state, Carried::Thought(_) | Carried::Mark);
+            // Without a key nothing is carried: that there was a thought is all there is to tell.
+            if !shows(asm) || (sealed.is_none() && !thought) {
+                continue;
+            }
+            self.any = true;
+            self.end_thinking(asm, out)?;
+            asm.end_text(out)?;
+            asm.open_thinking(out)?;
+            asm.end_thinking(sealed.as_deref(), out)?;
+        }
+        Ok(())
+    }
+
+    /// Lets go what waits for a block behind it: none comes.
+    fn let_go(&mut self, asm: &mut Assembler) {
+        self.end_trace(asm);
+        for state in std::mem::take(&mut self.waiting) {
+            let why = "no block may follow the last words of an answer";
+            match state {
+                Carried::Parts(_) => asm.lose(What::Dropped, "toolCall", why),
+                // It may be the call's, which will be sent back without.
+                Carried::Text { .. } if self.unsigned => {
+                    let why = "it came behind the call that is without one";
+                    asm.lose(What::Dropped, "thoughtSignature", why);
+                }
+                Carried::Mark => {}
+                // Nobody insists on it.
+                _ => asm.lose(What::Hint, "thoughtSignature", why),
+            }
+        }
+    }
+
+    /// Whether a call was made.
+    pub(crate) fn called(&self) -> bool {
+        self.calls > 0
     }
 
     fn call(
@@ -186,7 +247,14 @@ impl Parts {
             asm.lose(What::Dropped, "tool_use", "one call at a time was asked for");
             return Ok(());
         }
-        let arguments = call.arguments.unwrap_or(Raw::from_json("{}"));
+        let Some(arguments) = arguments(call) else {
+            return Err(asm.nonsense("arguments for a tool call that are no JSON object"));
+        };
+        let arguments = Raw::from_json(&arguments);
+        self.settle(asm, out)?;
+        if self.calls == 0 {
+            self.unsigned = signature.is_none();
+        }
         let name = call.name.decode();
         let native = call.id.map(Text::decode).unwrap_or_default();
         let mut id = native.to_string();
@@ -222,9 +290,9 @@ impl Parts {
     }
 
     /// What the service's own tools did goes back to it word for word, sealed into an empty thought.
-    fn end_trace(&mut self, asm: &mut Assembler, out: &mut dyn EventSink) -> Result<(), Fault> {
+    fn end_trace(&mut self, asm: &mut Assembler) {
         if self.trace.is_empty() {
-            return Ok(());
+            return;
         }
         let parts = std::mem::take(&mut self.trace);
         let mut json = Json::new();
@@ -234,19 +302,11 @@ impl Parts {
             }
         });
         let json = json.into_string();
-        let fits = json.len() <= MOST_TRACE && is_json(&json);
-        let sealed = fits.then(|| self.carrier.seal(&Carried::Parts(json), None)).flatten();
-        match sealed {
-            Some(sealed) if shows(asm) => {
-                self.any = true;
-                self.end_thinking(asm, out)?;
-                asm.open_thinking(out)?;
-                asm.end_thinking(Some(&sealed), out)
-            }
-            _ => {
-                asm.lose(What::Dropped, "toolCall", "nothing can carry it back to the provider");
-                Ok(())
-            }
+        let carries = shows(asm) && self.carrier.seal(&Carried::Mark, None).is_some();
+        if carries && json.len() <= MOST_TRACE && is_json(&json) {
+            self.waiting.push(Carried::Parts(json));
+        } else {
+            asm.lose(What::Dropped, "toolCall", "nothing can carry it back to the provider");
         }
     }
 }
@@ -256,5 +316,15 @@ const MOST_TRACE: usize = 1 << 20;
 
 /// Whether the caller keeps thinking blocks.
 fn shows(asm: &Assembler) -> bool {
-    asm.thinking_shown() != gateway_translate::ThinkingShown::Hidden
+    asm.thinking_shown() != ThinkingShown::Hidden
+}
+
+/// The arguments of a call, as an object; some proxies write them as a string. `None`: they are none.
+fn arguments<'b>(call: &Call<'b>) -> Option<Cow<'b, str>> {
+    let Some(raw) = call.arguments else { return Some(Cow::Borrowed("{}")) };
+    if raw.is_object() {
+        return Some(Cow::Borrowed(raw.as_str()));
+    }
+    let text = raw.as_text()?.decode();
+    (text.trim_start().starts_with('{') && is_json(text.trim())).then_some(text)
 }

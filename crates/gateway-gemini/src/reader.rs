@@ -12,7 +12,7 @@ use crate::ending::Ending;
 use crate::fault::{self, Whose};
 use crate::grounding::{self, Domains, Held};
 use crate::parts::Parts;
-use crate::wire::{Bad, Counts, Frame, number, whole_object};
+use crate::wire::{Bad, Counts, Frame, PartKind, number, whole_object};
 
 /// Longest event that is taken, in bytes: signatures and generated files come whole.
 const MAX_EVENT_BYTES: usize = 32 << 20;
@@ -41,7 +41,7 @@ pub(crate) struct Of {
 pub(crate) struct Continues {
     /// The request. A copy, which lives as long as the answer: the request itself goes to the connection.
     pub body: String,
-    /// The longest answer wanted, in tokens.
+    /// The longest answer, in tokens, as it was asked for.
     pub most: u64,
 }
 
@@ -74,7 +74,12 @@ struct Core {
     spent: Counts,
     finish: Option<String>,
     finish_message: String,
+    /// The last token that was given: where the answer can be taken up.
     token: Option<String>,
+    /// The one that this piece was asked with.
+    sent: Option<String>,
+    /// Something came that stands behind the token.
+    behind: bool,
     /// The body of the request that goes on.
     next: Option<String>,
     /// Pieces in a row that brought nothing.
@@ -105,6 +110,8 @@ impl GeminiReader {
             finish: None,
             finish_message: String::new(),
             token: None,
+            sent: None,
+            behind: false,
             next: None,
             idle: 0,
             pieces: 0,
@@ -262,7 +269,11 @@ impl Core {
         match flow {
             Ok(Flow::Done) => Ok(()),
             Ok(Flow::More) => self.end(out),
-            Err(_) if end == BodyEnd::Cut && !self.parts.any => Err(self.broken_off()),
+            // Half a text is no nonsense where the body was cut.
+            Err(_) if end == BodyEnd::Cut && !self.over && !self.progress => {
+                self.finish = None;
+                self.end(out)
+            }
             Err(fault) => Err(fault),
         }
     }
@@ -279,7 +290,10 @@ impl Core {
             self.asm.set_usage(counts.told(self.spent));
         }
         for part in &frame.parts {
-            self.progress = true;
+            let nothing = matches!(part.kind, PartKind::Text(text) if text.is_empty())
+                && part.signature.is_none();
+            self.progress |= !nothing;
+            self.behind |= !nothing;
             if self.parts.take(part, &mut self.asm, out)? == Flow::Done {
                 self.over = true;
                 return Ok(Flow::Done);
@@ -299,6 +313,7 @@ impl Core {
         }
         if let Some(token) = frame.token {
             self.token = Some(token.decode().into_owned());
+            self.behind = false;
         }
         Ok(Flow::More)
     }
@@ -319,23 +334,25 @@ impl Core {
         if !self.heard {
             return Err(self.broken_off());
         }
-        if let Some(reason) = self.blocked.take().filter(|_| !self.parts.any) {
-            return self.refuse(&reason, out);
-        }
         let reason = self.finish.take();
         let ending = reason.as_deref().map(Ending::of);
-        let token = self.token.take();
-        let resumes = matches!(ending, None | Some(Ending::Continues | Ending::Cut));
-        if let Some(token) = token.filter(|_| resumes)
-            && self.ask_on(&token)
-        {
+        let blocked = self.blocked.take();
+        if let Some(blocked) = blocked.filter(|_| ending.is_none() || !self.parts.any) {
+            return self.decline(&blocked, out);
+        }
+        let resumes = match ending {
+            // With the token that was sent the same would come once more.
+            Some(Ending::Continues) => self.token != self.sent,
+            // Cut: what came behind the token would come once more.
+            None => !self.behind,
+            Some(_) => false,
+        };
+        if resumes && self.ask_on() {
             return Ok(());
         }
         let reason = reason.unwrap_or_default();
         let what = join(&reason, &self.finish_message);
         match ending {
-            // A piece of an answer that nobody goes on with.
-            None if self.spent != Counts::default() => self.close(StopReason::MaxTokens, out),
             None => Err(self.broken_off()),
             Some(Ending::Stop) if !self.parts.any => {
                 let provider = &self.asked.provider;
@@ -344,18 +361,17 @@ impl Core {
             }
             Some(Ending::Stop) => self.close(StopReason::EndTurn, out),
             Some(Ending::Cut | Ending::Continues) => self.close(StopReason::MaxTokens, out),
-            Some(Ending::Refusal) if !self.parts.useful => self.refuse(&what, out),
-            Some(Ending::Refusal) => self.close(StopReason::Refusal, out),
+            Some(Ending::Refusal) => self.decline(&what, out),
             Some(Ending::Unsigned) if !self.parts.useful => {
                 let text = format!("{} misses signatures ({what})", self.asked.provider);
                 let error = ApiError::new(ErrorKind::InvalidRequest, text);
                 Err(Fault::new(error, Remedy::Without(Feature::ReasoningState)))
             }
-            Some(Ending::Accident | Ending::Other) if !self.parts.useful => {
-                let text =
-                    format!("{} gave up in the middle of an answer: {what}", self.asked.provider);
-                Err(again(text))
+            // What was to come is missing, were it only a call: the caller must not take it for the end.
+            Some(Ending::Accident | Ending::Unsigned) if !self.parts.called() => {
+                Err(self.gave_up(&what))
             }
+            Some(Ending::Other) if !self.parts.useful => Err(self.gave_up(&what)),
             Some(Ending::Accident | Ending::Unsigned | Ending::Other) => {
                 self.close(StopReason::EndTurn, out)
             }
@@ -372,6 +388,14 @@ impl Core {
         self.asm.end(out)
     }
 
+    /// The service declines; what was said before stays.
+    fn decline(&mut self, reason: &str, out: &mut dyn EventSink) -> Result<(), Fault> {
+        if self.parts.useful {
+            return self.close(StopReason::Refusal, out);
+        }
+        self.refuse(reason, out)
+    }
+
     /// A refusal in words, where there are none yet.
     fn refuse(&mut self, reason: &str, out: &mut dyn EventSink) -> Result<(), Fault> {
         let text = format!("{} declined to answer: {reason}.", self.asked.provider);
@@ -386,21 +410,28 @@ impl Core {
     }
 
     /// Prepares the request that goes on; whether there is to be one.
-    fn ask_on(&mut self, token: &str) -> bool {
+    fn ask_on(&mut self) -> bool {
+        let (Some(continues), Some(token)) = (&self.continues, &self.token) else { return false };
         self.idle = if self.progress { 0 } else { self.idle + 1 };
         self.progress = false;
         self.pieces += 1;
         self.spent = self.spent.and(self.counts.take());
         let spent = self.spent.candidates.unwrap_or(0);
         let spent = spent.saturating_add(self.spent.thoughts.unwrap_or(0));
-        let Some(continues) = &self.continues else { return false };
         if self.idle > MAX_IDLE || self.pieces >= MAX_PIECES || spent >= continues.most {
             return false;
         }
         // The same request, with the token as its first field: no request is without any.
         let rest = continues.body.strip_prefix('{').unwrap_or_default();
         self.next = Some(format!("{{\"continuationToken\":\"{}\",{rest}", escaped(token)));
+        self.sent.clone_from(&self.token);
+        self.behind = false;
+        self.finish_message.clear();
         true
+    }
+
+    fn gave_up(&self, what: &str) -> Fault {
+        again(format!("{} gave up in the middle of an answer: {what}", self.asked.provider))
     }
 
     fn broken_off(&self) -> Fault {

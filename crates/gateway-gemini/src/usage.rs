@@ -5,7 +5,8 @@ use gateway_types::{ReplyUsage, UsageQuality};
 use crate::wire::Counts;
 
 impl Counts {
-    /// Of an answer in pieces, with those before. The prompt is the same in each; the rest adds up.
+    /// Of an answer in pieces, with those before. The prompt is the first one's: that of the others holds
+    /// what was generated before, too, which is counted as output already. The rest adds up.
     pub(crate) fn and(self, now: Option<Self>) -> Self {
         let Some(now) = now else { return self };
         let known = [now.prompt, now.thoughts, now.tool_prompt].into_iter().flatten();
@@ -16,8 +17,8 @@ impl Counts {
             (a, b) => a.or(b),
         };
         Self {
-            prompt: now.prompt.or(self.prompt),
-            cached: now.cached.or(self.cached),
+            prompt: self.prompt.or(now.prompt),
+            cached: if self.prompt.is_some() { self.cached } else { now.cached },
             tool_prompt: add(self.tool_prompt, now.tool_prompt),
             candidates: add(self.candidates, now.candidates.or(rest)),
             thoughts: add(self.thoughts, now.thoughts),

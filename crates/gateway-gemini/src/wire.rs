@@ -60,6 +60,7 @@ pub(crate) enum PartKind<'b> {
 pub(crate) struct Call<'b> {
     pub id: Option<Text<'b>>,
     pub name: Text<'b>,
+    /// An object, or what was sent in place of one.
     pub arguments: Option<Raw<'b>>,
     /// Arguments in pieces, which nobody asked for.
     pub partial: bool,
@@ -170,7 +171,7 @@ impl<'b> Part<'b> {
                         match key {
                             "id" => call.id = clean_string(r)?.filter(|id| !id.is_empty()),
                             "name" => call.name = clean_string(r)?.unwrap_or_default(),
-                            "args" => call.arguments = Some(r.raw()?).filter(|raw| raw.is_object()),
+                            "args" => call.arguments = Some(r.raw()?).filter(|raw| !raw.is_null()),
                             "partialArgs" => {
                                 call.partial = true;
                                 r.skip()?;

@@ -142,7 +142,6 @@ fn r07_every_end_has_its_reason() {
         (Finish::Word("RECITATION", ""), "refusal"),
         (Finish::Word("IMAGE_SAFETY", ""), "refusal"),
         (Finish::Word("LANGUAGE", ""), "refusal"),
-        (Finish::Word("MALFORMED_FUNCTION_CALL", ""), "end_turn"),
         (Finish::Word("OTHER", ""), "end_turn"),
         (Finish::Word("CONTINUATION", ""), "max_tokens"),
     ] {
@@ -186,6 +185,57 @@ fn slips_of_the_model_are_tried_again_before_anything_was_said() {
             .style(Style { signed: gateway_testkit::google::Signed::Never, ..Style::default() }),
     );
     assert_eq!(fault.expect_err("r06 nothing at all").remedy, Remedy::Again);
+}
+
+/// A caller that takes words without the call they announce for the end stops working.
+#[test]
+fn r04_a_slip_behind_words_is_an_error_and_behind_a_call_the_call_counts() {
+    for word in ["MALFORMED_FUNCTION_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE"] {
+        let finish = Finish::Word(word, "print(default_api.Bash");
+        for streamed in [true, false] {
+            let turn = Turn::text("I look.").finish(finish);
+            let fault = Upstream::of(MODEL).try_ask(&all(streamed), &turn).expect_err("an error");
+            assert_eq!(
+                (fault.error.kind(), fault.remedy),
+                (ErrorKind::UpstreamFailed, Remedy::Again)
+            );
+        }
+        let called = message(&Turn::text("I look.").and_call("Bash", &json!({})).finish(finish));
+        assert_eq!(called["stop_reason"], "tool_use", "{word}");
+    }
+}
+
+#[test]
+fn r01_arguments_are_an_object_or_the_answer_is_an_error() {
+    for (args, input) in [
+        (json!({"a": 1}), Some(json!({"a": 1}))),
+        (json!("{\"a\": \"\\n\"}"), Some(json!({"a": "\n"}))),
+        (json!(" {}"), Some(json!({}))),
+        (Value::Null, Some(json!({}))),
+        (json!(""), None),
+        (json!("{\"a\":"), None),
+        (json!("[1]"), None),
+        (json!([1]), None),
+        (json!(7), None),
+    ] {
+        let call = json!([{"functionCall": {"name": "Bash", "args": args}}]);
+        let text = stream(&[frame(call, "STOP")]);
+        let mut reader = Upstream::of(MODEL).encode(&all(true)).expect("can be said").reader;
+        let read = fold(|sink| read_stream(&mut *reader, &[text.as_bytes()], sink));
+        match (read, input) {
+            (Ok(message), Some(input)) => {
+                assert_eq!(message["content"][0]["input"], input, "{args}");
+            }
+            (Err(fault), None) => {
+                assert!(fault.error.message().contains("no JSON object"), "{}", fault.error);
+            }
+            (other, _) => panic!("{other:?} for {args}"),
+        }
+    }
+    let text = stream(&[frame(json!([{"functionCall": {"name": "Bash"}}]), "STOP")]);
+    let mut reader = Upstream::of(MODEL).encode(&all(true)).expect("can be said").reader;
+    let read = fold(|sink| read_stream(&mut *reader, &[text.as_bytes()], sink));
+    assert_eq!(read.expect("a call")["content"][0]["input"], json!({}));
 }
 
 #[test]

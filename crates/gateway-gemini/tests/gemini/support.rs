@@ -105,7 +105,11 @@ impl Upstream {
 
     /// What the scripted server answers to `body`.
     pub(crate) fn answer(&self, body: &Value, stream: bool, turn: &Turn) -> String {
-        let asked = Asked { body, model: self.model, index: 0, rules: &self.rules };
+        self.nth_answer(0, body, stream, turn)
+    }
+
+    fn nth_answer(&self, index: usize, body: &Value, stream: bool, turn: &Turn) -> String {
+        let asked = Asked { body, model: self.model, index, rules: &self.rules };
         if stream {
             gemini_reply::frames(turn, asked, true).concat()
         } else {
@@ -123,9 +127,9 @@ impl Upstream {
         let mut body = parse(&encoded);
         let mut turn = turn.clone();
         let mut folder = Folder::new(&ReplyCx { id: "msg_1", model: "opus", stream: false });
-        loop {
+        for index in 0.. {
             self.check(&body).unwrap_or_else(|refusal| panic!("{}\n{body:#}", refusal.message));
-            let answer = self.answer(&body, encoded.stream, &turn);
+            let answer = self.nth_answer(index, &body, encoded.stream, &turn);
             if encoded.stream {
                 read_stream(&mut *encoded.reader, &[answer.as_bytes()], folder.sink())?;
             } else {
