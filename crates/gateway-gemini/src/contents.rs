@@ -29,10 +29,8 @@ pub(crate) fn write(
     let content = Content::new(target.senses(), losses);
     let mut contents = Contents { target, names, carrier, content, json, open: None };
     let rounds = rounds(request);
-    // The turn that is going on: what follows upon the last thing that was said, results apart.
-    let current = rounds.iter().rposition(speaks).map_or(0, |at| at + 1);
-    for (at, round) in rounds.iter().enumerate() {
-        let calls = contents.model(round, at >= current);
+    for round in &rounds {
+        let calls = contents.model(round);
         contents.results(round, &calls)?;
         for said in &round.said {
             contents.said(said.role, &said.blocks)?;
@@ -87,18 +85,6 @@ struct Contents<'t, 'l, 'j> {
     json: &'j mut Json,
     /// Whose content is open.
     open: Option<Speaker>,
-}
-
-/// Whether something was said in a round beside results, so that a new turn began.
-fn speaks(round: &Round<'_, '_>) -> bool {
-    round.said.iter().flat_map(|said| &said.blocks).any(|placed| match &placed.block.kind {
-        BlockKind::Text { text, .. } => !is_blank(text.escaped()),
-        BlockKind::Thinking { .. }
-        | BlockKind::RedactedThinking { .. }
-        | BlockKind::ToolUse { .. }
-        | BlockKind::Unknown { .. } => false,
-        _ => true,
-    })
 }
 
 impl Contents<'_, '_, '_> {
@@ -160,16 +146,35 @@ impl Contents<'_, '_, '_> {
                     parts.push(Part::Text { text: Cow::Borrowed(INTERRUPTED), marked: false });
                 }
             }
-            let inside = self.target.reads_results();
+            let inside = self.target.reads_results() && !call.told;
             let titles: Vec<Part<'_>> = parts.iter().filter(|_| inside).filter_map(title).collect();
             parts.extend(titles);
             detach(&mut parts, inside, number + 1, &mut attached);
-            self.result(call, failed, &parts);
+            if call.told {
+                self.told_result(call, failed, &parts);
+            } else {
+                self.result(call, failed, &parts);
+            }
         }
         for part in &attached {
             self.user_part(part);
         }
         Ok(())
+    }
+
+    /// The result of a call that was told as text.
+    fn told_result(&mut self, call: &Written, failed: bool, parts: &[Part<'_>]) {
+        let how = if failed { "failed with" } else { "returned" };
+        let mut text = String::new();
+        escape(&format!("[The tool `{}` {how}:", call.name), &mut text);
+        for part in parts {
+            if let Part::Text { text: piece, .. } = part {
+                text.push_str("\\n");
+                text.push_str(piece);
+            }
+        }
+        text.push(']');
+        self.text(Speaker::User, &text);
     }
 
     fn result(&mut self, call: &Written, failed: bool, parts: &[Part<'_>]) {

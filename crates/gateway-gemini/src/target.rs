@@ -79,6 +79,11 @@ impl<'a> Target<'a> {
         !self.cx.without.contains(&Feature::ReasoningState)
     }
 
+    /// Whether calls without a signature of the service's may be sent, with the value that skips the check.
+    pub(crate) fn takes_unsigned(&self) -> bool {
+        !self.habits.wants_signatures() || !self.cx.without.contains(&Feature::UnsignedCalls)
+    }
+
     /// Whether results of functions may hold images and files.
     pub(crate) fn reads_results(&self) -> bool {
         self.habits.reads_results() && self.may(field::RESULT_PARTS)

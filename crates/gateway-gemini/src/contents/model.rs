@@ -20,11 +20,13 @@ const FOREIGN_IDS: &[&str] = &["toolu_", "tooluse_", "call_", "chatcmpl-tool-", 
 pub(super) struct Written {
     pub id: Option<String>,
     pub name: String,
+    /// It was told as text.
+    pub told: bool,
 }
 
 impl Contents<'_, '_, '_> {
-    /// The model's turn; `current`: it belongs to the turn that is going on.
-    pub(super) fn model(&mut self, round: &Round<'_, '_>, current: bool) -> Vec<Written> {
+    /// The model's turn.
+    pub(super) fn model(&mut self, round: &Round<'_, '_>) -> Vec<Written> {
         let blocks = &round.assistant;
         let carried: Vec<Option<Carried>> =
             (0..blocks.len()).map(|at| self.carried(blocks, at)).collect();
@@ -54,9 +56,11 @@ impl Contents<'_, '_, '_> {
                 }
                 BlockKind::ToolUse { id, name, input } => {
                     let before = at.checked_sub(1).and_then(|at| carried[at].as_ref());
-                    let first = calls.is_empty();
-                    let place = (calls.len(), first && current);
+                    let place = (calls.len(), calls.first().is_some_and(|first| first.told));
                     let call = self.call(&id.decode(), *name, *input, before, place, &mut taken);
+                    if call.told {
+                        self.replaced(placed, "a call that the model did not sign is told as text");
+                    }
                     calls.push(call);
                 }
                 BlockKind::ServerToolUse { name, input, .. } if !has_trace => {
@@ -173,14 +177,17 @@ impl Contents<'_, '_, '_> {
         }
     }
 
-    /// A call; `place` is its number and whether the service insists on a signature.
+    /// A call; `place` is its number and whether its step is told as text.
+    ///
+    /// The service insists on signatures in the turn that is going on. What stands in for one is written
+    /// in all turns, so that a turn that is over is still the same prompt (behaviour R35).
     fn call(
         &mut self,
         id: &str,
         name: Text<'_>,
         input: Raw<'_>,
         before: Option<&Carried>,
-        (number, needed): (usize, bool),
+        (number, told): (usize, bool),
         taken: &mut HashSet<String>,
     ) -> Written {
         let name = name.decode();
@@ -202,14 +209,17 @@ impl Contents<'_, '_, '_> {
             _ => (of_id.filter(|_| states), said.filter(|_| states)),
         };
         let input = said.as_deref().map_or(input, Raw::from_json);
-        // After a refusal every step gets one: which of them was meant is not told.
-        let needed = needed || (!states && number == 0);
-        let bypass = needed && self.target.habits.wants_signatures();
-        if bypass && signature.is_none() {
+        let bare = number == 0 && signature.is_none() && self.target.habits.wants_signatures();
+        if told || (bare && !self.target.takes_unsigned()) {
+            let text = format!("[The tool `{name}` was called with {}]", input.as_str());
+            self.text(Speaker::Model, &escaped(&text));
+            return Written { id: None, name, told: true };
+        }
+        if bare {
             let why = "calls that the model did not sign go up without the check";
             self.content.losses().add(What::Hint, "thoughtSignature", why);
         }
-        let signature = signature.or_else(|| bypass.then(|| BYPASS.to_owned()));
+        let signature = signature.or_else(|| bare.then(|| BYPASS.to_owned()));
         let wire_id = self.wire_id(id, &native, number, taken);
         self.part(Speaker::Model, |json| {
             json.key("functionCall").object(|json| {
@@ -222,7 +232,7 @@ impl Contents<'_, '_, '_> {
                 json.key("thoughtSignature").string(signature);
             }
         });
-        Written { id: wire_id, name }
+        Written { id: wire_id, name, told: false }
     }
 
     /// The id a call goes up with, which its result repeats: the model's own where it gave one; for

@@ -5,7 +5,7 @@ use gateway_translate::Keyring;
 use gateway_types::Feature;
 use serde_json::{Value, json};
 
-use crate::support::{Upstream, hello, kinds, losses, parse, styles};
+use crate::support::{Upstream, frame, hello, kinds, losses, parse, short, stream, styles};
 
 const MODEL: &str = "gemini-3.1-pro-preview";
 
@@ -162,9 +162,9 @@ fn r16_an_edited_call_is_another_call() {
     }
 }
 
-#[test]
-fn r16_the_bypass_stands_on_first_calls_of_the_current_turn_only() {
-    let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "Bash", "input": {}});
+/// Calls that nobody signed: one of a turn that is over, three of the one that goes on.
+fn unsigned_calls() -> Value {
+    let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "Bash", "input": {"n": id}});
     let result = |id: &str| json!({"type": "tool_result", "tool_use_id": id, "content": "ok"});
     let mut request = first(&kept());
     request["messages"] = json!([
@@ -176,13 +176,148 @@ fn r16_the_bypass_stands_on_first_calls_of_the_current_turn_only() {
         {"role": "assistant", "content": [call("toolu_4")]},
         {"role": "user", "content": [result("toolu_4")]},
     ]);
-    for (model, wanted) in [(MODEL, [false, true, false, true]), ("gemini-2.5-pro", [false; 4])] {
+    request
+}
+
+#[test]
+fn r16_the_bypass_stands_on_the_first_call_of_every_step() {
+    let request = unsigned_calls();
+    for (model, wanted) in [(MODEL, [true, true, false, true]), ("gemini-2.5-pro", [false; 4])] {
         let body = Upstream::of(model).body(&request);
         let signed: Vec<bool> =
             parts(&body).iter().map(|part| part.get("thoughtSignature").is_some()).collect();
         assert_eq!(signed, wanted, "{model}");
         let with_ids = parts(&body).iter().all(|part| part["functionCall"]["id"].is_string());
         assert_eq!(with_ids, model == MODEL, "ids are made up for models that match by them");
+    }
+}
+
+/// A conversation that grows by a message keeps what was sent before as it was.
+#[test]
+fn r35_turns_that_are_over_stay_as_they_were() {
+    let request = unsigned_calls();
+    for without in [&[][..], &[Feature::UnsignedCalls], &[Feature::ReasoningState]] {
+        let upstream = Upstream { without, ..Upstream::of(MODEL) };
+        let contents = |messages: usize| {
+            let mut shorter = request.clone();
+            shorter["messages"].as_array_mut().expect("messages").truncate(messages);
+            let contents = upstream.body(&shorter)["contents"].clone();
+            contents.as_array().expect("contents").clone()
+        };
+        let whole = contents(7);
+        for messages in [1, 3, 5] {
+            let shorter = contents(messages);
+            assert_eq!(shorter, whole[..shorter.len()], "{messages} messages without {without:?}");
+        }
+    }
+}
+
+/// Routes that want real signatures alone see such steps as text; those that were signed stay calls.
+#[test]
+fn r16_where_the_bypass_is_refused_unsigned_steps_are_told_as_text() {
+    let mut upstream = Upstream::of(MODEL);
+    upstream.rules = Rules::studio(MODEL).without_bypass();
+    let request = unsigned_calls();
+    let encoded = upstream.encode(&request).expect("can be said");
+    let refusal = upstream.check(&parse(&encoded)).expect_err("the bypass");
+    assert!(refusal.message.contains("hought signature"), "{}", refusal.message);
+    // The first lesson is of no use here: it changes nothing or nothing that helps.
+    upstream.without = &[Feature::ReasoningState];
+    assert!(upstream.check(&parse(&upstream.encode(&request).expect("said"))).is_err());
+    assert_eq!(Feature::ReasoningState.instead(), Some(Feature::UnsignedCalls));
+    for without in
+        [&[Feature::UnsignedCalls][..], &[Feature::ReasoningState, Feature::UnsignedCalls]]
+    {
+        upstream.without = without;
+        let body = upstream.body(&request);
+        assert_eq!(bypassed(&body), 0);
+        let said = parts(&body);
+        assert_eq!(said[0]["text"], "[The tool `Bash` was called with {\"n\":\"toolu_1\"}]");
+        assert_eq!(said.len(), 4);
+        let results = body["contents"][2]["parts"].clone();
+        assert_eq!(results[0]["text"], "[The tool `Bash` returned:\nok]");
+        assert_eq!(results[1]["text"], "and then");
+        let told = upstream.losses(&request);
+        let told = told.iter().filter(|loss| loss.starts_with("replaced messages[")).count();
+        assert_eq!(told, 4);
+    }
+    // What the model signed itself stays a call.
+    upstream.without = &[Feature::UnsignedCalls];
+    let turn = Turn::call("Bash", &json!({"n": 1})).and_call("Bash", &json!({"n": 2}));
+    let message = upstream.ask(&request, &turn);
+    let said = parts(&upstream.body(&next(&request, &message)));
+    assert_eq!(said.iter().filter(|part| part.get("functionCall").is_some()).count(), 2);
+}
+
+/// A signature behind a call without one may be that call's: it is sent back without, which is told.
+#[test]
+fn r16_a_signature_behind_its_call_is_told_as_lost() {
+    for (signed, lost) in [(false, Some("dropped=thoughtSignature")), (true, None)] {
+        let mut call = json!({"functionCall": {"name": "Bash", "args": {}}});
+        if signed {
+            call["thoughtSignature"] = json!("AAEC");
+        }
+        let text =
+            stream(&[frame(json!([call, {"text": "", "thoughtSignature": "AAEC"}]), "STOP")]);
+        for thinking in [kept(), json!({"type": "disabled"})] {
+            let upstream = Upstream::of(MODEL);
+            let mut reader = upstream.encode(&first(&thinking)).expect("can be said").reader;
+            let (out, fault) = short(&mut *reader, &[text.as_bytes()]);
+            assert!(fault.is_none() && out.contains(".tool_use "), "{out}");
+            assert_eq!(reader.losses().header().as_deref(), lost, "{thinking}");
+        }
+    }
+}
+
+/// Whatever stands behind the last words, it makes no empty thought there.
+#[test]
+fn no_empty_thought_ends_an_answer() {
+    let trace = json!({"toolCall": {"toolType": "GOOGLE_SEARCH_WEB", "id": "s1", "args": {}}});
+    let mut signed_trace = trace.clone();
+    signed_trace["thoughtSignature"] = json!("AAEC");
+    let thought = json!({"text": "hm", "thought": true, "thoughtSignature": "AAEC"});
+    let bare = json!({"text": "", "thought": true, "thoughtSignature": "AAEC"});
+    let signed = json!({"text": "The answer.", "thoughtSignature": "AAEC"});
+    let plain = json!({"text": "The answer."});
+    let omitted = json!({"type": "adaptive", "display": "omitted"});
+    for (thinking, said, wanted, lost) in [
+        (kept(), json!([plain, trace]), "T:The answer./.", Some("dropped=toolCall")),
+        (
+            kept(),
+            json!([trace, plain, trace, {"text": ""}]),
+            "H:~/T:The answer./.",
+            Some("dropped=toolCall"),
+        ),
+        (kept(), json!([signed, signed_trace]), "T:The answer./.", Some("dropped=toolCall")),
+        (kept(), json!([signed, {"hologram": {}}]), "T:The answer./.", Some("dropped=part")),
+        (kept(), json!([plain, bare]), "T:The answer./.", None),
+        (kept(), json!([signed, bare]), "T:The answer./.", None),
+        (omitted.clone(), json!([thought, plain, thought]), "H:~/T:The answer./.", None),
+        (
+            omitted.clone(),
+            json!([plain, thought, plain]),
+            "T:The answer./H:~/T:The answer./.",
+            None,
+        ),
+        // Behind it comes a call: there it stays.
+        (
+            kept(),
+            json!([signed, trace, {"functionCall": {"name": "Bash"}}]),
+            "T:The answer./H:~/H:~/C:",
+            None,
+        ),
+        (
+            omitted,
+            json!([plain, thought, {"functionCall": {"name": "Bash"}}]),
+            "T:The answer./H:~/C:",
+            None,
+        ),
+    ] {
+        let text = stream(&[frame(said.clone(), "STOP")]);
+        let mut reader = Upstream::of(MODEL).encode(&first(&thinking)).expect("can be said").reader;
+        let (out, fault) = short(&mut *reader, &[text.as_bytes()]);
+        assert!(fault.is_none() && out.starts_with(wanted), "{out} for {said}");
+        assert_eq!(reader.losses().header().as_deref(), lost, "{said}");
     }
 }
 

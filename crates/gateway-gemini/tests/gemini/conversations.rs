@@ -103,6 +103,7 @@ proptest! {
         vertex in any::<bool>(),
         counting in any::<bool>(),
         bare in any::<bool>(),
+        strict in any::<bool>(),
         thinking in any::<bool>(),
     ) {
         let mut upstream = if vertex { Upstream::vertex(model) } else { Upstream::of(model) };
@@ -112,6 +113,10 @@ proptest! {
         if bare {
             upstream.without = &[Feature::ReasoningState, Feature::Field("parts")];
             upstream.keys = Keyring::new::<&str>([]);
+        }
+        if strict {
+            upstream.rules = upstream.rules.without_bypass();
+            upstream.without = &[Feature::ReasoningState, Feature::UnsignedCalls];
         }
         let mut request = hello(&json!({"messages": messages, "tools": [
             {"name": "Bash", "input_schema": {"type": "object"}},
