@@ -16,6 +16,7 @@ use crate::sources::{
     ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, GEMINI_API_KEY, GOOGLE_API_KEY, OLLAMA_API_KEY,
     OPENAI_API_KEY, OPENROUTER_API_KEY,
 };
+use crate::tree::Value;
 use crate::vendor::is_openrouters;
 
 /// What was found, with the place that later checks point at.
@@ -129,7 +130,14 @@ pub(crate) fn read(
         cx.effective(section, "auth_type", stated.unwrap_or("api_key"));
         if kind.is_some() && base.is_some() {
             let message = format!("`{}` does not say how to authenticate", section.path);
-            let help = "add `api_key_env_var: NAME_OF_A_VARIABLE`, or `auth_type: none` where none is needed";
+            let help = match kind {
+                Some(Kind::Vertex) => {
+                    "this host is none of Google's: write `auth_type: google` to send it an access token, which opens all of your cloud, or `api_key_env_var: NAME_OF_A_VARIABLE`, or `auth_type: none`"
+                }
+                _ => {
+                    "add `api_key_env_var: NAME_OF_A_VARIABLE`, or `auth_type: none` where none is needed"
+                }
+            };
             cx.error(&section.at, message, "no credential", help);
         }
         return without(Auth::None);
@@ -157,7 +165,9 @@ fn signed(
             let (credentials, variable) = aws::credentials(cx, section, extras);
             Some((Auth::Aws(credentials), variable))
         }
-        Kind::Vertex if stated == Some("google") || unsaid => {
+        // A token opens all of the cloud: no other host gets one by default. Who names a file of Google's
+        // for a provider has said it.
+        Kind::Vertex if stated == Some("google") || (unsaid && (own || names_file(section))) => {
             let (credentials, variable) = google::credentials(cx, extras);
             Some((Auth::Google(credentials), variable))
         }
@@ -172,6 +182,12 @@ fn signed(
         }
         _ => None,
     }
+}
+
+/// Whether `extra` names a file of credentials, be it there or not.
+fn names_file(section: &Section<'_>) -> bool {
+    let file = section.get("extra").and_then(|extra| extra.get("credentials_file"));
+    file.is_some_and(|file| !matches!(file.value, Value::Null))
 }
 
 /// Whether a provider is the vendor itself, or is called after it. Only such a one may be given the vendor's own

@@ -294,6 +294,27 @@ fn a_vendors_key_goes_to_the_vendor_only() {
     assert_eq!(fault(&yaml, &env).0, "1:13 `providers.x` does not say how to authenticate");
     let yaml = one("x", "kind: ollama, api_base: 'https://h.example'");
     assert_eq!(auth(&first(&yaml, &env)), "none");
+    // Google's token opens more than models; another host gets one only if that is said.
+    let vertex =
+        |name: &str, keys: &str| one(name, &format!("kind: vertex, {keys}, extra: {{project: p}}"));
+    let yaml = vertex("corp", "api_base: 'https://llm.example'");
+    let (message, help) = fault(&yaml, &env);
+    assert_eq!(message, "1:13 `providers.corp` does not say how to authenticate");
+    assert!(help.contains("write `auth_type: google`"), "{help}");
+    let with_file = |file: &str| {
+        let file = format!("extra: {{project: p, credentials_file: {file}}}");
+        one("corp", &format!("kind: vertex, api_base: 'https://llm.example', {file}"))
+    };
+    assert_eq!(auth(&first(&with_file("gateway.yaml"), &env)), "google gateway.yaml");
+    assert!(fault(&with_file("gone"), &env).0.contains("there is no file"));
+    for (name, keys) in [
+        ("corp", "api_base: 'https://llm.example', auth_type: google"),
+        ("corp", "api_base: 'https://us-east5-aiplatform.googleapis.com'"),
+        ("corp", "default_model: m"),
+        ("vertex", "api_base: 'http://127.0.0.1:9'"),
+    ] {
+        assert_eq!(auth(&first(&vertex(name, keys), &env)), "google -", "{name} {keys}");
+    }
 }
 
 #[test]
