@@ -120,16 +120,18 @@ fn decide(cx: &mut Cx, tree: &Node, ollama_answers: fn() -> bool) -> Option<Sett
     let (default, chosen) = match preferred {
         Some((vendor, chosen)) => (vendor, Some(chosen)),
         // Keys of AWS are on many machines for other reasons: without a region they mean nothing here.
-        None if nothing || set.is_empty() => match (unfinished.first(), named) {
-            (Some((vendor, _)), _) if *vendor != Vendor::Bedrock => (*vendor, None),
-            (_, Some((variable, text, at)))
-                if set.contains(&Vendor::Ollama) && mapping::may_be_ollamas(text) =>
-            {
-                let why = format!("{variable} names a model, and nothing else is set up");
-                (Vendor::Ollama, Some(Chosen { why, at: at.clone() }))
+        None if nothing || set.is_empty() => {
+            match (unfinished.iter().find(|(vendor, _)| *vendor != Vendor::Bedrock), named) {
+                (Some((vendor, _)), _) => (*vendor, None),
+                (_, Some((variable, text, at)))
+                    if set.contains(&Vendor::Ollama) && mapping::may_be_ollamas(text) =>
+                {
+                    let why = format!("{variable} names a model, and nothing else is set up");
+                    (Vendor::Ollama, Some(Chosen { why, at: at.clone() }))
+                }
+                _ => (Vendor::Anthropic, None),
             }
-            _ => (Vendor::Anthropic, None),
-        },
+        }
         None => (set[0], None),
     };
     let private = default.is_private(foreign);

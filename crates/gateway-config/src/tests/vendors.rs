@@ -248,6 +248,8 @@ fn a_start_says_what_the_other_vendors_serve_and_what_they_lack() {
         (&AZURE[..1], "`providers.azure` has no `api_base`"),
         (&VERTEX[..1], "`providers.vertex` has no Google Cloud project"),
         (&[AWS[0], AWS[1], prefers("bedrock")], "`providers.bedrock` has no AWS region"),
+        // Keys of AWS alone mean nothing, so they hide nobody who was meant.
+        (&[AWS[0], AWS[1], VERTEX[0]], "`providers.vertex` has no Google Cloud project"),
     ] {
         let faults = load(&no_file(env).sources).expect_err("a fault");
         let [fault] = faults.errors.as_slice() else { panic!("one fault: {faults}") };
