@@ -158,7 +158,13 @@ impl<S: Source> Fetch<S> {
     fn run(self) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let fetched = match runtime {
-            Ok(runtime) => runtime.block_on(self.inner.source.fetch()),
+            Ok(runtime) => {
+                let fetched = runtime.block_on(self.inner.source.fetch());
+                // Dropped, it would wait for whatever blocks, such as the system's look-up of a name,
+                // and all callers with it.
+                runtime.shutdown_background();
+                fetched
+            }
             Err(err) => {
                 Err(CloudError::unreachable(format!("no runtime to get credentials: {err}")))
             }

@@ -225,3 +225,32 @@ fn fifty_callers_on_two_runtimes_make_one_fetch() {
     }
     assert_eq!(cached.fetches(), 1);
 }
+
+/// Leaves something behind that blocks, as the look-up of a name can.
+struct Lingering(Mutex<Option<std::sync::mpsc::Receiver<()>>>);
+
+impl Source for Lingering {
+    type Value = ();
+
+    async fn fetch(&self) -> Result<((), Option<SystemTime>), CloudError> {
+        if let Some(end) = self.0.lock().expect("never poisoned").take() {
+            let (began, begun) = tokio::sync::oneshot::channel();
+            tokio::task::spawn_blocking(move || {
+                began.send(()).expect("waited for");
+                let _ = end.recv();
+            });
+            begun.await.expect("it begins");
+        }
+        Ok(((), None))
+    }
+}
+
+#[tokio::test]
+async fn what_still_blocks_behind_a_fetch_is_not_waited_for() {
+    let (end, ends) = std::sync::mpsc::channel();
+    let source = Lingering(Mutex::new(Some(ends)));
+    let cached = Cached::new(source, Arc::new(|| UNIX_EPOCH));
+    let got = tokio::time::timeout(Duration::from_secs(20), cached.get()).await;
+    got.expect("told while something still blocks").expect("a value");
+    drop(end);
+}
