@@ -40,6 +40,8 @@ pub enum Refused {
     IdleEffort,
     /// The thinking of earlier turns, of this conversation: others may be fine.
     History,
+    /// `temperature` and `top_p` in one request: either alone is fine.
+    BothSamplers,
 }
 
 /// What can be left out of a request: the answer may be poorer for it, but it is an answer to what was
@@ -121,10 +123,10 @@ fn in_value(value: &Value, depth: usize) -> Option<Refused> {
 }
 
 impl Refused {
-    /// Whether the upstream will refuse it again, whatever the conversation: then it is worth
+    /// Whether the upstream will refuse it again, whatever else the request holds: then it is worth
     /// remembering.
     pub const fn is_lasting(&self) -> bool {
-        !matches!(self, Self::History)
+        !matches!(self, Self::History | Self::BothSamplers)
     }
 }
 
@@ -137,6 +139,7 @@ impl fmt::Display for Refused {
             Self::SystemRole => f.write_str("system messages in between"),
             Self::IdleEffort => f.write_str("output_config.effort without thinking"),
             Self::History => f.write_str("thinking of earlier turns"),
+            Self::BothSamplers => f.write_str("top_p beside temperature"),
         }
     }
 }
@@ -155,6 +158,7 @@ impl Policy {
                 Refused::SystemRole => policy.inline_system = true,
                 Refused::IdleEffort => policy.lacks.idle_effort = true,
                 Refused::History => policy.thinking = Thinking::Strip,
+                Refused::BothSamplers => policy.drop_fields.push("top_p".to_owned()),
             }
         }
         policy

@@ -53,7 +53,7 @@ fn c08_r20_a_refusal_in_anthropics_words_names_what_can_be_left_out() {
         ("`temperature` is deprecated for this model.", field("temperature")),
         (
             "`temperature` and `top_p` cannot both be specified for this model. Please use only one.",
-            field("top_p"),
+            Refused::BothSamplers,
         ),
         ("This model does not support the effort parameter", field("output_config.effort")),
         ("adaptive thinking is not supported on this model", field("thinking")),
@@ -256,6 +256,16 @@ fn c08_a_lesson_takes_both_halves_of_a_pair() {
         );
     }
     assert!(Refused::SystemRole.is_lasting() && !Refused::History.is_lasting());
+}
+
+#[test]
+fn two_samplers_in_one_request_say_nothing_of_requests_with_one() {
+    let policy = Policy::default().without(&[Refused::BothSamplers]);
+    let body = br#"{"model":"m","temperature":0.5,"top_p":0.9,"messages":[]}"#;
+    let edited = edit(body, &policy, "").expect("no error").expect("an edit");
+    assert_eq!(edited.body, br#"{"model":"m","temperature":0.5,"messages":[]}"#[..]);
+    assert!(!edited.losses.is_empty());
+    assert!(!Refused::BothSamplers.is_lasting() && Refused::Field("top_p").is_lasting());
 }
 
 #[test]

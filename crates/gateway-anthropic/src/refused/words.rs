@@ -36,7 +36,7 @@ const PHRASES: &[(&[&str], Option<Refused>)] = &[
     (&["invalid thinking", "only type="], Some(Refused::Field("thinking"))),
     (&["does not support thinking"], Some(Refused::Field("thinking"))),
     (&["invalid beta flag"], Some(Refused::SomeBeta)),
-    (&["temperature", "top_p", "cannot both"], Some(Refused::Field("top_p"))),
+    (&["temperature", "top_p", "cannot both"], Some(Refused::BothSamplers)),
 ];
 
 /// What follows these is the name of what is not known. In small letters.
