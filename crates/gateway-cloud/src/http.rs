@@ -54,7 +54,6 @@ pub(crate) struct Http {
 }
 
 /// One call.
-#[derive(Debug)]
 pub(crate) struct Ask {
     pub(crate) method: Method,
     pub(crate) url: String,
@@ -65,7 +64,6 @@ pub(crate) struct Ask {
 }
 
 /// What came back.
-#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     #[cfg_attr(
@@ -74,6 +72,21 @@ pub(crate) struct Answer {
     )]
     pub(crate) head: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+/// Never headers, body and query: that is where secrets are.
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (method, url) = (&self.method, bare(&self.url));
+        f.debug_struct("Ask").field("method", method).field("url", &url).finish_non_exhaustive()
+    }
+}
+
+/// Never headers and body: what was asked for is a secret.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 impl Ask {
@@ -210,6 +223,16 @@ mod tests {
         assert!(fault.is_transient());
         assert!(fault.to_string().ends_with(": no answer within 0.02 s"), "{fault}");
         assert!(!fault.to_string().contains("secret"), "{fault}");
+    }
+
+    #[test]
+    fn what_is_sent_and_got_is_not_shown() {
+        let ask = Ask::form("http://h/token?shh", &[("client_secret", "shh")])
+            .header(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer shh"));
+        assert_eq!(format!("{ask:?}"), r#"Ask { method: POST, url: "http://h/token", .. }"#);
+        let (status, head) = (StatusCode::OK, ask.headers);
+        let answer = Answer { status, head, body: Bytes::from_static(b"shh") };
+        assert_eq!(format!("{answer:?}"), "Answer { status: 200, .. }");
     }
 
     #[test]
