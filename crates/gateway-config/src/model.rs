@@ -215,6 +215,17 @@ impl Provider {
         let host = self.api_base.as_deref().and_then(|url| url.parse::<http::Uri>().ok());
         host.and_then(|uri| uri.host().map(crate::base::is_openai)).unwrap_or(false)
     }
+
+    /// The added headers that look like credentials by their names: name and value.
+    pub fn secret_headers(&self) -> impl Iterator<Item = (&str, &SecretString)> {
+        const SIGNS: [&str; 5] = ["auth", "key", "token", "secret", "cookie"];
+        let is_secret = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            SIGNS.iter().any(|sign| name.contains(sign))
+        };
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value));
+        headers.filter(move |(name, _)| is_secret(name))
+    }
 }
 
 /// How a request is authenticated upstream.

@@ -483,12 +483,9 @@ fn secrets_of(config: &Config) -> Vec<String> {
         };
         secrets.extend(secret.iter().flatten().map(|secret| secret.expose_secret().to_owned()));
         // Extra headers are configured by name; only those that look like credentials are secret.
-        for (name, value) in &provider.headers {
-            let name = name.to_ascii_lowercase();
-            if ["auth", "key", "token", "secret"].iter().any(|word| name.contains(word)) {
-                let value = value.expose_secret();
-                secrets.push(value.strip_prefix("Bearer ").unwrap_or(value).to_owned());
-            }
+        for (_, value) in provider.secret_headers() {
+            let value = value.expose_secret();
+            secrets.push(value.strip_prefix("Bearer ").unwrap_or(value).to_owned());
         }
     }
     secrets

@@ -150,7 +150,8 @@ fn own_key(config: &Config) -> Option<&str> {
     let own = |p: &&Provider| {
         let auth = &p.auth;
         let is_key = matches!(auth, Auth::ApiKey(_) | Auth::Bearer(_));
-        p.enabled && (is_key || matches!(auth, Auth::Aws(_) | Auth::Google(_) | Auth::AzureAd(_)))
+        let signs = matches!(auth, Auth::Aws(_) | Auth::Google(_) | Auth::AzureAd(_));
+        p.enabled && (is_key || signs || p.secret_headers().next().is_some())
     };
     config.providers.iter().find(own).map(|provider| provider.name.as_str())
 }
@@ -220,7 +221,33 @@ fn summary(gateway: &Gateway) -> String {
 mod tests {
     use std::ffi::OsString;
 
-    use super::{model_of, past_proxies};
+    use gateway_config::{Sources, load};
+
+    use super::{model_of, own_key, past_proxies};
+
+    #[test]
+    fn a_key_in_a_header_is_the_gateways_own_too() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = dir.path().join("gateway.yaml");
+        for (keys, owner) in [
+            ("auth_type: none", None),
+            ("auth_type: none, headers: {x-team: blue}", None),
+            ("auth_type: none, headers: {Authorization: Bearer shh}", Some("up")),
+            ("auth_type: none, headers: {x-goog-api-key: shh}", Some("up")),
+            ("auth_type: none, enabled: false, headers: {authorization: shh}", None),
+            ("api_key: shh", Some("up")),
+        ] {
+            let yaml = format!(
+                "default_provider: anthropic\nproviders:\n  anthropic: {{auth_type: client}}\n  up: \
+                 {{kind: openai, api_base: 'http://10.0.0.1/v1', {keys}}}\n"
+            );
+            std::fs::write(&file, yaml).expect("written");
+            let mut sources = Sources::empty(dir.path());
+            sources.overrides.config = Some(file.clone());
+            let loaded = load(&sources).unwrap_or_else(|faults| panic!("{keys}: {faults}"));
+            assert_eq!(own_key(&loaded.config), owner, "{keys}");
+        }
+    }
 
     #[test]
     fn the_model_is_the_one_the_client_will_ask_for() {
