@@ -24,6 +24,8 @@
 //!         session_token: None,
 //!     }),
 //!     profile: None,
+//!     config_file: None,
+//!     credentials_file: None,
 //!     region: "us-east-1".to_owned(),
 //!     service: "bedrock".to_owned(),
 //!     env: Env::process(),

@@ -93,8 +93,10 @@ pub(crate) fn credentials(
     if extras.profile.is_none()
         && let Some(keys) = keys(cx, section)
     {
-        return (AwsCredentials { keys: Some(keys), profile: None }, Some(SECRET.to_owned()));
+        let given = AwsCredentials { keys: Some(keys), ..AwsCredentials::default() };
+        return (given, Some(SECRET.to_owned()));
     }
+    warn_of_unseen(cx);
     let named = profile(cx, extras);
     if let Some((name, at)) = &named
         && !is_profile(cx, name)
@@ -118,7 +120,35 @@ pub(crate) fn credentials(
         }
         name
     });
-    (AwsCredentials { keys: None, profile }, None)
+    let found = AwsCredentials {
+        keys: None,
+        profile,
+        config_file: named_file(cx, CONFIG_FILE),
+        credentials_file: named_file(cx, CREDENTIALS_FILE),
+    };
+    (found, None)
+}
+
+/// Variables that only AWS' own code reads, which does not look into `.env`.
+fn warn_of_unseen(cx: &mut Cx) {
+    let is_theirs = |name: &str| {
+        ["AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"].contains(&name)
+            || name.starts_with("AWS_CONTAINER_")
+    };
+    let unseen = cx.env.iter().filter(|(name, value, at)| {
+        is_theirs(name) && !value.trim().is_empty() && matches!(at, At::DotEnv { .. })
+    });
+    let unseen: Vec<(String, At)> =
+        unseen.map(|(name, _, at)| (name.to_owned(), at.clone())).collect();
+    for (name, at) in unseen {
+        let message = format!(
+            "{name} has no effect in .env: what finds AWS credentials by it reads the environment alone"
+        );
+        // Several providers, one file.
+        if !cx.warnings.iter().any(|warning| warning.message() == message) {
+            cx.warn(&at, message, "export it before the gateway is started");
+        }
+    }
 }
 
 /// Whether variables hold credentials of AWS.
@@ -128,7 +158,7 @@ pub(crate) fn has_keys(cx: &Cx) -> bool {
 
 fn keys(cx: &mut Cx, section: &Section<'_>) -> Option<AwsKeys> {
     let get = |name: &str| cx.env.get(name).map(|(v, at)| (v.trim().to_owned(), at.clone()));
-    let (id, secret, token) = (get(ID), get(SECRET), get("AWS_SESSION_TOKEN"));
+    let (id, secret, token) = (get(ID), get(SECRET), get(TOKEN));
     let half = match (&id, &secret) {
         (Some((_, at)), None) => Some((ID, SECRET, at.clone())),
         (None, Some((_, at))) => Some((SECRET, ID, at.clone())),
@@ -139,7 +169,30 @@ fn keys(cx: &mut Cx, section: &Section<'_>) -> Option<AwsKeys> {
         cx.error(&at, message, "half a credential", format!("set {missing}, or unset {set}"));
         return None;
     }
-    let ((access_key_id, _), (secret, at)) = (id?, secret?);
+    let ((access_key_id, id_at), (secret, at)) = (id?, secret?);
+    let in_file = |at: &At| matches!(at, At::DotEnv { .. });
+    let place = |at: &At| if in_file(at) { ".env" } else { "the environment" };
+    if in_file(&id_at) != in_file(&at) {
+        let message = format!(
+            "{ID} is set in {}, but {SECRET} in {}: that is not one credential",
+            place(&id_at),
+            place(&at)
+        );
+        let help = "set both in one place, or unset the one in the environment";
+        cx.error(&at, message, "half a credential", help);
+        return None;
+    }
+    // A shell's leftover, which would make keys of another one invalid.
+    let token = match token {
+        Some((_, stray)) if in_file(&stray) != in_file(&at) => {
+            let (theirs, keys) = (place(&stray), place(&at));
+            let message =
+                format!("{TOKEN} of {theirs} is not used: the access key is set in {keys}");
+            cx.warn(&stray, message, format!("set it in {keys} too, if it belongs to that key"));
+            None
+        }
+        token => token,
+    };
     cx.effective_at(section.full("api_key"), "(hidden)", &at);
     Some(AwsKeys {
         access_key_id,
@@ -157,18 +210,22 @@ fn profile(cx: &Cx, extras: &Extras) -> Said {
 }
 
 fn config_file(cx: &Cx) -> Option<PathBuf> {
-    file(cx, "AWS_CONFIG_FILE", "config")
+    named_file(cx, CONFIG_FILE).or_else(|| usual_file(cx, "config"))
 }
 
 fn credentials_file(cx: &Cx) -> Option<PathBuf> {
-    file(cx, "AWS_SHARED_CREDENTIALS_FILE", "credentials")
+    named_file(cx, CREDENTIALS_FILE).or_else(|| usual_file(cx, "credentials"))
 }
 
-fn file(cx: &Cx, variable: &str, name: &str) -> Option<PathBuf> {
-    match cx.env.get(variable) {
-        Some((path, _)) => Some(cx.base_dir.join(path.trim())),
-        None => Some(PathBuf::from(cx.env.get("HOME")?.0).join(".aws").join(name)),
-    }
+/// A `.env` means files beside it; the environment means the working directory.
+fn named_file(cx: &Cx, variable: &str) -> Option<PathBuf> {
+    let (path, at) = cx.env.get(variable)?;
+    let dir = if matches!(at, At::DotEnv { .. }) { &cx.base_dir } else { &cx.cwd };
+    Some(dir.join(path.trim()))
+}
+
+fn usual_file(cx: &Cx, name: &str) -> Option<PathBuf> {
+    Some(PathBuf::from(cx.env.get("HOME")?.0).join(".aws").join(name))
 }
 
 fn text(path: Option<PathBuf>) -> String {
@@ -237,6 +294,9 @@ fn is_region(text: &str) -> bool {
 pub(crate) const BEARER: &str = "AWS_BEARER_TOKEN_BEDROCK";
 const ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+const TOKEN: &str = "AWS_SESSION_TOKEN";
+const CONFIG_FILE: &str = "AWS_CONFIG_FILE";
+const CREDENTIALS_FILE: &str = "AWS_SHARED_CREDENTIALS_FILE";
 
 #[cfg(test)]
 mod tests {

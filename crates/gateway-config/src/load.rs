@@ -52,6 +52,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
     let mut cx = Cx {
         file: None,
         dotenv: dotenv.clone(),
+        cwd: sources.cwd.clone(),
         base_dir: dir,
         env: Env::new(&sources.env, vars, key),
         errors: Vec::new(),

@@ -267,6 +267,11 @@ pub struct AwsCredentials {
     pub keys: Option<AwsKeys>,
     /// The profile of the AWS configuration files.
     pub profile: Option<String>,
+    /// The file of profiles, where `AWS_CONFIG_FILE` names one. Absolute if the working directory was; it need
+    /// not exist.
+    pub config_file: Option<PathBuf>,
+    /// The same of `AWS_SHARED_CREDENTIALS_FILE`.
+    pub credentials_file: Option<PathBuf>,
 }
 
 /// AWS keys as they are.

@@ -16,6 +16,8 @@ use crate::tree::{Key, Node, Value};
 pub(crate) struct Cx {
     pub(crate) file: Option<Arc<SourceFile>>,
     pub(crate) dotenv: Option<PathBuf>,
+    /// Relative paths in variables of the environment begin here.
+    pub(crate) cwd: PathBuf,
     /// Relative paths in values begin here.
     pub(crate) base_dir: PathBuf,
     pub(crate) env: Env,

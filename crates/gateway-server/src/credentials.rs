@@ -41,6 +41,8 @@ pub(crate) fn of(provider: &Provider, route: Route) -> Result<Credentials, Cloud
                     session_token: keys.session_token.as_ref().map(plain),
                 }),
                 profile: given.profile,
+                config_file: given.config_file,
+                credentials_file: given.credentials_file,
                 region: provider.extra.region.clone().unwrap_or_default(),
                 service: BEDROCK.to_owned(),
                 env: Env::process(),

@@ -4,15 +4,21 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::credentials::EnvironmentVariableCredentialsProvider;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::provider_config::ProviderConfig;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials as Keys;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use tokio::time::timeout;
 
+use super::Files;
 use super::transport::Transport;
 use crate::cache::Source;
 use crate::error::{CloudError, CloudErrorKind, quoted};
@@ -25,14 +31,15 @@ const WALK_LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Chain {
     profile: Option<String>,
+    files: Files,
     region: Region,
     transport: Transport,
 }
 
 impl Chain {
-    pub(crate) fn new(profile: Option<String>, region: &str, route: Route) -> Self {
+    pub(super) fn new(profile: Option<String>, files: Files, region: &str, route: Route) -> Self {
         let transport = Transport::new(Arc::new(Http::new(route)));
-        Self { profile, region: Region::new(region.to_owned()), transport }
+        Self { profile, files, region: Region::new(region.to_owned()), transport }
     }
 
     async fn walk(&self) -> Result<Keys, CredentialsError> {
@@ -40,16 +47,49 @@ impl Chain {
             .with_region(Some(self.region.clone()))
             .with_behavior_version(Some(BehaviorVersion::latest()))
             .with_http_client(self.transport.clone());
+        let profiles = ProfileFileCredentialsProvider::builder()
+            .configure(&config)
+            .profile_files(self.files.read());
         // A profile that was asked for comes before the environment's keys, which the whole chain
         // would look at first.
         if let Some(profile) = &self.profile {
-            let only = ProfileFileCredentialsProvider::builder().profile_name(profile);
-            return only.configure(&config).build().provide_credentials().await;
+            return profiles.profile_name(profile).build().provide_credentials().await;
         }
-        let region = Some(self.region.clone());
-        let mut chain = DefaultCredentialsChain::builder().configure(config);
-        chain.set_region(region);
-        chain.build().await.provide_credentials().await
+        // What AWS's own chain looks at, in its order; that one can't be told where profiles are.
+        let web_identity =
+            WebIdentityTokenCredentialsProvider::builder().configure(&config).build();
+        let container = EcsCredentialsProvider::builder().configure(&config).build();
+        let instance = ImdsCredentialsProvider::builder().configure(&config).build();
+        let of_env = EnvironmentVariableCredentialsProvider::new();
+        CredentialsProviderChain::first_try("Environment", of_env)
+            .or_else("Profile", profiles.build())
+            .or_else("WebIdentityToken", web_identity)
+            .or_else("EcsContainer", container)
+            .or_else("Ec2InstanceMetadata", instance)
+            .provide_credentials()
+            .await
+    }
+}
+
+impl Files {
+    /// The files as AWS's crate wants them. One that is named and not there holds nothing, as it does
+    /// for AWS's tools.
+    fn read(&self) -> EnvConfigFiles {
+        let mut files = EnvConfigFiles::builder()
+            .include_default_config_file(self.config.is_none())
+            .include_default_credentials_file(self.credentials.is_none());
+        let named = [
+            (EnvConfigFileKind::Config, &self.config),
+            (EnvConfigFileKind::Credentials, &self.credentials),
+        ];
+        for (kind, path) in named {
+            files = match path {
+                Some(path) if path.is_file() => files.with_file(kind, path),
+                Some(_) => files.with_contents(kind, ""),
+                None => files,
+            };
+        }
+        files.build()
     }
 }
 

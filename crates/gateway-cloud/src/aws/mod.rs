@@ -7,6 +7,7 @@ mod sign;
 #[cfg(feature = "aws-chain")]
 mod transport;
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -32,6 +33,11 @@ pub struct AwsSettings {
     pub keys: Option<AwsKeys>,
     /// The profile to use; the environment's keys are then left alone.
     pub profile: Option<String>,
+    /// The file of profiles that the chain reads; without one that of the environment
+    /// (`AWS_CONFIG_FILE`), or `~/.aws/config`.
+    pub config_file: Option<PathBuf>,
+    /// The same of the file of keys (`AWS_SHARED_CREDENTIALS_FILE`, `~/.aws/credentials`).
+    pub credentials_file: Option<PathBuf>,
     /// The region of the endpoint, which is a part of what is signed.
     pub region: String,
     /// The service's name in signatures, such as `bedrock`.
@@ -69,6 +75,17 @@ enum Held {
     Found(Cached<chain::Chain>),
 }
 
+/// Where profiles are; those of the environment where nothing is said.
+#[derive(Debug)]
+#[cfg_attr(
+    not(feature = "aws-chain"),
+    expect(dead_code, reason = "a build without the chain reads no files")
+)]
+struct Files {
+    config: Option<PathBuf>,
+    credentials: Option<PathBuf>,
+}
+
 /// The local clock and how far AWS's is ahead of it.
 struct Clocked {
     clock: Clock,
@@ -77,7 +94,8 @@ struct Clocked {
 
 impl Aws {
     pub(crate) fn new(settings: AwsSettings, clock: Clock) -> Result<Self, CloudError> {
-        let AwsSettings { keys, profile, region, service, env, route } = settings;
+        let AwsSettings { keys, profile, region, service, env, route, .. } = settings;
+        let files = Files { config: settings.config_file, credentials: settings.credentials_file };
         if region.is_empty() {
             return Err(CloudError::setup(
                 "AWS: no region is set, and a signature needs one; set `region`, or AWS_REGION",
@@ -90,7 +108,7 @@ impl Aws {
         let from_env = || if profile.is_none() { AwsKeys::of_env(&env) } else { Ok(None) };
         let held = match keys.map_or_else(from_env, |keys| Ok(Some(keys)))? {
             Some(keys) => Held::Given(keys.checked()?),
-            None => Held::find(profile, &region, route, &clock)?,
+            None => Held::find(profile, files, &region, route, &clock)?,
         };
         let clock = Clocked { clock, ahead_ms: AtomicI64::new(0) };
         Ok(Self { keys: held, region, service, clock })
@@ -144,16 +162,23 @@ impl Held {
     #[expect(clippy::unnecessary_wraps, reason = "a build without the chain has an error here")]
     fn find(
         profile: Option<String>,
+        files: Files,
         region: &str,
         route: Route,
         clock: &Clock,
     ) -> Result<Self, CloudError> {
-        let chain = chain::Chain::new(profile, region, route);
+        let chain = chain::Chain::new(profile, files, region, route);
         Ok(Self::Found(Cached::new(chain, clock.clone())))
     }
 
     #[cfg(not(feature = "aws-chain"))]
-    fn find(profile: Option<String>, _: &str, _: Route, _: &Clock) -> Result<Self, CloudError> {
+    fn find(
+        profile: Option<String>,
+        _: Files,
+        _: &str,
+        _: Route,
+        _: &Clock,
+    ) -> Result<Self, CloudError> {
         let sought = profile.map_or("AWS keys".to_owned(), |it| format!("AWS profile `{it}`"));
         Err(CloudError::unsupported(format!(
             "{sought}: this build reads no AWS profiles and asks no SSO, web identity, container or \

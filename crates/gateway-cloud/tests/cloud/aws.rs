@@ -16,6 +16,8 @@ fn settings(session_token: Option<&str>) -> AwsSettings {
             session_token: session_token.map(Into::into),
         }),
         profile: None,
+        config_file: None,
+        credentials_file: None,
         region: "eu-central-1".to_owned(),
         service: "bedrock".to_owned(),
         env: Env::fixed([]),

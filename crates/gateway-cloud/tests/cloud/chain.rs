@@ -15,6 +15,9 @@ use crate::server::{Asked, Reply, Server, nobody};
 const CHILD: &str = "GATEWAY_CLOUD_TEST_CHILD";
 /// The profile that a child's settings name.
 const PROFILE: &str = "GATEWAY_CLOUD_TEST_PROFILE";
+/// The files that a child's settings name.
+const CONFIG: &str = "GATEWAY_CLOUD_TEST_CONFIG";
+const CREDENTIALS: &str = "GATEWAY_CLOUD_TEST_CREDENTIALS";
 /// Before each line that a child has to say.
 const SAYS: &str = "child says: ";
 
@@ -53,6 +56,8 @@ fn be_the_child() -> ! {
         let credentials = Credentials::aws(AwsSettings {
             keys: None,
             profile: std::env::var(PROFILE).ok(),
+            config_file: std::env::var_os(CONFIG).map(Into::into),
+            credentials_file: std::env::var_os(CREDENTIALS).map(Into::into),
             region: "us-east-1".to_owned(),
             service: "bedrock".to_owned(),
             env: Env::process(),
@@ -126,6 +131,36 @@ fn a_profile_is_read_and_beats_the_environments_keys_only_if_it_is_asked_for() {
     assert_eq!(run(&[("AWS_PROFILE", "work")]), "AKIWORK t");
     assert_eq!(run(&[("AWS_PROFILE", "work"), keys[0], keys[1]]), "AKIENV -");
     assert_eq!(run(&[(PROFILE, "work"), keys[0], keys[1]]), "AKIWORK t");
+}
+
+#[test]
+fn files_that_are_named_stand_in_place_of_the_environments() {
+    let keys = |id: &str| format!("aws_access_key_id = {id}\naws_secret_access_key = s\n");
+    let home = home(&format!("[default]\n{}", keys("AKIHOME")));
+    let write = |name: &str, text: String| {
+        let path = home.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let of_env = write("env", format!("[default]\n{}", keys("AKIENV")));
+    let config =
+        write("c", format!("[default]\n{}[profile work]\n{}", keys("AKIC"), keys("AKIWORK")));
+    let secret = write("s", format!("[default]\n{}[old]\n{}", keys("AKIS"), keys("AKIOLD")));
+    let gone = home.path().join("gone").to_str().expect("UTF-8").to_owned();
+    let test = "chain::files_that_are_named_stand_in_place_of_the_environments";
+    for (variables, id) in [
+        (vec![("AWS_CONFIG_FILE", &of_env)], "AKIENV -"),
+        (vec![("AWS_CONFIG_FILE", &of_env), (CONFIG, &config)], "AKIC -"),
+        (vec![(CREDENTIALS, &secret)], "AKIS -"),
+        (vec![(CONFIG, &config), (PROFILE, &"work".to_owned())], "AKIWORK -"),
+        (vec![(CREDENTIALS, &secret), (PROFILE, &"old".to_owned())], "AKIOLD -"),
+        (vec![(CREDENTIALS, &gone)], "AKIHOME -"),
+        (vec![(CONFIG, &gone)], "error Missing no AWS credentials were found"),
+    ] {
+        let variables: Vec<_> = variables.iter().map(|(name, it)| (*name, it.as_str())).collect();
+        let said = &in_child(test, home.path(), &variables)[0];
+        assert!(said.starts_with(id), "{variables:?}: {said}");
+    }
 }
 
 #[test]

@@ -52,6 +52,8 @@ async fn a_build_that_lacks_something_says_so() {
             let settings = AwsSettings {
                 keys: None,
                 profile,
+                config_file: None,
+                credentials_file: None,
                 region,
                 service,
                 env: Env::fixed([]),

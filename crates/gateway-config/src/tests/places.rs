@@ -330,6 +330,97 @@ fn the_region_is_the_first_that_anybody_names() {
     );
 }
 
+/// A bedrock provider whose configuration and `.env` lie in `etc`, below the working directory.
+fn beside_env(dotenv: &str, env: Vars<'_>) -> (TempDir, Result<Loaded, Diagnostics>) {
+    let mut case = no_file(env);
+    let etc = case.dir.path().join("etc");
+    fs::create_dir(&etc).expect("a directory");
+    fs::write(etc.join("g.yaml"), "providers: {a: {kind: bedrock}, b: {kind: bedrock}}")
+        .expect("a file");
+    fs::write(etc.join(".env"), dotenv).expect("a file");
+    for (dir, region) in [(case.dir.path(), "us-west-2"), (etc.as_path(), "eu-west-3")] {
+        let text = format!("[default]\nregion = {region}\n[profile dev]\nregion = {region}\n");
+        fs::write(dir.join("aws"), text).expect("a file");
+    }
+    case.sources.overrides.config = Some(etc.join("g.yaml"));
+    let loaded = load(&case.sources);
+    (case.dir, loaded)
+}
+
+fn aws_of(loaded: &Loaded) -> &AwsCredentials {
+    match &loaded.config.providers[0].auth {
+        Auth::Aws(aws) => aws,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_files_of_aws_are_those_that_its_own_code_is_told() {
+    let file = ("AWS_CONFIG_FILE", "aws");
+    for (dotenv, env, path, region) in [
+        ("AWS_CONFIG_FILE=aws\nAWS_PROFILE=dev", &[] as Vars<'_>, "etc/aws", "eu-west-3"),
+        ("AWS_PROFILE=dev", &[file], "aws", "us-west-2"),
+        ("AWS_CONFIG_FILE=gone", &[file], "aws", "us-west-2"),
+    ] {
+        let (dir, loaded) = beside_env(dotenv, env);
+        let loaded = loaded.unwrap_or_else(|faults| panic!("{dotenv}: {faults}"));
+        let path = dir.path().join(path);
+        assert_eq!(aws_of(&loaded).config_file.as_deref(), Some(&*path), "{dotenv}");
+        assert_eq!(loaded.config.providers[0].extra.region.as_deref(), Some(region), "{dotenv}");
+    }
+    let dotenv = "AWS_SHARED_CREDENTIALS_FILE=/c\nAWS_REGION=us-east-1";
+    let loaded = beside_env(dotenv, &[]).1.expect("valid");
+    let aws = aws_of(&loaded);
+    let files = (aws.config_file.clone(), aws.credentials_file.clone());
+    assert_eq!(files, (None, Some("/c".into())));
+}
+
+#[test]
+fn what_aws_code_reads_from_the_environment_alone_is_told_of_in_a_file() {
+    let dotenv = "AWS_REGION=us-east-1\nAWS_ROLE_ARN=a\nAWS_WEB_IDENTITY_TOKEN_FILE=t\n\
+                  AWS_CONTAINER_CREDENTIALS_FULL_URI=u\n";
+    let warned = |dotenv: &str, env: Vars<'_>| {
+        let loaded = beside_env(dotenv, env).1.unwrap_or_else(|faults| panic!("{faults}"));
+        let unseen = loaded.warnings.iter().filter(|w| w.message().contains("no effect in .env"));
+        unseen.map(|w| w.message().split(' ').next().unwrap_or("").to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        warned(dotenv, &[]),
+        ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE"]
+    );
+    assert_eq!(warned(dotenv, &[("AWS_ROLE_ARN", "a")]).len(), 2);
+    let keys = format!("{dotenv}AWS_ACCESS_KEY_ID=i\nAWS_SECRET_ACCESS_KEY=s\n");
+    assert!(warned(&keys, &[]).is_empty(), "keys that are given need none of them");
+}
+
+#[test]
+fn the_parts_of_an_aws_key_come_from_one_place() {
+    let (id, secret) = (("AWS_ACCESS_KEY_ID", "i"), ("AWS_SECRET_ACCESS_KEY", "s"));
+    let token = ("AWS_SESSION_TOKEN", "shell");
+    let file = "AWS_REGION=us-east-1\nAWS_ACCESS_KEY_ID=i2\nAWS_SECRET_ACCESS_KEY=s2\n";
+    let with_token = format!("{file}AWS_SESSION_TOKEN=file\n");
+    for (dotenv, env, parts, warnings) in [
+        (file, &[] as Vars<'_>, ("i2", None), 0),
+        (file, &[token], ("i2", None), 2),
+        (&with_token, &[], ("i2", Some("file")), 0),
+        (&with_token, &[id, secret], ("i", None), 2),
+        (&with_token, &[id, secret, token], ("i", Some("shell")), 0),
+    ] {
+        let loaded = beside_env(dotenv, env).1.unwrap_or_else(|faults| panic!("{faults}"));
+        let keys = aws_of(&loaded).keys.clone().expect("keys");
+        let found = keys.session_token.as_ref().map(ExposeSecret::expose_secret);
+        assert_eq!((keys.access_key_id.as_str(), found), parts, "{dotenv} {env:?}");
+        let strays =
+            loaded.warnings.iter().filter(|w| w.message().starts_with("AWS_SESSION_TOKEN"));
+        assert_eq!(strays.count(), warnings, "{dotenv} {env:?}");
+    }
+    let faults = beside_env(file, &[id]).1.expect_err("two halves");
+    assert_eq!(
+        faults.errors[0].message(),
+        "AWS_ACCESS_KEY_ID is set in the environment, but AWS_SECRET_ACCESS_KEY in .env: that is not one credential"
+    );
+}
+
 #[test]
 fn the_project_is_the_first_that_anybody_names() {
     let account = r#"{"type": "service_account", "project_id": "of-account"}"#;
