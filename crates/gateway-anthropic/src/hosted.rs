@@ -52,8 +52,10 @@ pub enum Host {
     },
     /// Bedrock's runtime: `InvokeModel` and `InvokeModelWithResponseStream`.
     Bedrock,
-    /// Bedrock's own `/anthropic/v1/messages`, of its runtime for Claude 4.7 and later and of its service
-    /// for all: the Messages API with Bedrock's gaps.
+    /// Bedrock's own `/anthropic/v1/messages`, of its runtime (`bedrock-runtime.…`) for Claude 4.7 and
+    /// later and of its service `bedrock-mantle.…` for all: the Messages API with Bedrock's gaps, which
+    /// streams as Anthropic does. A signature names the service that the host belongs to, `bedrock` or
+    /// `bedrock-mantle`.
     BedrockMessages,
 }
 
@@ -104,8 +106,9 @@ impl<'a> HostCx<'a> {
     }
 
     fn named(&self) -> Claude {
-        let hinted = self.hint.map(Claude::of).filter(Claude::is_known);
-        hinted.unwrap_or_else(|| Claude::of(self.model))
+        let named = Claude::of(self.model);
+        let hinted = || self.hint.map(Claude::of).filter(Claude::is_known);
+        if named.is_known() { named } else { hinted().unwrap_or(named) }
     }
 
     /// What is left to be left out, once its age explains the rest.

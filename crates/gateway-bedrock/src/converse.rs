@@ -30,6 +30,11 @@ pub(crate) fn counts(bedrock: &Bedrock, model: &str) -> bool {
     claude && claude::version(family::bare_id(model)).is_some_and(|version| version < (4, 6))
 }
 
+/// Whether an id says which Claude it is.
+pub(crate) fn says_version(model: &str) -> bool {
+    claude::version(family::bare_id(model)).is_some()
+}
+
 /// An upstream and one attempt at it.
 #[derive(Debug)]
 pub(crate) struct Target<'a> {
@@ -38,7 +43,7 @@ pub(crate) struct Target<'a> {
     pub family: Family,
     /// What holds for the model.
     pub facts: Facts,
-    /// The version of a Claude model, where its id says it.
+    /// The version of a Claude model, where its id or the configuration says it.
     pub version: Option<(u32, u32)>,
 }
 
@@ -46,7 +51,13 @@ impl<'a> Target<'a> {
     pub(crate) fn new(bedrock: &'a Bedrock, cx: &'a AttemptCx<'a>) -> Self {
         let bare = family::bare_id(cx.model);
         let family = Family::of(cx.model, bedrock.family.as_deref());
-        let version = if family.is_claude() { claude::version(bare) } else { None };
+        let version = if family.is_claude() {
+            // A name that is configured is for ids that say none.
+            let said = || claude::version(&family::one_claude(bedrock.family.as_deref())?);
+            claude::version(bare).or_else(said)
+        } else {
+            None
+        };
         Self { bedrock, cx, family, facts: bedrock.facts(cx.model), version }
     }
 

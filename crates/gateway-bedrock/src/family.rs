@@ -280,9 +280,12 @@ impl Family {
         let id = bare_id(model).to_ascii_lowercase();
         let by_id =
             FAMILIES.iter().find(|family| family.prefixes.iter().any(|p| id.starts_with(p)));
-        let Some(name) = configured.map(|name| name.trim().to_ascii_lowercase()) else {
+        let Some(mut name) = configured.map(|name| name.trim().to_ascii_lowercase()) else {
             return by_id.copied().unwrap_or(UNKNOWN);
         };
+        if name.starts_with(A_CLAUDE) {
+            name.truncate(A_CLAUDE.len() - 1);
+        }
         // The id may say more of a model of that family.
         let by_id = by_id.filter(|family| family.name == name);
         let by_name = || FAMILIES.iter().rev().find(|family| family.name == name);
@@ -294,7 +297,17 @@ impl Family {
     }
 }
 
-/// The names that configuration may give as a model's family.
+/// With what the name of a Claude begins, which says its family and more.
+const A_CLAUDE: &str = "claude-";
+
+/// The Claude that configuration names, in place of a family alone.
+pub(crate) fn one_claude(configured: Option<&str>) -> Option<String> {
+    let name = configured?.trim().to_ascii_lowercase();
+    name.starts_with(A_CLAUDE).then_some(name)
+}
+
+/// The names that configuration may give as a model's family. In place of `claude` it may also name one,
+/// such as `claude-opus-4-7`.
 pub fn families() -> impl Iterator<Item = &'static str> {
     let named = FAMILIES.iter().enumerate();
     let first = |at: usize, name: &str| FAMILIES[..at].iter().all(|other| other.name != name);
@@ -309,6 +322,7 @@ pub fn families() -> impl Iterator<Item = &'static str> {
 ///
 /// assert!(is_claude("eu.anthropic.claude-sonnet-4-5-20250929-v1:0", None));
 /// assert!(is_claude("arn:aws:bedrock:us-east-1:1:application-inference-profile/x", Some("claude")));
+/// assert!(is_claude("arn:aws:bedrock:us-east-1:1:provisioned-model/x", Some("claude-opus-4-7")));
 /// assert!(!is_claude("amazon.nova-pro-v1:0", None));
 /// ```
 pub fn is_claude(model: &str, family: Option<&str>) -> bool {
@@ -367,6 +381,10 @@ mod tests {
         let opaque = "arn:aws:bedrock:us-east-1:1:application-inference-profile/8f2k3";
         assert_eq!(Family::of(opaque, Some("Claude ")).name, "claude");
         assert!(is_claude(opaque, Some("claude")) && !is_claude(opaque, None));
+        assert_eq!(Family::of(opaque, Some(" Claude-Opus-4-7")).name, "claude");
+        assert_eq!(one_claude(Some(" Claude-Opus-4-7")).as_deref(), Some("claude-opus-4-7"));
+        assert!(is_claude(opaque, Some("claude-sonnet-4-5")));
+        assert_eq!((one_claude(Some("claude")), one_claude(None)), (None, None));
         assert_eq!(Family::of("anthropic.claude-x", Some("nova")).name, "nova");
         // What the id says of a member holds, and the name alone means the usual one.
         assert!(!Family::of("amazon.nova-micro-v1:0", Some("nova")).images);

@@ -57,7 +57,8 @@ pub use path::model_path;
 pub struct Bedrock {
     /// Where, for messages.
     pub region: String,
-    /// The family of the models, where configuration says it: one of [`families`].
+    /// The family of the models, where configuration says it: one of [`families`], or one Claude
+    /// (`claude-opus-4-7`) where ids don't say which it is.
     pub family: Option<String>,
     /// What is known of models.
     pub catalogue: Catalogue,
@@ -109,8 +110,15 @@ impl Bedrock {
 
     /// What holds for a model, wherever it is served.
     fn facts(&self, model: &str) -> Facts {
+        let of_id = || self.catalogue.facts(family::bare_id(model));
+        let configured =
+            || Some(self.catalogue.facts(&family::one_claude(self.family.as_deref())?));
         let facts = self.catalogue.facts(model);
-        if facts.is_listed() { facts } else { self.catalogue.facts(family::bare_id(model)) }
+        let facts = if facts.is_listed() { facts } else { of_id() };
+        if facts.is_listed() || converse::says_version(model) {
+            return facts;
+        }
+        configured().unwrap_or(facts)
     }
 
     fn whose(&self, cx: &FaultCx<'_>) -> fault::Whose {

@@ -53,9 +53,11 @@ pub(crate) fn read(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Ex
     if !takes("api") {
         tell_api(cx, section, kind, fixed.as_str());
     } else if kind == Some(Kind::Bedrock) {
-        out.extra.bedrock_api = match cx.word(s, "api", &["auto", "invoke", "converse"]) {
+        out.extra.bedrock_api = match cx.word(s, "api", &["auto", "invoke", "converse", "messages"])
+        {
             Some("invoke") => BedrockApi::Invoke,
             Some("converse") => BedrockApi::Converse,
+            Some("messages") => BedrockApi::Messages,
             _ => BedrockApi::Auto,
         };
         cx.effective(s, "api", api_word(out.extra.bedrock_api));
@@ -78,7 +80,7 @@ pub(crate) fn read(cx: &mut Cx, section: &Section<'_>, kind: Option<Kind>) -> Ex
     out.extra.api_version = api_version.and_then(|(version, at)| read_version(cx, s, version, &at));
     out.extra.deployment = deployment.map(|(name, _)| name);
     if takes("family") {
-        out.extra.family = cx.word(s, "family", BEDROCK_FAMILIES).map(str::to_owned);
+        out.extra.family = read_family(cx, s);
     }
     for (key, value) in [
         ("deployment", out.extra.deployment.clone()),
@@ -147,7 +149,32 @@ fn api_word(api: BedrockApi) -> &'static str {
         BedrockApi::Auto => "auto",
         BedrockApi::Invoke => "invoke",
         BedrockApi::Converse => "converse",
+        BedrockApi::Messages => "messages",
     }
+}
+
+/// A family of models, or one Claude: an opaque ARN says nothing of what its model takes.
+fn read_family(cx: &mut Cx, section: &Section<'_>) -> Option<String> {
+    let said = match section.get("family").map(|node| &node.value) {
+        Some(Value::Text(text)) => text.trim().to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    if !said.starts_with("claude-") {
+        return cx.word(section, "family", BEDROCK_FAMILIES).map(str::to_owned);
+    }
+    // A date has more digits.
+    let is_version = |part: &str| {
+        (1..=2).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let is_name = said.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
+    if is_name && said.split(['-', '.']).any(is_version) {
+        return Some(said);
+    }
+    let message =
+        format!("`{}`: this name does not say which Claude it is", section.full("family"));
+    let help = "write it with its version, e.g. `claude-opus-4-7`, or the family, `claude`";
+    cx.error(&section.place_of("family"), message, "no version", help);
+    None
 }
 
 /// A version of Azure's classic interface. The words of the v1 interface mean that one.

@@ -318,8 +318,9 @@ pub struct Extra {
     pub deployment: Option<String>,
     /// Bedrock: the AWS region. Always there for that kind.
     pub region: Option<String>,
-    /// Bedrock: the family of models behind ids that do not say it (ARNs), e.g. `claude`; one of
-    /// [`BEDROCK_FAMILIES`](crate::BEDROCK_FAMILIES).
+    /// Bedrock: the models behind ids that do not say it (ARNs): a family, one of
+    /// [`BEDROCK_FAMILIES`](crate::BEDROCK_FAMILIES), or the name of a Claude with its version, such as
+    /// `claude-opus-4-7`.
     pub family: Option<String>,
     /// Bedrock: by which of its interfaces.
     pub bedrock_api: BedrockApi,
@@ -344,6 +345,8 @@ pub enum BedrockApi {
     Invoke,
     /// Converse for every model.
     Converse,
+    /// The Messages API, which Bedrock has below `/anthropic/v1`, for every model: all are Claude.
+    Messages,
 }
 
 /// How long to wait for an upstream.

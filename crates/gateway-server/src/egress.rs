@@ -5,7 +5,7 @@ use gateway_anthropic::hosted::Host;
 use gateway_anthropic::presets::{self, Preset};
 use gateway_bedrock::Bedrock;
 use gateway_config::{
-    Api as Wanted, CacheControl, Compat, Documents, Images as ConfiguredImages, Kind,
+    Api as Wanted, BedrockApi, CacheControl, Compat, Documents, Images as ConfiguredImages, Kind,
     MaxTokensField as ConfiguredMaxTokens, ModelFacts, OutputConfig, Provider, ReasoningContent,
     ReasoningIn as ConfiguredReasoningIn, ReasoningOut as ConfiguredReasoningOut, SystemRole,
     Thinking, ToolChoice, UserField as ConfiguredUser,
@@ -150,6 +150,7 @@ pub(crate) fn host(provider: &Provider) -> Option<Host> {
             project: extra.project.as_deref()?.into(),
             location: extra.location.as_deref()?.into(),
         }),
+        Kind::Bedrock if extra.bedrock_api == BedrockApi::Messages => Some(Host::BedrockMessages),
         Kind::Bedrock => Some(Host::Bedrock),
         _ => None,
     }

@@ -188,7 +188,8 @@ impl Provider {
     pub(crate) fn host_of(&self, model: &str) -> Option<&Host> {
         let host = self.host.as_ref()?;
         let is_claude = match (host, self.bedrock_api) {
-            (Host::Bedrock, BedrockApi::Invoke) | (Host::BedrockMessages, _) => true,
+            (Host::Bedrock, BedrockApi::Invoke | BedrockApi::Messages)
+            | (Host::BedrockMessages, _) => true,
             (Host::Bedrock, BedrockApi::Converse) => false,
             (Host::Bedrock, BedrockApi::Auto) => {
                 gateway_bedrock::is_claude(model, self.family.as_deref())

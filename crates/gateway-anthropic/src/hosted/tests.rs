@@ -111,6 +111,12 @@ fn each_host_wants_its_version_and_a_new_one_only_where_it_is_taken() {
         ..HostCx::new("arn:aws:bedrock:r:1:application-inference-profile/x", &policy)
     };
     assert_eq!(value(&wrapped(&Host::Bedrock, &ask(), &hinted).body)["anthropic_version"], new);
+    // It is for names that say nothing: one provider has models of several versions.
+    let named = HostCx { model: "anthropic.claude-opus-4-6-v1", ..hinted };
+    assert_eq!(
+        value(&wrapped(&Host::Bedrock, &ask(), &named).body)["anthropic_version"],
+        "bedrock-2023-05-31"
+    );
 }
 
 #[test]

@@ -662,6 +662,23 @@ fn an_opaque_profile_is_of_the_family_that_is_configured() {
     assert_eq!(parse(&encoded)["toolConfig"]["toolChoice"], json!({"any": {}}));
 }
 
+#[test]
+fn one_claude_that_is_configured_is_meant_by_ids_that_say_none() {
+    let opaque = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/8f2k3";
+    let request =
+        hello(&json!({"max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 2048}}));
+    let thinking = |model: &'static str, family: &str| {
+        let mut upstream = Upstream::of(model);
+        upstream.egress.family = Some(family.into());
+        let body = parse(&upstream.encode(&request).expect("can be said"));
+        body["additionalModelRequestFields"]["thinking"]["type"].clone()
+    };
+    assert_eq!(thinking(opaque, "claude-opus-4-7"), "adaptive");
+    assert_eq!(thinking(opaque, "claude-sonnet-4-5"), "enabled");
+    // What an id says counts before it.
+    assert_eq!(thinking(CLAUDE, "claude-opus-4-7"), "enabled");
+}
+
 /// The scripted server's own errors, in the words of the real one.
 #[test]
 fn r29_the_servers_errors_are_understood() {

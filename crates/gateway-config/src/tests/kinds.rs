@@ -513,6 +513,16 @@ fn extra_is_read_by_its_kind() {
     assert_eq!(bedrock("auto"), BedrockApi::Auto);
     assert_eq!(bedrock("invoke"), BedrockApi::Invoke);
     assert_eq!(bedrock("converse"), BedrockApi::Converse);
+    assert_eq!(bedrock("messages"), BedrockApi::Messages);
+    for (said, family) in [
+        ("claude-sonnet-4-5", "claude-sonnet-4-5"),
+        ("Claude-Opus-4-7", "claude-opus-4-7"),
+        ("claude-3-5-sonnet-20241022", "claude-3-5-sonnet-20241022"),
+        ("nova-2", "nova-2"),
+    ] {
+        let p = first(&one("bedrock", &format!("extra: {{family: {said}}}")), &[REGION]);
+        assert_eq!(p.extra.family.as_deref(), Some(family));
+    }
     let vertex = first(
         &one("vertex", "extra: {project: p2, location: europe-west1}"),
         &[PROJECT, ("VERTEX_LOCATION", "us")],
@@ -584,9 +594,16 @@ fn a_key_of_extra_says_for_which_kind_it_is() {
         (
             "bedrock",
             &[REGION],
+            "family: claude-opus-20250514",
+            "`providers.bedrock.extra.family`: this name does not say which Claude it is",
+            "e.g. `claude-opus-4-7`, or the family, `claude`",
+        ),
+        (
+            "bedrock",
+            &[REGION],
             "api: chat",
             "`providers.bedrock.extra.api`: there is no api `chat`",
-            "`auto`, `invoke`, `converse`",
+            "`auto`, `invoke`, `converse`, `messages`",
         ),
         (
             "azure",
