@@ -307,10 +307,17 @@ impl Assembler {
             if call.arguments.len() + piece.len() > MAX_ARGUMENTS_BYTES {
                 return Err(self.nonsense("tool arguments beyond all measure"));
             }
-            if call.state == CallState::Closed && !piece.trim().is_empty() {
-                return Err(self.nonsense("arguments for a tool call that was over"));
+            if call.state == CallState::Closed {
+                // A call that is over may be told of once more, as a whole or with nothing.
+                let again = [piece, all]
+                    .iter()
+                    .any(|it| trim_escaped(it).is_empty() || it.trim() == call.arguments.trim());
+                if !again {
+                    return Err(self.nonsense("arguments for a tool call that was over"));
+                }
+            } else {
+                call.arguments.push_str(piece);
             }
-            call.arguments.push_str(piece);
         }
         self.advance(out)
     }
@@ -540,17 +547,25 @@ impl Assembler {
     }
 
     /// Hands on what can be handed on: more of the open call, or the next one's beginning.
+    ///
+    /// An open call is over when another is ready and its arguments are a whole object: nothing that a
+    /// server might still add to one, also where calls come interleaved, would leave it JSON. Without
+    /// arguments, or with half of them, it stays open, and the others wait.
     fn advance(&mut self, out: &mut dyn EventSink) -> Result<(), Fault> {
         if let Open::Call(at) = self.open {
-            return self.send_arguments(at, out);
+            self.send_arguments(at, out)?;
         }
-        let Some(at) = self.calls.iter().position(|call| call.state == CallState::Waiting) else {
-            return Ok(());
-        };
-        let call = &self.calls[at];
-        // A name may come late, an id too; arguments behind a name mean that no id will.
-        let ready = !call.name.is_empty() && (!call.id.is_empty() || !call.arguments.is_empty());
-        if ready { self.open_call(at, out) } else { Ok(()) }
+        while let Some(next) = self.calls.iter().position(|call| call.state == CallState::Waiting) {
+            let call = &self.calls[next];
+            // A name may come late, an id too; arguments behind a name mean that no id will.
+            let ready =
+                !call.name.is_empty() && (!call.id.is_empty() || !call.arguments.is_empty());
+            if !ready || matches!(self.open, Open::Call(open) if !self.calls[open].is_over()) {
+                break;
+            }
+            self.open_call(next, out)?;
+        }
+        Ok(())
     }
 
     fn open_call(&mut self, at: usize, out: &mut dyn EventSink) -> Result<(), Fault> {
@@ -614,8 +629,11 @@ impl Assembler {
                     let text = format!("arguments for `{}` that are not a JSON object", call.name);
                     return Err(self.nonsense(&text));
                 }
-                self.calls[at].state = CallState::Closed;
-                self.calls[at].arguments = String::from("{}");
+                let call = &mut self.calls[at];
+                call.state = CallState::Closed;
+                if nothing || cut {
+                    call.arguments = String::from("{}");
+                }
             }
         }
         self.open = Open::Nothing;

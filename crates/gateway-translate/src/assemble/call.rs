@@ -14,6 +14,8 @@ pub(super) struct Call {
     /// How much of them has been handed on.
     pub(super) sent: usize,
     pub(super) state: CallState,
+    /// Length of the arguments when they were last found not to be whole.
+    unfinished: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +36,21 @@ impl Call {
             arguments: String::new(),
             sent: 0,
             state: CallState::Waiting,
+            unfinished: 0,
         }
+    }
+
+    /// Whether the arguments are a whole object, so that nothing can follow. What was looked at once
+    /// is not read again.
+    pub(super) fn is_over(&mut self) -> bool {
+        if self.arguments.len() == self.unfinished {
+            return false;
+        }
+        let over = trim_escaped(&self.arguments).starts_with('{') && is_complete(&self.arguments);
+        if !over {
+            self.unfinished = self.arguments.len();
+        }
+        over
     }
 }
 

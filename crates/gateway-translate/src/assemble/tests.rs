@@ -154,10 +154,51 @@ fn r03_text_after_a_call_is_a_new_block_and_calls_that_wait_follow() {
     let got = run()
         .text("a")
         .call(0, "c1", "Bash", A)
-        .call(1, "c2", "Read", A)
+        .call(1, "", "Read", "")
         .text("b")
+        .call(1, "c2", "", A)
         .end(StopReason::ToolUse);
     assert_eq!(got, format!("T:a/C:c1:Bash:{A}/T:b/C:c2:Read:{A}/.tool_use"));
+    // In the order in which they came, where none has to wait.
+    let got = run().call(0, "c1", "Bash", A).call(1, "c2", "Read", A).text("b");
+    assert_eq!(got.end(StopReason::ToolUse), format!("C:c1:Bash:{A}/C:c2:Read:{A}/T:b/.tool_use"));
+}
+
+#[test]
+fn r02_a_call_that_is_whole_does_not_hold_up_the_next() {
+    let mut r = run().call(0, "c1", "Bash", A);
+    for (piece, wanted) in
+        [("", "/C:c2:Read:"), (r#"{\"b\""#, r#"{\"b\""#), (":2}", ":2}"), ("", "")]
+    {
+        let before = r.out.out.len();
+        r.try_call(Some(1), "c2", "Read", piece).expect("legal");
+        assert_eq!(&r.out.out[before..], wanted);
+    }
+    // Several that waited for one go out with its last piece.
+    let mut r =
+        run().call(0, "c1", "Bash", r#"{\"a\""#).call(1, "c2", "Read", A).call(2, "c3", "Edit", "");
+    let before = r.out.out.len();
+    r.try_call(Some(0), "", "", ":1}").expect("legal");
+    assert_eq!(&r.out.out[before..], format!(":1}}/C:c2:Read:{A}/C:c3:Edit:"));
+    // One that has said nothing yet may still have arguments.
+    let mut r = run().call(0, "c1", "Bash", "").call(1, "c2", "Read", A);
+    assert_eq!(r.out.out, "C:c1:Bash:");
+    r.try_call(Some(0), "", "", A).expect("legal");
+    assert_eq!(r.end(StopReason::ToolUse), format!("C:c1:Bash:{A}/C:c2:Read:{A}/.tool_use"));
+}
+
+#[test]
+fn r03_a_call_that_is_over_may_be_repeated_but_not_gone_on_with() {
+    let begun = || run().call(0, "c1", "Bash", A).call(1, "c2", "Read", r#"{\"b\""#);
+    for again in ["", " ", r"\n", A] {
+        let got = begun().call(0, "c1", "Bash", again).call(1, "", "", ":2}");
+        let wanted = format!("C:c1:Bash:{A}/C:c2:Read:{}/.tool_use", r#"{\"b\":2}"#);
+        assert_eq!(got.end(StopReason::ToolUse), wanted, "{again:?}");
+    }
+    for more in ["}", r#"{\"a\":2}"#, r#",\"x\":1}"#] {
+        let fault = begun().try_call(Some(0), "c1", "Bash", more).expect_err("nonsense");
+        assert!(fault.error.message().contains("was over"), "{more}");
+    }
 }
 
 #[test]
