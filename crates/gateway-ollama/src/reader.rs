@@ -253,7 +253,9 @@ impl State {
             None => escaped(raw.as_str()),
         });
         let arguments = arguments.as_deref().map(Text::from_escaped);
-        self.assembler.call(which, call.id, call.name, arguments, out)
+        self.assembler.call(which, call.id, call.name, arguments, out)?;
+        // Each comes whole; the next must not wait for the answer's end.
+        self.assembler.end_call(which, out)
     }
 
     fn end(&mut self, line: &Line<'_>, out: &mut dyn EventSink) -> Result<Flow, Fault> {
