@@ -129,6 +129,8 @@ pub struct ReplyUsage {
     pub counts: Usage,
     /// Who says so.
     pub quality: UsageQuality,
+    /// Tokens of the prompt that the cache keeps for an hour; part of `counts.cache_write`.
+    pub cache_write_1h: u64,
     /// Tokens of the answer that were thinking; part of `counts.output`.
     pub thinking: u64,
     /// Web searches the provider ran.

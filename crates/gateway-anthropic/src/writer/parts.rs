@@ -54,8 +54,9 @@ pub(super) fn write_usage(json: &mut Json, usage: &ReplyUsage) {
     json.key("cache_creation_input_tokens").number(counts.cache_write);
     json.key("cache_read_input_tokens").number(counts.cache_read);
     json.key("cache_creation").object(|json| {
-        json.key("ephemeral_5m_input_tokens").number(counts.cache_write);
-        json.key("ephemeral_1h_input_tokens").number(0);
+        let hour = usage.cache_write_1h.min(counts.cache_write);
+        json.key("ephemeral_5m_input_tokens").number(counts.cache_write - hour);
+        json.key("ephemeral_1h_input_tokens").number(hour);
     });
     json.key("output_tokens").number(counts.output);
     if usage.thinking > 0 {

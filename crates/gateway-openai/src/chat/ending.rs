@@ -25,6 +25,7 @@ pub(super) fn usage(raw: Raw<'_>) -> Option<ReplyUsage> {
         },
         quality: if whole { UsageQuality::Reported } else { UsageQuality::Partial },
         thinking: n.reasoning,
+        cache_write_1h: 0,
         web_searches: n.searches,
         priority: false,
         billed: n.billed(),
