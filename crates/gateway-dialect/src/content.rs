@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use gateway_translate::{Kind, Malformed, Reader};
+use gateway_translate::{Kind, Malformed, Reader, Round};
 use gateway_types::{
     ApiError, Block, BlockKind, ErrorKind, Losses, Raw, Source, Text, What, escape,
 };
@@ -68,13 +68,52 @@ pub struct Senses {
 #[derive(Debug)]
 pub struct Content<'l> {
     senses: Senses,
+    earlier: bool,
     losses: &'l mut Losses,
 }
 
 impl<'l> Content<'l> {
     /// For a model with these senses.
     pub fn new(senses: Senses, losses: &'l mut Losses) -> Self {
-        Self { senses, losses }
+        Self { senses, earlier: false, losses }
+    }
+
+    /// Says whether what comes now stands in a turn before the last (see [`current`]). There a block
+    /// that can't be shown is told of in words instead of refused: a conversation that came from another
+    /// provider could never go on otherwise (behaviour R15).
+    #[must_use]
+    pub fn earlier(mut self, earlier: bool) -> Self {
+        self.set_earlier(earlier);
+        self
+    }
+
+    /// As [`Content::earlier`].
+    pub fn set_earlier(&mut self, earlier: bool) {
+        self.earlier = earlier;
+    }
+
+    /// A block that can't be shown, and leaving it out would mislead: `kind` is what it is (`image`),
+    /// `why` and `instead` are for the caller. In an earlier turn a text stands in its place.
+    ///
+    /// # Errors
+    /// Where it was said just now.
+    pub fn refused<'b>(
+        &mut self,
+        path: &str,
+        kind: &str,
+        why: &str,
+        instead: &str,
+    ) -> Result<Part<'b>, ApiError> {
+        if !self.earlier {
+            let instead = if instead.is_empty() { String::new() } else { format!("; {instead}") };
+            let text = format!("{path}: {why}{instead}");
+            return Err(ApiError::new(ErrorKind::InvalidRequest, text));
+        }
+        self.losses.add(What::Dropped, path.to_owned(), why.to_owned());
+        let mut text = format!("[{kind} omitted: ");
+        escape(why, &mut text);
+        text.push(']');
+        Ok(Part::text(text))
     }
 
     /// What was lost so far.
@@ -153,7 +192,8 @@ impl<'l> Content<'l> {
                 let text = kind.decode();
                 if text == "container_upload" {
                     let why = "files of a container can't be shown to another provider's model";
-                    return Err(refuse(path, why));
+                    out.push(self.refused(path, "file", why, "")?);
+                    return Ok(());
                 }
                 let why = format!("blocks of type `{text}` are not known here");
                 self.losses.add(What::Dropped, path.to_owned(), why);
@@ -164,7 +204,7 @@ impl<'l> Content<'l> {
 
     fn image<'b>(&mut self, source: &Source<'b>, path: &str) -> Result<Part<'b>, ApiError> {
         match source {
-            Source::File(_) => Err(refuse(path, FILE_STORE)),
+            Source::File(_) => self.refused(path, "image", FILE_STORE, AS_BASE64),
             _ if !self.senses.images => {
                 self.losses.add(What::Dropped, path.to_owned(), "the model sees no images");
                 Ok(Part::text("[image omitted: this model sees no images]"))
@@ -173,12 +213,11 @@ impl<'l> Content<'l> {
                 Ok(Part::Image { media_type: *media_type, data: *data })
             }
             Source::Url(_) if !self.senses.image_urls => {
-                let why = "this provider takes no image URLs; send the image as base64";
-                Err(refuse(path, why))
+                self.refused(path, "image", "this provider takes no image URLs", AS_BASE64)
             }
             Source::Url(url) => Ok(Part::ImageUrl(*url)),
             Source::PlainText(_) | Source::Content(_) | Source::Unknown(_) => {
-                Err(refuse(path, "an image's source must be base64 or a URL"))
+                self.refused(path, "image", "an image's source must be base64 or a URL", "")
             }
         }
     }
@@ -209,6 +248,7 @@ impl<'l> Content<'l> {
             let title = title.map_or(String::new(), |t| format!(" {}", t.escaped()));
             Part::text(format!("[document{title} omitted: this model reads no such files]"))
         };
+        let unreadable = "this model can't read the document";
         match source {
             Source::PlainText(text) => {
                 if !head.is_empty() {
@@ -227,7 +267,8 @@ impl<'l> Content<'l> {
             Source::Base64 { media_type, data } => {
                 let readable = media_type.is("application/pdf") && self.senses.pdf;
                 if !readable && self.senses.refuse_documents {
-                    return Err(refuse(path, "this model can't read the document"));
+                    out.push(self.refused(path, "document", unreadable, "")?);
+                    return Ok(());
                 }
                 if !readable {
                     out.push(unread(self));
@@ -240,19 +281,22 @@ impl<'l> Content<'l> {
             }
             Source::Url(url) => {
                 if !self.senses.pdf && self.senses.refuse_documents {
-                    return Err(refuse(path, "this model can't read the document"));
+                    out.push(self.refused(path, "document", unreadable, "")?);
                 } else if !self.senses.pdf {
                     out.push(unread(self));
                 } else if self.senses.pdf_urls {
                     out.push(Part::PdfUrl { title, url: *url });
                 } else {
-                    let why = "this provider takes no document URLs; send the document as base64";
-                    return Err(refuse(path, why));
+                    let why = "this provider takes no document URLs";
+                    out.push(self.refused(path, "document", why, AS_BASE64)?);
                 }
             }
-            Source::File(_) => return Err(refuse(path, FILE_STORE)),
+            Source::File(_) => {
+                out.push(self.refused(path, "document", FILE_STORE, AS_BASE64)?);
+            }
             Source::Unknown(_) => {
-                return Err(refuse(path, "a document of this kind can't be shown to the model"));
+                let why = "a document of this kind can't be shown to the model";
+                out.push(self.refused(path, "document", why, "")?);
             }
         }
         Ok(())
@@ -262,12 +306,15 @@ impl<'l> Content<'l> {
 /// What a failed tool result begins with on wires without an error flag.
 pub const ERROR_MARK: &str = "Error: ";
 
-const FILE_STORE: &str = "a `file_id` of Anthropic's file store means nothing to this provider; \
-                          send the content as base64";
-
-fn refuse(path: &str, why: &str) -> ApiError {
-    ApiError::new(ErrorKind::InvalidRequest, format!("{path}: {why}"))
+/// Index of the first round that is not [earlier](Content::earlier): the last in which anything but the
+/// model speaks.
+pub fn current(rounds: &[Round<'_, '_>]) -> usize {
+    let heard = |round: &Round<'_, '_>| !(round.results.is_empty() && round.said.is_empty());
+    rounds.iter().rposition(heard).unwrap_or(0)
 }
+
+const FILE_STORE: &str = "a `file_id` of Anthropic's file store means nothing to this provider";
+const AS_BASE64: &str = "send the content as base64";
 
 /// A call that the provider ran, as text (escaped).
 pub fn server_call(name: Text<'_>, input: Raw<'_>) -> String {

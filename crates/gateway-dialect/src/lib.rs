@@ -8,7 +8,9 @@ mod memo;
 mod request;
 mod tools;
 
-pub use content::{Content, ERROR_MARK, Part, Senses, file_name, server_call, server_result};
+pub use content::{
+    Content, ERROR_MARK, Part, Senses, current, file_name, server_call, server_result,
+};
 pub use effort::of_budget;
 pub use estimate::prompt_estimate;
 pub use memo::SchemaMemo;

@@ -4,7 +4,7 @@ mod model;
 
 use std::borrow::Cow;
 
-use gateway_dialect::{Content, Part};
+use gateway_dialect::{Content, Part, current};
 use gateway_translate::{CallResult, Json, NameMap, Placed, Round, rounds};
 use gateway_types::{
     ApiError, Block, BlockKind, ErrorKind, Losses, Request, Role, Text, What, escape,
@@ -29,7 +29,9 @@ pub(crate) fn write(
     let content = Content::new(target.senses(), losses);
     let mut contents = Contents { target, names, carrier, content, json, open: None };
     let rounds = rounds(request);
-    for round in &rounds {
+    let current = current(&rounds);
+    for (at, round) in rounds.iter().enumerate() {
+        contents.content.set_earlier(at < current);
         let calls = contents.model(round);
         contents.results(round, &calls)?;
         for said in &round.said {
@@ -266,15 +268,12 @@ impl Contents<'_, '_, '_> {
         }
         let before = out.len();
         self.content.parts(block, path, out)?;
-        for part in &out[before..] {
+        for part in &mut out[before..] {
             if let Part::Image { media_type, .. } = part
                 && !INLINE.iter().any(|known| media_type.is(known))
             {
-                let text = format!(
-                    "{path}: this provider takes no images of type {}; send PNG, JPEG or WebP",
-                    media_type.decode()
-                );
-                return Err(ApiError::new(ErrorKind::InvalidRequest, text));
+                let why = format!("this provider takes no images of type {}", media_type.decode());
+                *part = self.content.refused(path, "image", &why, "send PNG, JPEG or WebP")?;
             }
         }
         Ok(())

@@ -427,3 +427,31 @@ fn fields_of_the_configuration_stand_once_and_win() {
     upstream.egress.options.extra_fields = vec![("contents".to_owned(), "[]".to_owned())];
     assert!(upstream.refusal(&request).contains("`contents`"));
 }
+
+#[test]
+fn r15_what_cant_be_shown_in_an_earlier_turn_is_told_of() {
+    let upstream = Upstream::of("gemini-3.1-pro-preview");
+    let gif = json!({"type": "image", "source":
+        {"type": "base64", "media_type": "image/gif", "data": "aGk="}});
+    let file = json!({"type": "image", "source": {"type": "file", "file_id": "f"}});
+    let call = json!([{"type": "tool_use", "id": "t1", "name": "Read", "input": {}}]);
+    let result = json!([{"type": "tool_result", "tool_use_id": "t1", "content": [gif]}]);
+    let mut said = vec![
+        json!({"role": "user", "content": [gif, file]}),
+        json!({"role": "assistant", "content": call}),
+        json!({"role": "user", "content": result}),
+    ];
+    let now = upstream.refusal(&conversation(json!(said)));
+    assert!(now.starts_with("messages[2].content[0].content[0]: "), "{now}");
+    said.push(json!({"role": "assistant", "content": "I see"}));
+    said.push(json!({"role": "user", "content": "go on"}));
+    let request = conversation(json!(said));
+    let body = upstream.body(&request).to_string();
+    assert_eq!(body.matches("[image omitted: ").count(), 3, "{body}");
+    let losses = upstream.losses(&request);
+    for path in
+        ["messages[0].content[0]", "messages[0].content[1]", "messages[2].content[0].content[0]"]
+    {
+        assert!(losses.contains(&format!("dropped {path}")), "{losses:?}");
+    }
+}

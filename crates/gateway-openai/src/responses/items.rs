@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use gateway_dialect::{Content, ERROR_MARK, Part, file_name, server_call, server_result};
+use gateway_dialect::{Content, ERROR_MARK, Part, current, file_name, server_call, server_result};
 use gateway_models::Family;
 use gateway_translate::{CallResult, Json, NameMap, Placed, Round, Said, rounds};
 use gateway_types::{
@@ -35,7 +35,9 @@ pub(super) fn write(
     let mut items = Items { target, names, carrier, phases, content, json };
     let rounds = rounds(request);
     let mut spoke = false;
-    for round in &rounds {
+    let current = current(&rounds);
+    for (at, round) in rounds.iter().enumerate() {
+        items.content.set_earlier(at < current);
         let longest = target.quirks.call_id_max.min(CALL_ID_MAX);
         let ids = call_ids(target, round, longest);
         let before = items.json.len();
