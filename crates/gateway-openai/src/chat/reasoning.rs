@@ -149,7 +149,11 @@ impl Log {
         let old = self.details.iter_mut().rev().find(same);
         if let Some(old) = &old {
             // Some servers send all there is each time.
-            for (so_far, piece) in [(&old.text, &mut new.text), (&old.summary, &mut new.summary)] {
+            for (so_far, piece) in [
+                (&old.text, &mut new.text),
+                (&old.summary, &mut new.summary),
+                (&old.data, &mut new.data),
+            ] {
                 if so_far.len() >= SNAPSHOT_BYTES && piece.starts_with(&**so_far) {
                     piece.drain(..so_far.len());
                 }

@@ -181,6 +181,16 @@ fn details_go_back_unmodified_and_in_order() {
         finish("stop"),
     ];
     assert_eq!(blocks(&up, &thinking(), &chunks)[0]["thinking"], "let me see now");
+    // A blob that is repeated is one, and one that grows is the last.
+    let sealed = |data: &str| {
+        part(json!({"type": "reasoning.encrypted", "data": data, "id": "r1", "index": 0}))
+    };
+    for second in ["AAAABBBBCCCC", "AAAABBBBCCCCDDDD"] {
+        let chunks = [sealed("AAAABBBBCCCC"), sealed(second), tool(), finish("tool_calls")];
+        let details =
+            replay(&up, &blocks(&up, &thinking(), &chunks)).0["reasoning_details"].clone();
+        assert_eq!(details[0]["data"], second);
+    }
 }
 
 #[test]
