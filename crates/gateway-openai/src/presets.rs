@@ -171,6 +171,7 @@ impl Quirks {
             reasoning_in: ReasoningIn::None,
             reasoning_out: ReasoningOut::ReasoningDetails,
             replay_reasoning: Replay::Always,
+            temperature_zero: false,
             extra_fields: vec![("reasoning_split".to_owned(), "true".to_owned())],
             ..Self::compatible()
         }

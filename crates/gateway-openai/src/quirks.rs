@@ -58,6 +58,8 @@ pub struct Quirks {
     pub efforts: Option<Vec<Effort>>,
     /// Takes `temperature` and `top_p`; `None`: as the model does.
     pub temperature: Option<bool>,
+    /// Takes a `temperature` of 0; else the server's own default stands in its place.
+    pub temperature_zero: bool,
     /// Takes `top_k`.
     pub top_k: bool,
     /// Takes `prompt_cache_key`.
@@ -245,6 +247,7 @@ impl Default for Quirks {
             user_field: UserField::SafetyIdentifier,
             efforts: None,
             temperature: None,
+            temperature_zero: true,
             top_k: false,
             prompt_cache_key: true,
             store: true,

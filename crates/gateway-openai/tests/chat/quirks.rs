@@ -327,6 +327,19 @@ fn efforts_and_tools_are_limited_where_the_catalogue_knows_nothing() {
 }
 
 #[test]
+fn r20_a_temperature_of_nothing_is_left_out_where_it_is_refused() {
+    let up = Upstream::new("https://api.minimax.io/v1", "minimax-m3");
+    for zero in [json!(0), json!(0.0)] {
+        let sent = up.sent(json!({"temperature": zero}));
+        assert!(sent.body.get("temperature").is_none());
+        assert_eq!(sent.losses, ["clamped temperature"]);
+    }
+    let sent = up.sent(json!({"temperature": 0.1, "top_p": 0.5}));
+    assert_eq!((&sent.body["temperature"], &sent.body["top_p"]), (&json!(0.1), &json!(0.5)));
+    assert!(sent.losses.is_empty());
+}
+
+#[test]
 fn images_by_address_are_refused_where_only_their_bytes_are_taken() {
     let fields = json!({"messages": [{"role": "user", "content": [
         {"type": "image", "source": {"type": "url", "url": "https://a"}}]}]});
