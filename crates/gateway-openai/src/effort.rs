@@ -70,9 +70,12 @@ pub(crate) fn plan(
             Ok(wanted) => {
                 plan.effort = wanted.nearest(levels);
                 if plan.effort.is_none() {
-                    // Where nothing thinks, nothing is lost.
+                    // Where nothing thinks, nothing is lost; and where there is nothing to set, every
+                    // turn of Claude Code's would be told of, since it always names an effort.
                     let never = target.facts.reasoning == Reasoning::Never;
-                    let what = if never { What::Hint } else { What::Dropped };
+                    let budgets = chat && target.quirks.reasoning_in == ReasoningIn::Reasoning;
+                    let uncontrolled = never || !(switchable || budgets);
+                    let what = if uncontrolled { What::Hint } else { What::Dropped };
                     losses.add(what, "output_config.effort", NO_CONTROL);
                 } else if plan.effort != Some(wanted) {
                     let why = "the nearest effort that the model takes";
@@ -224,7 +227,7 @@ mod tests {
             ("gpt-4.1", Some(Adaptive), None, None, "hint thinking"),
             ("gpt-4.1", Some(Disabled), None, None, ""),
             ("gpt-4.1", budget(4096), None, None, "dropped thinking"),
-            ("some-model", Some(Adaptive), Some("max"), None, "dropped output_config.effort"),
+            ("some-model", Some(Adaptive), Some("max"), None, "hint output_config.effort"),
         ] {
             let (plan, got) = run(model, Quirks::default(), mode, effort);
             assert_eq!((plan.effort, &*got), (wanted, losses), "{model} {mode:?} {effort:?}");
