@@ -43,7 +43,7 @@ fn others_at_root(text: &str) -> bool {
 }
 
 /// A JSON value; members keep their order, scalars stay as they were written.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 enum Node<'b> {
     Object(Vec<(&'b str, Node<'b>)>),
     Array(Vec<Node<'b>>),
@@ -72,6 +72,9 @@ fn mended(text: &str, wanted: Schema) -> String {
         }
         members.retain(|(key, _)| !matches!(*key, "$defs" | "definitions"));
     }
+    if wanted == Schema::BareRoot {
+        flatten(&mut members, 0);
+    }
     members.retain(|(key, _)| {
         !matches!(*key, "$schema" | "type") && (wanted != Schema::BareRoot || BARE.contains(key))
     });
@@ -83,6 +86,76 @@ fn mended(text: &str, wanted: Schema) -> String {
     let mut json = Json::with_capacity(text.len() + 64);
     write(&Node::Object(members), &mut json);
     json.into_string()
+}
+
+/// Takes alternatives off a root that may have none: the properties of all of them are possible, those
+/// that each of them requires are required.
+fn flatten<'b>(members: &mut Vec<(&'b str, Node<'b>)>, depth: usize) {
+    for key in ["allOf", "anyOf", "oneOf"] {
+        let Some(at) = members.iter().position(|(own, _)| *own == key) else { continue };
+        let (_, Node::Array(branches)) = members.remove(at) else { continue };
+        let (mut properties, mut every) = (take_properties(members), take_required(members));
+        let mut each: Option<Vec<&'b str>> = None;
+        for branch in branches {
+            // One that takes anything says nothing, and requires nothing.
+            let mut branch = if let Node::Object(branch) = branch { branch } else { Vec::new() };
+            if depth < DEPTH_MAX {
+                flatten(&mut branch, depth + 1);
+            }
+            for (name, schema) in take_properties(&mut branch) {
+                match properties.iter_mut().find(|(own, _)| *own == name) {
+                    None => properties.push((name, schema)),
+                    Some((_, first)) if *first == schema => {}
+                    Some((_, first)) => {
+                        let word = if key == "allOf" { key } else { "anyOf" };
+                        let old = std::mem::replace(first, Node::Leaf("true"));
+                        *first = Node::Object(vec![(word, Node::Array(vec![old, schema]))]);
+                    }
+                }
+            }
+            let names = take_required(&mut branch);
+            each = Some(match each {
+                None => names,
+                Some(mut all) if key == "allOf" => {
+                    all.extend(names);
+                    all
+                }
+                Some(all) => all.into_iter().filter(|name| names.contains(name)).collect(),
+            });
+        }
+        for name in each.unwrap_or_default() {
+            if !every.contains(&name) {
+                every.push(name);
+            }
+        }
+        members.push(("properties", Node::Object(properties)));
+        if !every.is_empty() {
+            let names = every.into_iter().map(Node::Leaf).collect();
+            members.push(("required", Node::Array(names)));
+        }
+    }
+}
+
+fn take_properties<'b>(members: &mut Vec<(&'b str, Node<'b>)>) -> Vec<(&'b str, Node<'b>)> {
+    match take(members, "properties") {
+        Some(Node::Object(properties)) => properties,
+        _ => Vec::new(),
+    }
+}
+
+/// The names that are required, in quotes.
+fn take_required<'b>(members: &mut Vec<(&'b str, Node<'b>)>) -> Vec<&'b str> {
+    let Some(Node::Array(names)) = take(members, "required") else { return Vec::new() };
+    let name = |node| match node {
+        Node::Leaf(raw) if str::starts_with(raw, '"') => Some(raw),
+        _ => None,
+    };
+    names.into_iter().filter_map(name).collect()
+}
+
+fn take<'b>(members: &mut Vec<(&'b str, Node<'b>)>, key: &str) -> Option<Node<'b>> {
+    let at = members.iter().position(|(own, _)| *own == key)?;
+    Some(members.remove(at).1)
 }
 
 fn read<'b>(r: &mut Reader<'b>, depth: usize) -> Result<Node<'b>, Malformed> {
@@ -226,6 +299,24 @@ mod tests {
         // A property may be called as a keyword is.
         let named = json!({"type": "object", "properties": {"$ref": {"type": "string"}}});
         assert_eq!(mend(&named, Schema::Inlined), named);
+    }
+
+    #[test]
+    fn alternatives_at_a_bare_root_are_one_object() {
+        let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"],
+            "anyOf": [
+                {"$ref": "#/$defs/b"},
+                {"properties": {"a": {"type": "string"}, "b": {"type": "null"}, "c": {}}, "required": ["b", "c"]}],
+            "allOf": [{"required": ["d"], "properties": {"d": {}}}],
+            "$defs": {"b": {"properties": {"b": {"type": "string"}}, "required": ["b"]}}});
+        assert_eq!(
+            mend(&schema, Schema::BareRoot),
+            json!({"type": "object", "properties": {"a": {"type": "string"}, "d": {},
+                "b": {"anyOf": [{"type": "string"}, {"type": "null"}]}, "c": {}},
+                "required": ["a", "d", "b"]})
+        );
+        // Elsewhere they stay.
+        assert!(mend(&schema, Schema::Inlined)["anyOf"].is_array());
     }
 
     fn any_schema() -> impl Strategy<Value = Value> {
