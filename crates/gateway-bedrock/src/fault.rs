@@ -118,8 +118,9 @@ impl Whose {
                 Fault::new(error, Remedy::Without(feature))
             }
             Sort::OnDemand => {
+                // As for a model that does not exist: Claude Code asks again and again upon a 400.
                 let text = advice::on_demand(self, &quoted);
-                Fault::new(told(ErrorKind::InvalidRequest, text), Remedy::NextProvider)
+                Fault::new(told(ErrorKind::NotFound, text), Remedy::NextProvider)
             }
             Sort::NoModel => {
                 let text = advice::no_model(self, &quoted);

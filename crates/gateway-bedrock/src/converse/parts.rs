@@ -26,11 +26,13 @@ pub(super) enum Part<'b> {
 pub(super) struct Parts<'t> {
     target: &'t Target<'t>,
     names: &'t NameMap,
+    /// What comes now stands in a turn before the last.
+    pub(super) earlier: bool,
 }
 
 impl<'t> Parts<'t> {
     pub(super) fn new(target: &'t Target<'t>, names: &'t NameMap) -> Self {
-        Self { target, names }
+        Self { target, names, earlier: false }
     }
 
     fn senses(&self) -> Senses {
@@ -70,24 +72,32 @@ impl<'t> Parts<'t> {
             return Ok(());
         }
         let mut parts = Vec::new();
-        Content::new(self.senses(), losses).parts(block, path, &mut parts)?;
+        let mut content = Content::new(self.senses(), losses).earlier(self.earlier);
+        content.parts(block, path, &mut parts)?;
         for part in parts {
-            match part {
-                dialect::Part::Text { text, .. } if is_blank(&text) => {}
-                dialect::Part::Text { text, .. } => out.push(Part::Text(text)),
+            let part = match part {
+                dialect::Part::Text { .. } => part,
                 dialect::Part::Image { media_type, data } => {
-                    let format = image_format(&media_type.decode()).ok_or_else(|| {
-                        let why = "Bedrock takes PNG, JPEG, GIF and WebP images only";
-                        refuse(path, why)
-                    })?;
-                    out.push(Part::Image { format, data });
+                    if let Some(format) = image_format(&media_type.decode()) {
+                        out.push(Part::Image { format, data });
+                        continue;
+                    }
+                    let why = "Bedrock takes PNG, JPEG, GIF and WebP images only";
+                    content.refused(path, "image", why, "")?
                 }
                 dialect::Part::Pdf { .. } => {
-                    return Err(refuse(path, "a document within a document can't be shown"));
+                    let why = "a document within a document can't be shown";
+                    content.refused(path, "document", why, "")?
                 }
                 dialect::Part::ImageUrl(_) | dialect::Part::PdfUrl { .. } => {
-                    return Err(refuse(path, "Bedrock takes no URLs; send the content as base64"));
+                    let why = "Bedrock takes no URLs";
+                    content.refused(path, "file", why, "send the content as base64")?
                 }
+            };
+            if let dialect::Part::Text { text, .. } = part
+                && !is_blank(&text)
+            {
+                out.push(Part::Text(text));
             }
         }
         Ok(())

@@ -62,7 +62,8 @@ pub(super) fn plan(
         Thinks::AsItLikes => {
             let mode = request.thinking.map(|thinking| thinking.mode);
             if request.effort.is_some() {
-                losses.add(What::Dropped, "output_config.effort", NO_CONTROL);
+                // Claude Code names one on every turn.
+                losses.add(What::Hint, "output_config.effort", NO_CONTROL);
             }
             match mode {
                 Some(ThinkingMode::Enabled { .. }) => {

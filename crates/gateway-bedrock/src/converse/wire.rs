@@ -221,17 +221,23 @@ fn usage(r: &mut Reader<'_>) -> Read<Option<ReplyUsage>> {
             }
             // By lifetime; the sum counts where it is not told.
             "cacheDetails" => {
-                let mut sum = 0u64;
+                let (mut sum, mut hour) = (0u64, 0u64);
                 each(r, |raw| {
+                    let (mut tokens, mut long) = (0, false);
                     whole_object(raw.as_str(), |r, key| {
-                        if key == "inputTokens" {
-                            sum = sum.saturating_add(r.maybe_u64()?.unwrap_or(0));
-                            return Ok(());
+                        match key {
+                            "inputTokens" => tokens = r.maybe_u64()?.unwrap_or(0),
+                            "ttl" => long = r.maybe_string()?.is_some_and(|ttl| ttl.is("1h")),
+                            _ => r.skip()?,
                         }
-                        Ok(r.skip()?)
-                    })
+                        Ok(())
+                    })?;
+                    sum = sum.saturating_add(tokens);
+                    hour = hour.saturating_add(if long { tokens } else { 0 });
+                    Ok(())
                 })?;
                 counts.cache_write = counts.cache_write.max(sum);
+                usage.cache_write_1h = hour;
             }
             _ => r.skip()?,
         }
@@ -284,15 +290,16 @@ fn object<'b>(r: &mut Reader<'b>) -> Read<Option<Raw<'b>>> {
 }
 
 /// A string as escaped; an object as the escaped form of its text: `input` is a text in a stream and an
-/// object in a whole answer.
+/// object in a whole answer. Any other value but `null` goes the same way, so that it is found to be no
+/// object: a tool must not run with arguments that the model did not give.
 fn string_or_json<'b>(r: &mut Reader<'b>) -> Read<Option<Cow<'b, str>>> {
     Ok(match r.kind()? {
         Kind::String => Some(Cow::Borrowed(clean(r.string()?)?.escaped())),
-        Kind::Object => Some(Cow::Owned(escaped(r.raw()?.as_str()).into_owned())),
-        _ => {
+        Kind::Null => {
             r.skip()?;
             None
         }
+        _ => Some(Cow::Owned(escaped(r.raw()?.as_str()).into_owned())),
     })
 }
 
