@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use gateway_dialect::{Content, ERROR_MARK, Part, Senses, server_call, server_result};
+use gateway_dialect::{Content, ERROR_MARK, Part, Senses, current, server_call, server_result};
 use gateway_translate::{
     AttemptCx, CallResult, Json, NameMap, Placed, Round, call_id, is_billing_line, native_id,
     rounds,
@@ -29,6 +29,8 @@ pub(crate) struct Messages<'t, 'l, 'j, 'b> {
     json: &'j mut Json,
     /// What the user says next; messages of the user in a row are one.
     pending: Vec<Part<'b>>,
+    /// What comes now stands in a turn before the last.
+    earlier: bool,
 }
 
 impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
@@ -39,10 +41,11 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         losses: &'l mut Losses,
         json: &'j mut Json,
     ) -> Self {
-        Self { cx, senses, names, losses, json, pending: Vec::new() }
+        Self { cx, senses, names, losses, json, pending: Vec::new(), earlier: false }
     }
 
-    /// Writes all messages as an array's elements. `told` is added to the system prompt.
+    /// Writes all messages as an array's elements. `told` is said behind all else: what holds for one turn
+    /// must not change the head of the prompt (R34, R35).
     ///
     /// # Errors
     /// When a block can't be shown to the model.
@@ -51,10 +54,12 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         request: &'b Request<'b>,
         told: Option<&str>,
     ) -> Result<(), ApiError> {
-        self.system(request, told)?;
+        self.system(request)?;
         let rounds = rounds(request);
         let mut speaks = false;
-        for round in &rounds {
+        let current = current(&rounds);
+        for (at, round) in rounds.iter().enumerate() {
+            self.earlier = at < current;
             speaks = self.round(round)?;
         }
         let open = |last: &&Round<'_, '_>| last.results.is_empty() && last.said.is_empty();
@@ -67,11 +72,12 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
                 "Continue exactly where your last message ends. Do not repeat any of it.",
             ));
         }
+        self.pending.extend(told.map(|told| text(gateway_types::escaped(told).into_owned())));
         self.flush();
         Ok(())
     }
 
-    fn system(&mut self, request: &'b Request<'b>, told: Option<&str>) -> Result<(), ApiError> {
+    fn system(&mut self, request: &'b Request<'b>) -> Result<(), ApiError> {
         let mut parts = Vec::new();
         for (at, block) in request.system.iter().enumerate() {
             let path = format!("system[{at}]");
@@ -87,7 +93,6 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
                 return Err(ApiError::new(ErrorKind::InvalidRequest, text));
             }
         }
-        parts.extend(told.map(|told| text(gateway_types::escaped(told).into_owned())));
         if !parts.is_empty() {
             self.message("system", &parts);
         }
@@ -237,7 +242,8 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
                 continue;
             }
             let path = format!("{}.content[{at}]", result.path());
-            Content::new(self.senses, self.losses).parts(block, &path, &mut parts)?;
+            let content = Content::new(self.senses, self.losses);
+            content.earlier(self.earlier).parts(block, &path, &mut parts)?;
         }
         let id = gateway_types::escaped(id);
         let (mut pieces, mut images) = (Vec::new(), 0);
@@ -277,7 +283,8 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
             out.push(self.reference(tool_name));
             return Ok(());
         }
-        Content::new(self.senses, self.losses).parts(placed.block, &placed.path(), out)
+        let content = Content::new(self.senses, self.losses);
+        content.earlier(self.earlier).parts(placed.block, &placed.path(), out)
     }
 
     /// Writes what the user says.

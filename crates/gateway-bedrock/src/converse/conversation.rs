@@ -4,12 +4,13 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use gateway_dialect::{ERROR_MARK, any_marked, server_call, server_result};
+use gateway_dialect::{ERROR_MARK, any_marked, current, server_call, server_result};
 use gateway_translate::{
     CallResult, Json, NameMap, Placed, Round, Said, call_id, native_id, rounds,
 };
 use gateway_types::{
     ApiError, BlockKind, ErrorKind, Feature, Losses, Raw, Request, Role, Text, What, escape,
+    escaped,
 };
 
 use super::Target;
@@ -28,7 +29,16 @@ pub(super) struct Told {
     pub interrupted: bool,
 }
 
-/// Writes the messages. `system` is said first where the model takes no system prompt.
+/// What the user says beside the conversation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Words<'w> {
+    /// Before it: the system prompt, where the model takes none.
+    pub first: &'w [Part<'w>],
+    /// Behind it: what holds for one turn, which must not change the head of the prompt (R34, R35).
+    pub last: Option<&'w str>,
+}
+
+/// Writes the messages.
 ///
 /// # Errors
 /// When a block can't be shown to the model and leaving it out would mislead, or nothing is left.
@@ -36,7 +46,7 @@ pub(super) fn write(
     request: &Request<'_>,
     target: &Target<'_>,
     names: &NameMap,
-    system: &[Part<'_>],
+    words: Words<'_>,
     marks: &mut Marks,
     json: &mut Json,
     losses: &mut Losses,
@@ -49,7 +59,7 @@ pub(super) fn write(
         ids: Ids::default(),
         documents: Names::default(),
         room: Room::new(request, target)?,
-        system,
+        system: words.first,
         begun: false,
         open: None,
         interrupted: false,
@@ -59,7 +69,9 @@ pub(super) fn write(
     };
     writer.json.open('[');
     let rounds = rounds(request);
-    for round in &rounds {
+    let current = current(&rounds);
+    for (at, round) in rounds.iter().enumerate() {
+        writer.parts.earlier = at < current;
         let ids = writer.ids.of(round);
         writer.turn(&round.assistant, &ids);
         let mut attached = Vec::new();
@@ -80,6 +92,9 @@ pub(super) fn write(
         let why = "the model can't go on in its own words; it is asked to";
         writer.losses.add(What::Replaced, format!("messages[{at}]"), why);
         writer.say(GO_ON);
+    }
+    if let Some(last) = words.last.filter(|_| writer.begun) {
+        writer.say(&escaped(last));
     }
     writer.close();
     let told = Told { interrupted: writer.interrupted };

@@ -13,6 +13,7 @@ use http::HeaderMap;
 use super::Target;
 use super::cache::{Kept, Marks};
 use super::carried::Carrier;
+use super::conversation::Words;
 use super::document::Names;
 use super::parts::{Part, Parts};
 use super::reader::ConverseReader;
@@ -40,7 +41,7 @@ pub(crate) fn encode(
     let names = NameMap::new(tool_names(request), NAME_MAX);
     let mut losses = Losses::new();
     let called = conversation::has_calls(request);
-    let tools = tools::select(request, target, called, &mut losses)?;
+    let tools = tools::select(request, target, &names, called, &mut losses)?;
     // Claude alone says which sequence it met. For others the gateway looks; only a stream can be ended
     // where one is met.
     let native_stops = claude && target.may("stopSequences");
@@ -59,13 +60,13 @@ pub(crate) fn encode(
         body.json.key("input").open('{').key("converse").open('{');
     }
     tools.write(&names, target, &mut body.marks, &mut body.json, &mut body.losses);
-    let system = body.system(request, &tools)?;
+    let system = body.system(request)?;
     body.json.key("messages");
     let told = conversation::write(
         request,
         target,
         &names,
-        &system,
+        Words { first: &system, last: tools.instruction.as_deref() },
         &mut body.marks,
         &mut body.json,
         &mut body.losses,
@@ -135,11 +136,7 @@ struct Body<'t> {
 impl Body<'_> {
     /// Writes the system prompt; gives back what a model without one is told at the beginning of the
     /// conversation instead.
-    fn system<'b>(
-        &mut self,
-        request: &'b Request<'b>,
-        tools: &Tools<'_>,
-    ) -> Result<Vec<Part<'b>>, ApiError> {
+    fn system<'b>(&mut self, request: &'b Request<'b>) -> Result<Vec<Part<'b>>, ApiError> {
         let target = self.target;
         let parts = Parts::new(target, self.names);
         let mut texts: Vec<(Part<'_>, Option<Kept>)> = Vec::new();
@@ -166,15 +163,13 @@ impl Body<'_> {
                 *mark = Some(Kept::of_block(block));
             }
         }
-        // Behind the last mark, since they change from turn to turn.
-        let mut words: Vec<String> = tools.instruction.iter().cloned().collect();
         if let Some(schema) = request.format.filter(|_| !self.takes_format(request)) {
             let why = "the schema is told in words";
             self.losses.add(What::Replaced, "output_config.format", why);
-            words.push(format!("Answer with JSON alone, of this JSON schema: {}", schema.as_str()));
+            // Behind the last mark.
+            let words = format!("Answer with JSON alone, of this JSON schema: {}", schema.as_str());
+            texts.push((Part::Text(escaped(&words).into_owned().into()), None));
         }
-        let words = words.into_iter().map(|text| escaped(&text).into_owned());
-        texts.extend(words.map(|text| (Part::Text(text.into()), None)));
         if texts.is_empty() {
             return Ok(Vec::new());
         }

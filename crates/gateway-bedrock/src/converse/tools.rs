@@ -1,7 +1,5 @@
 //! The tools offered, and which of them may or must be used.
 
-use std::borrow::Cow;
-
 use gateway_dialect::{Offer, offer};
 use gateway_translate::{Json, Kind, Malformed, NameMap, Reader, visible_tools};
 use gateway_types::{
@@ -52,6 +50,7 @@ enum Choice<'b> {
 pub(super) fn select<'b>(
     request: &Request<'b>,
     target: &Target<'_>,
+    names: &NameMap,
     called: bool,
     losses: &mut Losses,
 ) -> Result<Tools<'b>, ApiError> {
@@ -135,7 +134,7 @@ pub(super) fn select<'b>(
     }
     let searched = matches!(request.tool_choice, Some(ToolChoice::Tool(name))
         if search_name.is_some_and(|own| own.decode() == name.decode()));
-    tools.choose(request, target, called, searched, losses);
+    tools.choose(request, target, names, called, searched, losses);
     Ok(tools)
 }
 
@@ -185,6 +184,7 @@ impl<'b> Tools<'b> {
         &mut self,
         request: &Request<'b>,
         target: &Target<'_>,
+        names: &NameMap,
         called: bool,
         searched: bool,
         losses: &mut Losses,
@@ -222,7 +222,9 @@ impl<'b> Tools<'b> {
             }
             Some(ToolChoice::Tool(name)) => {
                 losses.add(What::Replaced, "tool_choice", "the model is told which tool to call");
-                let name = if searched { Cow::Borrowed("web search") } else { name.decode() };
+                // By the name that the model can call.
+                let name = name.decode();
+                let name = if searched { "web search".into() } else { names.there(&name) };
                 self.instruction = Some(format!("Call the tool `{name}` in this turn."));
                 if level >= ToolChoices::Any && !searched {
                     self.choice = Choice::Any;

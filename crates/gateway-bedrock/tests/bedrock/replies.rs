@@ -131,6 +131,8 @@ fn r33_tokens_of_the_cache_stand_beside_the_others() {
         assert_eq!(got["output_tokens"], 20);
         assert_eq!(got["cache_read_input_tokens"], 30);
         assert_eq!(got["cache_creation_input_tokens"], 45);
+        let kept = json!({"ephemeral_5m_input_tokens": 40, "ephemeral_1h_input_tokens": 5});
+        assert_eq!(got["cache_creation"], kept);
     }
 }
 

@@ -107,7 +107,13 @@ fn tool_choices_become_what_the_family_takes() {
         let upstream = Upstream::of(model);
         let body = upstream.body(&choose(choice.clone()));
         assert_eq!(body["toolConfig"]["toolChoice"], wanted, "{model} {choice}");
-        assert_eq!(!body["system"].is_null(), told, "{model} {choice}");
+        let said = body["messages"][0]["content"][1]["text"].as_str();
+        assert_eq!(
+            said.is_some_and(|text| text.contains("in this turn")),
+            told,
+            "{model} {choice}"
+        );
+        assert!(body["system"].is_null(), "{model} {choice}");
         let replaced =
             upstream.losses(&choose(choice.clone())).contains(&"replaced tool_choice".into());
         assert_eq!(replaced, told, "{model} {choice}");
@@ -123,7 +129,11 @@ fn tool_choices_become_what_the_family_takes() {
     request["tool_choice"] = none;
     let body = Upstream::of(LLAMA).body(&request);
     assert_eq!(body["toolConfig"]["tools"][0]["toolSpec"]["name"], "Bash");
-    assert!(body["system"][0]["text"].as_str().is_some_and(|t| t.contains("Do not call any tool")));
+    // One turn's words must not change the head of the prompt (R34, R35).
+    let last = body["messages"][2]["content"].as_array().and_then(|all| all.last());
+    let last = last.and_then(|part| part["text"].as_str());
+    assert!(last.is_some_and(|text| text.contains("Do not call any tool")), "{body}");
+    assert!(body["system"].is_null());
     // Nothing is offered any more: something has to stand there all the same.
     request.as_object_mut().expect("an object").remove("tools");
     request.as_object_mut().expect("an object").remove("tool_choice");
@@ -689,7 +699,7 @@ fn r29_the_servers_errors_are_understood() {
         (Refusal::expired_token(), ErrorKind::Authentication, Remedy::NextKey),
         (Refusal::wrong_bearer(), ErrorKind::Authentication, Remedy::NextKey),
         (Refusal::no_model_access(), ErrorKind::Permission, Remedy::NextKey),
-        (Refusal::not_on_demand("anthropic.x"), ErrorKind::InvalidRequest, Remedy::NextProvider),
+        (Refusal::not_on_demand("anthropic.x"), ErrorKind::NotFound, Remedy::NextProvider),
         (Refusal::unknown_model(), ErrorKind::NotFound, Remedy::NextProvider),
         (Refusal::unknown_operation(404), ErrorKind::NotFound, Remedy::NextProvider),
         (Refusal::throttled(), ErrorKind::RateLimited, Remedy::Same),
@@ -709,4 +719,22 @@ fn r29_the_servers_errors_are_understood() {
     }
     let long = upstream.fault(&Refusal::too_long(300_000, 200_000, false));
     assert!(long.error.message().starts_with("prompt is too long: "), "{}", long.error.message());
+}
+
+#[test]
+fn r15_what_cant_be_shown_in_an_earlier_turn_is_told_of() {
+    let upstream = Upstream::of(CLAUDE);
+    let url = json!({"type": "image", "source": {"type": "url", "url": "https://a/b.png"}});
+    let odd = json!({"type": "image", "source":
+        {"type": "base64", "media_type": "image/tiff", "data": "aGk="}});
+    let first = json!({"role": "user", "content": [{"type": "text", "text": "see"}, url, odd]});
+    assert!(upstream.refusal(&conversation(json!([first]))).starts_with("messages[0].content[1]"));
+    let request = conversation(json!([
+        first, {"role": "assistant", "content": "ok"}, {"role": "user", "content": "go on"}]));
+    let body = upstream.body(&request);
+    let told = body["messages"][0]["content"].to_string();
+    assert_eq!(told.matches("[image omitted: ").count(), 2, "{told}");
+    let losses = upstream.losses(&request);
+    assert!(losses.contains(&"dropped messages[0].content[1]".into()), "{losses:?}");
+    assert!(losses.contains(&"dropped messages[0].content[2]".into()), "{losses:?}");
 }

@@ -303,3 +303,28 @@ fn a_wrong_checksum_ends_it() {
     assert_eq!(said, "T:one");
     assert!(fault.expect("a fault").error.message().contains("wrong checksum"));
 }
+
+#[test]
+fn r04_an_input_that_is_no_object_runs_no_tool() {
+    let upstream = Upstream::of(CLAUDE);
+    let whole = |input: Value| {
+        let call = json!({"toolUse": {"toolUseId": "c1", "name": "Bash", "input": input}});
+        let message = json!({"role": "assistant", "content": [call]});
+        let usage = json!({"inputTokens": 7, "outputTokens": 3, "totalTokens": 10});
+        let body =
+            json!({"output": {"message": message}, "stopReason": "tool_use", "usage": usage});
+        let mut sink = Short::default();
+        let mut reader = upstream.reader(&json!({"tools": [tool("Bash")]}));
+        reader.whole(body.to_string().as_bytes(), &mut sink).map(|()| sink.out)
+    };
+    for nonsense in [json!([1]), json!(7), json!(true), json!("text"), json!("[1]")] {
+        assert!(whole(nonsense.clone()).is_err(), "{nonsense}");
+    }
+    let a = r#"{\"a\":1}"#;
+    for (input, wanted) in
+        [(json!({"a": 1}), a), (json!("{\"a\":1}"), a), (json!(""), ""), (Value::Null, "")]
+    {
+        let got = whole(input).expect("a call");
+        assert!(got.starts_with(&format!("C:c1:Bash:{wanted}/.tool_use")), "{got}");
+    }
+}

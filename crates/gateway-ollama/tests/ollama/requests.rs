@@ -193,12 +193,9 @@ fn choices_of_tools_are_told_in_words() {
     let choose = |choice: Value| {
         let sent =
             Upstream::new().sent(json!({"tools": [tool("A"), tool("b.c")], "tool_choice": choice}));
-        let told = sent.body["messages"][0].clone();
-        let told = if told["role"] == "system" {
-            told["content"].as_str().expect("a text").to_owned()
-        } else {
-            String::new()
-        };
+        // Behind what the user says: the head of the prompt stays the same (R34, R35).
+        let said = sent.body["messages"][0]["content"].as_str().expect("a text");
+        let told = said.split_once("\n\n").map_or(String::new(), |(_, told)| told.to_owned());
         (sent.body["tools"].as_array().map_or(0, Vec::len), told, sent.losses.join(", "))
     };
     let row = |tools, told: &str, losses: &str| (tools, told.to_owned(), losses.to_owned());
@@ -360,4 +357,17 @@ fn r35_what_was_sent_before_is_sent_again_byte_for_byte() {
         assert!(open.starts_with(&before), "{before}\n{open}");
         open.clone_into(&mut before);
     }
+}
+
+#[test]
+fn r15_what_cant_be_shown_in_an_earlier_turn_is_told_of() {
+    let url = json!({"type": "image", "source": {"type": "url", "url": "https://a"}});
+    let mut said = vec![json!({"role": "user", "content": [url]})];
+    assert!(Upstream::new().send(json!({"messages": said})).is_err());
+    said.push(json!({"role": "assistant", "content": "ok"}));
+    said.push(json!({"role": "user", "content": "go on"}));
+    let sent = Upstream::new().sent(json!({"messages": said}));
+    let told = sent.body["messages"][0]["content"].as_str().expect("a text");
+    assert!(told.starts_with("[image omitted: "), "{told}");
+    assert_eq!(sent.losses, ["dropped messages[0].content[0]"]);
 }

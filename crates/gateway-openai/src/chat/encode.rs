@@ -36,7 +36,7 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     // stream at all, OpenAI of some models to those whom it has not verified.
     let refused = quirks.drop_fields.iter().any(|name| name == "stream");
     let stream = (request.stream || stops) && !refused;
-    let mut told: Vec<String> = tools.told.iter().cloned().collect();
+    let mut told = Vec::new();
     let format = format(request, target, &mut told, &mut losses);
 
     let mut body = Body { json: Json::with_capacity(room(request)), quirks };
@@ -44,7 +44,8 @@ pub(crate) fn encode(request: &Request<'_>, target: &Target<'_>) -> Result<Encod
     body.json.key("model").string(target.model);
     body.json.key("messages").open('[');
     let before = body.json.len();
-    Messages::new(target, &names, &mut losses, &mut body.json).write(request, &told)?;
+    let messages = Messages::new(target, &names, &mut losses, &mut body.json);
+    messages.write(request, &told, tools.told.as_deref())?;
     if body.json.len() == before {
         let text = "messages: at least one message is required";
         return Err(ApiError::new(ErrorKind::InvalidRequest, text));
@@ -227,9 +228,17 @@ fn sampling(
 ) {
     if effort::sampling(request, target, effort, losses) {
         for (name, value) in [("temperature", request.temperature), ("top_p", request.top_p)] {
-            if let Some(value) = value {
-                body.raw(name, value.as_str());
+            let Some(value) = value else { continue };
+            let zero = value.as_str().parse::<f64>().is_ok_and(|number| number <= 0.0);
+            if zero && name == "temperature" && !target.quirks.temperature_zero {
+                losses.add(
+                    What::Clamped,
+                    name,
+                    "this upstream takes none of 0; its default counts",
+                );
+                continue;
             }
+            body.raw(name, value.as_str());
         }
     }
     match request.top_k {

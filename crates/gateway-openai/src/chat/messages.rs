@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use gateway_dialect::{Content, ERROR_MARK, Part, any_marked, server_call, server_result};
+use gateway_dialect::{Content, ERROR_MARK, Part, any_marked, current, server_call, server_result};
 use gateway_models::Reasoning;
 use gateway_translate::{CallResult, Json, NameMap, Placed, Round, is_billing_line, rounds};
 use gateway_types::{ApiError, Block, BlockKind, ErrorKind, Losses, Request, Role, Text, What};
@@ -25,6 +25,8 @@ pub(super) struct Messages<'t, 'l, 'j, 'b> {
     pending: Vec<Part<'b>>,
     /// The last message is a result.
     after_tool: bool,
+    /// What comes now stands in a turn before the last.
+    earlier: bool,
 }
 
 impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
@@ -34,10 +36,11 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         losses: &'l mut Losses,
         json: &'j mut Json,
     ) -> Self {
-        Self { target, names, losses, json, pending: Vec::new(), after_tool: false }
+        Self { target, names, losses, json, pending: Vec::new(), after_tool: false, earlier: false }
     }
 
-    /// Writes all messages as an array's elements. `told` is added to the system prompt.
+    /// Writes all messages as an array's elements. `told` is added to the system prompt; `asked` is said
+    /// behind all else, since what holds for one turn must not change the head of the prompt (R34, R35).
     ///
     /// # Errors
     /// When a block can't be shown to the model.
@@ -45,6 +48,7 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         mut self,
         request: &'b Request<'b>,
         told: &[String],
+        asked: Option<&str>,
     ) -> Result<(), ApiError> {
         self.system(&request.system, told)?;
         if self.target.keeps_marks() {
@@ -58,12 +62,18 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
         }
         let rounds = rounds(request);
         let mut speaks = false;
-        for round in &rounds {
+        let current = current(&rounds);
+        for (at, round) in rounds.iter().enumerate() {
+            self.earlier = at < current;
             speaks = self.round(round)?;
         }
         // There is nothing to go on with where the last turn held only what can't be told.
         if let Some(last) = rounds.last().filter(|_| speaks) {
             self.prefill(last);
+        }
+        if let Some(asked) = asked {
+            let text = gateway_types::escaped(asked).into_owned();
+            self.pending.push(Part::Text { text: text.into(), marked: false });
         }
         self.flush();
         Ok(())
@@ -404,7 +414,8 @@ impl<'t, 'l, 'j, 'b> Messages<'t, 'l, 'j, 'b> {
             return Ok(());
         }
         let urls = self.target.quirks.web_search == crate::WebSearch::OpenRouter;
-        Content::new(self.target.senses(urls), self.losses).parts(block, path, out)
+        let content = Content::new(self.target.senses(urls), self.losses);
+        content.earlier(self.earlier).parts(block, path, out)
     }
 
     /// Writes what the user says.

@@ -452,7 +452,8 @@ fn tool_choice_is_said_as_well_as_the_server_can() {
         let sent = up.sent(json!({"tools": tools, "tool_choice": choice}));
         assert_eq!(sent.body["tool_choice"], wanted, "{choice}");
         assert_eq!(sent.losses, losses, "{choice}");
-        let told = sent.body["messages"][0]["role"] == "system";
+        assert_eq!(sent.body["messages"][0]["role"], "user", "the head stays the same");
+        let told = sent.body["messages"].to_string().contains("Answer with a call");
         assert_eq!(told, sent.losses.len() == 1 && choice["type"] != "none", "{choice}");
         assert_eq!(sent.body.get("tools").is_none(), choice["type"] == "none" && wanted.is_null());
     }
@@ -474,10 +475,9 @@ fn tool_choice_is_said_as_well_as_the_server_can() {
         "tool_choice": {"type": "tool", "name": long}}),
     );
     let name = sent.body["tools"][0]["function"]["name"].as_str().expect("a name");
-    assert_eq!(
-        sent.body["messages"][0]["content"],
-        format!("Answer with a call of the tool `{name}`.")
-    );
+    let last = sent.body["messages"].as_array().and_then(|all| all.last()).expect("a message");
+    let words = format!("Answer with a call of the tool `{name}`.");
+    assert!(last["role"] == "user" && last.to_string().contains(&words), "{last}");
     // One at a time.
     let one = json!({"type": "auto", "disable_parallel_tool_use": true});
     let sent = gpt().sent(json!({"tools": tools, "tool_choice": one}));
@@ -757,4 +757,31 @@ fn r35_the_same_request_is_the_same_bytes() {
 fn a_request_without_a_message_is_refused() {
     let refused = gpt().send_text(&request(json!({"messages": []}))).expect_err("nothing to say");
     assert!(refused.starts_with("400 messages"), "{refused}");
+}
+
+#[test]
+fn r15_what_cant_be_shown_in_an_earlier_turn_is_told_of() {
+    let up = Upstream::new("http://localhost:11434/v1", "llama3");
+    let url = json!({"type": "image", "source": {"type": "url", "url": "https://a"}});
+    let file = json!({"type": "document", "source": {"type": "file", "file_id": "f"}});
+    let upload = json!({"type": "container_upload", "file_id": "f"});
+    let sent = up.sent(json!({"messages": [
+        {"role": "user", "content": [url, file, upload]},
+        {"role": "assistant", "content": "ok"},
+        {"role": "user", "content": "go on"}]}));
+    let told = sent.body["messages"][0]["content"].to_string();
+    for word in ["[image omitted: ", "[document omitted: ", "[file omitted: "] {
+        assert!(told.contains(word), "{told}");
+    }
+    assert_eq!(
+        sent.losses,
+        [
+            "dropped messages[0].content[0]",
+            "dropped messages[0].content[1]",
+            "dropped messages[0].content[2]"
+        ]
+    );
+    // What the model is to go on from is not behind what the user just said.
+    let open = json!([{"role": "user", "content": [url]}, {"role": "assistant", "content": "so"}]);
+    assert!(up.send(json!({"messages": open})).is_err());
 }
