@@ -57,11 +57,17 @@ impl World {
     fn check(&self, about: &str) {
         for (kind, server) in self.kinds.iter().zip(&self.servers) {
             let name = kind.name;
-            assert_eq!(server.refusals(), Vec::<String>::new(), "{name}: {about}");
+            // Anthropic's models take each other's signatures wherever they run. These scripted ones do not, and
+            // the gateway gets over that.
+            let mut refusals = server.refusals();
+            refusals.retain(|why| !why.contains("Invalid `signature` in `thinking` block"));
+            assert_eq!(refusals, Vec::<String>::new(), "{name}: {about}");
             assert_eq!(server.leaks(), Vec::<String>::new(), "{name}: {about}");
             for heard in server.turns() {
                 assert!(!heard.mentions("\"gw1."), "{name}: {about}");
-                for other in self.kinds.iter().filter(|other| other.name != name) {
+                let claude = |kind: &Kind| kind.model.contains("claude-opus-5-5");
+                let others = self.kinds.iter().filter(|other| other.name != name);
+                for other in others.filter(|other| !(claude(kind) && claude(other))) {
                     let thought = thought(other);
                     assert!(!heard.mentions(&thought), "{thought:?} went to {name}: {about}");
                 }
