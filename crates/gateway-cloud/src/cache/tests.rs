@@ -233,7 +233,8 @@ impl Source for Lingering {
     type Value = ();
 
     async fn fetch(&self) -> Result<((), Option<SystemTime>), CloudError> {
-        if let Some(end) = self.0.lock().expect("never poisoned").take() {
+        let end = self.0.lock().expect("never poisoned").take();
+        if let Some(end) = end {
             let (began, begun) = tokio::sync::oneshot::channel();
             tokio::task::spawn_blocking(move || {
                 began.send(()).expect("waited for");
