@@ -1,9 +1,10 @@
 //! Replies, cut at every place.
 
 use gateway_translate::BodyEnd::{Clean, Cut};
+use gateway_translate::Egress as _;
 use serde_json::{Value, json};
 
-use crate::support::{Upstream, done, read_every_way, said, whole};
+use crate::support::{Events, Upstream, done, read_every_way, request, said, whole};
 
 fn read(stream: &str) -> String {
     read_every_way(&Upstream::new(), &json!({}), stream, Clean)
@@ -66,6 +67,22 @@ fn r01_calls_come_whole_with_or_without_ids() {
     // Blanks before it are no text.
     let stream = text("\n\n") + &calls(&[call(Some("c"), "A", json!({}))]) + &done("stop", 10, 3);
     assert_eq!(read(&stream), format!("[call c A json: {{}} ] {CALLED}"));
+}
+
+#[test]
+fn r02_a_call_is_over_when_it_has_come() {
+    let up = Upstream::new();
+    let body = request(json!({}));
+    let asked = gateway_anthropic::decode(body.as_bytes()).expect("a request");
+    let mut reader = up.egress.encode(&asked, &up.cx()).expect("is not refused").reader;
+    let mut events = Events::default();
+    for id in ["c1", "c2"] {
+        let line = calls(&[call(Some(id), "A", json!({"q": 1}))]);
+        reader.push(line.as_bytes(), &mut events).expect("a call");
+        let wanted = [format!("[call {id} A"), "json: {\"q\":1}".to_owned(), "]".to_owned()];
+        assert_eq!(events.lines, wanted);
+        events.lines.clear();
+    }
 }
 
 #[test]

@@ -355,3 +355,17 @@ fn r25_blocks_nobody_knows_never_go_up() {
     let nothing = conversation(json!([{"role": "user", "content": ""}]));
     assert!(upstream.refusal(&nothing).starts_with("messages: "));
 }
+
+#[test]
+fn r15_what_cant_be_shown_in_an_earlier_turn_is_told_of() {
+    let file = json!({"type": "image", "source": {"type": "file", "file_id": "f"}});
+    let mut said = vec![json!({"role": "user", "content": [file]})];
+    let upstream = Upstream::of("gpt-5.1");
+    let now = upstream.refusal(&conversation(json!(said)));
+    assert!(now.starts_with("messages[0].content[0]: "), "{now}");
+    said.push(json!({"role": "assistant", "content": "ok"}));
+    said.push(json!({"role": "user", "content": "go on"}));
+    let request = conversation(json!(said));
+    assert!(upstream.body(&request)["input"][0].to_string().contains("[image omitted: "));
+    assert_eq!(upstream.losses(&request), ["dropped messages[0].content[0]"]);
+}
