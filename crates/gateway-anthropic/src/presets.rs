@@ -237,7 +237,7 @@ mod tests {
     }
 
     const THEIRS: [&str; 8] =
-        ["deepseek", "kimi", "minimax", "zai", "vllm", "llama.cpp", "lmstudio", "ollama"];
+        ["deepseek", "kimi", "minimax", "zai", "vllm", "llama_cpp", "lm_studio", "ollama"];
 
     #[test]
     fn r13_servers_that_think_without_signatures_get_their_thinking_back() {
