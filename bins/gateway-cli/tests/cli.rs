@@ -323,7 +323,7 @@ fn verbs_of_a_later_version_say_so_and_typing_errors_get_a_hint() {
         assert_eq!(ran.err, format!("error: {name} is not in this version yet\n"));
         ran.refused(2, &[]);
     }
-    home.run(&["confg"]).refused(2, &["a similar subcommand exists: 'config'"]);
+    home.run(&["confg"]).refused(2, &["'config'"]);
     home.run(&["config", "shwo"]).refused(2, &["a similar subcommand exists: 'show'"]);
     home.run(&["zzz"]).refused(2, &["unrecognized subcommand 'zzz'"]);
     home.run(&["run"]).refused(2, &["<CMD>"]);

@@ -148,6 +148,7 @@ async fn r13_r15_a_tool_round_moves_between_all_kinds_and_back() {
             let what = format!("{} to {}", a.model, b.model);
             let stream = (at + to) % 2 == 0;
             let related = a.claude && b.claude;
+            let known = [(a.refusals)().len(), (b.refusals)().len()];
             let mut body = json!({
                 "max_tokens": 8000, "thinking": {"type": "adaptive"},
                 "messages": [{"role": "user", "content": "go"}],
@@ -162,8 +163,8 @@ async fn r13_r15_a_tool_round_moves_between_all_kinds_and_back() {
                 // The services here sign each for itself; one that refuses is asked again without.
                 continue;
             }
-            for (one, other) in [(a, b), (b, a)] {
-                assert_eq!((one.refusals)(), Vec::<String>::new(), "{what}");
+            for ((one, other), known) in [(a, b), (b, a)].into_iter().zip(known) {
+                assert_eq!((one.refusals)()[known..], [] as [String; 0], "{what}");
                 let up = (one.bodies)().pop().expect("it was asked");
                 assert!(!up.contains("gw1."), "{what}: {up}");
                 assert!(!up.contains(&thought(other.model)), "{what}: {up}");
