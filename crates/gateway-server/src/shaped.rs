@@ -8,10 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use gateway_anthropic::headers::{ANTHROPIC_VERSION, betas, set_betas};
 use gateway_anthropic::hosted::{self, Host, HostCx};
-use gateway_anthropic::{Refused as Lesson, edit, refused as lesson_of};
+use gateway_anthropic::{Messages, Refused as Lesson, edit, refused as lesson_of};
 use gateway_config::LogLevel;
 use gateway_models::Estimate;
-use gateway_translate::{Splice, peek};
+use gateway_translate::{Ingress as _, Splice, peek};
 use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, Span};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::{Instant, timeout};
@@ -314,6 +314,8 @@ pub(crate) async fn count(
             }
         }
     }
+    // What is no request has no length.
+    Messages.decode(&shaped.held.bytes)?;
     Ok(Count::Estimate(shaped.estimate(worker)))
 }
 
@@ -335,7 +337,9 @@ async fn counted(worker: &Worker, ask: Ask) -> Result<u64, NoCount> {
             Collected::TooLarge(_) | Collected::Cut(_) => Bytes::new(),
         };
         if !head.status.is_success() {
-            let lasting = is_about_the_request(head.status) || has_no_counter(head.status);
+            // A refusal of this request says nothing of the next one.
+            let says_so = String::from_utf8_lossy(&body).contains("support counting");
+            let lasting = has_no_counter(head.status) || says_so;
             return Err(NoCount { why: format!("{name} answered {}", head.status), lasting });
         }
         let value: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();

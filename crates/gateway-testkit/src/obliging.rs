@@ -88,6 +88,39 @@ pub fn oblige(wish: &Wish, shown: &Value) -> Deed {
     deed
 }
 
+/// What a request of the Messages API asks, results apart.
+pub(crate) fn of_messages(body: &Value, said: impl Into<String>) -> Wish {
+    let choice = &body["tool_choice"];
+    Wish {
+        said: said.into(),
+        has_results: false,
+        tools: body["tools"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|tool| {
+                Some((tool["name"].as_str()?.to_owned(), tool["input_schema"].clone()))
+            })
+            .collect(),
+        choice: match choice["type"].as_str() {
+            Some("none") => Choice::Never,
+            Some("any") => Choice::Any,
+            Some("tool") => Choice::Tool(choice["name"].as_str().unwrap_or_default().to_owned()),
+            _ => Choice::Auto,
+        },
+        one_call: choice["disable_parallel_tool_use"] == true,
+        limit: body["max_tokens"].as_u64(),
+        stops: texts(&body["stop_sequences"]),
+        schema: body.pointer("/output_config/format/schema").cloned(),
+    }
+}
+
+/// The strings of a list.
+pub(crate) fn texts(list: &Value) -> Vec<String> {
+    let texts = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+    texts.map(ToOwned::to_owned).collect()
+}
+
 fn tool(wish: &Wish) -> Option<&(String, Value)> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     let said = || {

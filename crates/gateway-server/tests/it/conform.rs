@@ -2,6 +2,7 @@
 
 use gateway_conform::{Report, Setting, Target, Told, Verdict, cases, run};
 use gateway_testkit::openai::{Rules, Server, obliging};
+use gateway_testkit::{bedrock, google, ollama};
 
 use crate::support::custom;
 
@@ -10,7 +11,9 @@ const KEY: &str = "planted-key-of-the-provider-0123456789";
 /// What the cases say of a gateway with one provider of these lines.
 async fn driven(provider: &str) -> Report {
     let yaml = format!("default_provider: up\nproviders:\n  up:\n{provider}");
-    let running = custom(&yaml, &[("UP_KEY", KEY)], |_| {});
+    let env =
+        [("UP_KEY", KEY), ("AWS_ACCESS_KEY_ID", "AKIDPLANTED"), ("AWS_SECRET_ACCESS_KEY", KEY)];
+    let running = custom(&yaml, &env, |_| {});
     let target = Target::new(&format!("http://{}", running.gateway.addr())).expect("a URL");
     let target = target.key("callers-own-key-123").expect("a key");
     let setting = Setting { model: "claude-sonnet-4-6".to_owned() };
@@ -55,6 +58,80 @@ async fn responses_conform() {
     let report = driven(&openai(&server, "responses", "gpt-5.6-terra")).await;
     passed(&report, LENIENT, 2);
     assert_eq!(server.refusals().iter().filter(|r| r.status != 404).count(), 0);
+}
+
+#[tokio::test]
+async fn gemini_conforms() {
+    let rules = google::Rules::studio("gemini-3.1-pro-preview").with_key(KEY);
+    let server = google::Server::start(rules, google::obliging);
+    let lines = format!(
+        "    kind: gemini\n    api_base: {}\n    api_key_env_var: UP_KEY\n    default_model: gemini-3.1-pro-preview\n",
+        server.url()
+    );
+    passed(&driven(&lines).await, LENIENT, 4);
+}
+
+#[tokio::test]
+async fn claude_on_vertex_conforms() {
+    let rules = google::Rules::vertex("claude-sonnet-4-6");
+    let server = google::Server::start(rules, google::obliging);
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("account.json");
+    std::fs::write(&file, server.service_account()).expect("written");
+    let lines = format!(
+        "    kind: vertex\n    api_base: {}\n    extra: {{project: {}, location: global, credentials_file: {}}}\n    \
+         model_map: {{\"claude-sonnet-4-6\": claude-sonnet-4-6}}\n",
+        server.url(),
+        google::PROJECT,
+        file.display()
+    );
+    passed(&driven(&lines).await, &[], 4);
+}
+
+#[tokio::test]
+async fn bedrock_conforms() {
+    // Of Nova nobody knows the longest answer, and what it is asked for in words it may not heed.
+    let novas = [&["models.limits", "stop.large-limit", "body.structured"], LENIENT].concat();
+    let claude: (_, &[&str]) = ("us.anthropic.claude-sonnet-4-6", &[]);
+    for (model, warnings) in [claude, ("us.amazon.nova-pro-v1:0", &novas)] {
+        let rules = bedrock::Rules::bedrock(model).with_key("AKIDPLANTED", KEY);
+        let server = bedrock::Server::start(rules, bedrock::obliging);
+        let lines = format!(
+            "    kind: bedrock\n    api_base: {}\n    extra: {{region: us-east-1}}\n    \
+             auth_type: aws\n    model_map: {{\"claude-sonnet-4-6\": \"{model}\"}}\n",
+            server.url()
+        );
+        passed(&driven(&lines).await, warnings, 4);
+    }
+}
+
+#[tokio::test]
+async fn azure_and_openrouter_conform() {
+    let server = Server::start(Rules::azure("gpt-4.1", "gpt-4.1").with_key(KEY), obliging);
+    let lines = format!(
+        "    kind: azure\n    api_base: {}\n    api_key_env_var: UP_KEY\n    default_model: gpt-4.1\n",
+        server.url()
+    );
+    passed(&driven(&lines).await, LENIENT, 3);
+
+    let server = Server::start(Rules::compatible("openrouter").with_key(KEY), obliging);
+    let lines = format!(
+        "    kind: openrouter\n    api_base: {}\n    api_key_env_var: UP_KEY\n    default_model: openai/gpt-4.1\n",
+        server.url()
+    );
+    passed(&driven(&lines).await, LENIENT, 4);
+}
+
+#[tokio::test]
+async fn ollama_conforms() {
+    let server = ollama::Server::start(ollama::Model::new("qwen3:30b"), ollama::obliging);
+    let lines = format!(
+        "    kind: ollama\n    api_base: {}\n    default_model: \"qwen3:30b\"\n",
+        server.url()
+    );
+    // Nobody knows how long its answers may be, nor does it read PDFs; the model is told that one was left out.
+    let warnings = [&["models.limits", "document.pdf"], LENIENT].concat();
+    passed(&driven(&lines).await, &warnings, 4);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use crate::text::pieces;
 pub fn body(turn: &Turn, asked: Asked<'_>) -> Value {
     let mut message = message(asked, &blocks(turn, asked));
     message["stop_reason"] = json!(stop(turn));
+    message["stop_sequence"] = sequence(turn, asked);
     message["usage"] = usage(turn.usage, turn.usage.candidates + turn.usage.thoughts);
     message
 }
@@ -64,7 +65,7 @@ pub fn frames(turn: &Turn, asked: Asked<'_>) -> Vec<String> {
     } else {
         let output = turn.usage.candidates + turn.usage.thoughts;
         events.push(json!({
-            "type": "message_delta", "delta": {"stop_reason": stop(turn), "stop_sequence": null},
+            "type": "message_delta", "delta": {"stop_reason": stop(turn), "stop_sequence": sequence(turn, asked)},
             "usage": {"output_tokens": output},
         }));
         events.push(json!({"type": "message_stop"}));
@@ -97,6 +98,14 @@ fn blocks(turn: &Turn, asked: Asked<'_>) -> Vec<Value> {
         _ => None,
     };
     turn.parts.iter().enumerate().filter_map(block).collect()
+}
+
+/// The sequence that was met, which is the first.
+fn sequence(turn: &Turn, asked: Asked<'_>) -> Value {
+    match stop(turn) {
+        "stop_sequence" => asked.body["stop_sequences"][0].clone(),
+        _ => Value::Null,
+    }
 }
 
 fn stop(turn: &Turn) -> &'static str {

@@ -12,12 +12,14 @@
 //! ```
 
 mod model;
+mod obliging;
 pub mod reply;
 pub mod rules;
 mod seen;
 mod server;
 
 pub use model::Model;
+pub use obliging::obliging;
 pub use seen::{Seen, agent};
 pub use server::Server;
 

@@ -11,7 +11,9 @@ pub fn obliging(seen: &Seen) -> Turn {
     let body = &seen.body;
     let deed = oblige(&wish(seen), body);
     let mut turn = Turn::default();
-    if body["reasoning"].is_object() && body["reasoning"]["effort"] != "none" {
+    let reasoning = &body["reasoning"];
+    let is_off = reasoning["effort"] == "none" || reasoning["enabled"] == false;
+    if reasoning.is_object() && !is_off {
         turn = turn.and_reasoning(&["What was asked is clear."]);
     }
     if !deed.text.is_empty() {
