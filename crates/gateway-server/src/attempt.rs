@@ -356,11 +356,14 @@ pub(crate) async fn send(
     };
     client.send(call).await.map_err(|err| {
         let kind = if err.is_timeout() { ErrorKind::Timeout } else { ErrorKind::BadGateway };
-        let hint = match worker.runtime.providers[provider].kind {
-            Kind::Ollama => "; is Ollama running? Start it with `ollama serve`",
-            _ => "",
-        };
-        ApiError::new(kind, format!("{name} can't be reached: {err}{hint}")).with_source(err)
+        if worker.runtime.providers[provider].kind == Kind::Ollama && !err.is_timeout() {
+            // It does not start by itself: the client would go on trying for minutes.
+            let text = format!(
+                "{name} can't be reached: {err}; is Ollama running? Start it with `ollama serve`"
+            );
+            return ApiError::new(kind, text).with_should_retry(false).with_source(err);
+        }
+        ApiError::new(kind, format!("{name} can't be reached: {err}")).with_source(err)
     })
 }
 

@@ -127,7 +127,7 @@ async fn an_ollama_that_does_not_run_is_told_to_be_started() {
         "providers:\n  ollama: {{api_base: \"http://{addr}\", model_map: {{\"claude-*\": \"qwen3:8b\"}}}}\n"
     );
     let running = custom(&yaml, &[], |_| {});
-    says(&running, 502, "api_error", false, &["ollama can't be reached", "ollama serve"]).await;
+    says(&running, 502, "api_error", true, &["ollama can't be reached", "ollama serve"]).await;
 }
 
 #[tokio::test]

@@ -65,7 +65,7 @@ pub(crate) static VERTEX_GEMINI: Kind = Kind {
     back: true,
     sees: true,
     own: false,
-    wrong: &["someone-else@", "invalid_grant"],
+    wrong: &["expired or are refused", "gcloud auth application-default login"],
     start: vertex,
 };
 
