@@ -1,5 +1,6 @@
 //! Where a model is asked.
 
+use gateway_translate::path_segment;
 use gateway_types::{ApiError, ErrorKind};
 
 /// The path of an operation on a model, its id as one segment: Bedrock takes a slash of an ARN that is not
@@ -23,18 +24,7 @@ pub fn model_path(model: &str, operation: &str) -> Result<String, ApiError> {
         );
         return Err(ApiError::new(ErrorKind::InvalidRequest, text));
     }
-    let mut path = String::with_capacity(model.len() + operation.len() + 24);
-    path.push_str("/model/");
-    for byte in model.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            path.push(char::from(byte));
-        } else {
-            path.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    path.push('/');
-    path.push_str(operation);
-    Ok(path)
+    Ok(format!("/model/{}/{operation}", path_segment(model)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Google's two services, and where each serves a model.
 
+use gateway_translate::path_segment;
 use gateway_types::{ApiError, ErrorKind};
 
 /// Which of Google's services an upstream is.
@@ -36,7 +37,7 @@ impl Surface {
 
     /// The path of `verb` for a model, below the base URL.
     pub(crate) fn path(&self, model: &str, verb: &str) -> String {
-        let model = segment(model);
+        let model = path_segment(model);
         match self {
             Self::AiStudio => format!("/models/{model}:{verb}"),
             Self::Vertex { project: None, version, .. } => {
@@ -44,8 +45,8 @@ impl Surface {
             }
             Self::Vertex { project: Some(project), location, version } => format!(
                 "/{version}/projects/{}/locations/{}/publishers/google/models/{model}:{verb}",
-                segment(project),
-                segment(location)
+                path_segment(project),
+                path_segment(location)
             ),
         }
     }
@@ -64,19 +65,6 @@ pub(crate) fn model_id(model: &str) -> Result<&str, ApiError> {
         return Err(ApiError::new(ErrorKind::InvalidRequest, text));
     }
     Ok(id)
-}
-
-/// One segment of a path, with everything escaped that could end it.
-fn segment(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@') {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    out
 }
 
 #[cfg(test)]

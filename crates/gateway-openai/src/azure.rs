@@ -1,7 +1,7 @@
 //! Where Azure serves OpenAI's dialects, which of their fields it knows, and what its errors ask for.
 
 use gateway_models::{Catalogue, Facts, Family};
-use gateway_translate::FaultCx;
+use gateway_translate::{FaultCx, path_segment};
 use gateway_types::{ApiError, ErrorKind, Fault};
 use http::StatusCode;
 
@@ -84,9 +84,9 @@ impl Azure {
                 if preview { "?api-version=preview" } else { "" }
             );
         };
-        let version = encoded(version);
+        let version = path_segment(version);
         if path == "/chat/completions" {
-            let deployment = encoded(self.deployment(model));
+            let deployment = path_segment(self.deployment(model));
             return format!("/openai/deployments/{deployment}{path}?api-version={version}");
         }
         format!("/openai{path}?api-version={version}")
@@ -149,19 +149,6 @@ impl Azure {
 
 /// The first version with the Responses API.
 const FIRST_RESPONSES: &str = "2025-03-01";
-
-/// As a part of a path or a query's value.
-fn encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-    text.bytes().fold(String::with_capacity(text.len()), |mut out, byte| {
-        if plain(byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push_str(&format!("%{byte:02X}"));
-        }
-        out
-    })
-}
 
 #[cfg(test)]
 mod tests {

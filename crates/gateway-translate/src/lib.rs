@@ -32,6 +32,7 @@ mod conversation;
 mod cursor;
 mod dialect;
 mod names;
+mod path;
 mod peek;
 mod read;
 mod redact;
@@ -50,6 +51,7 @@ pub use dialect::{
     ReplyWriter,
 };
 pub use names::{NameMap, call_id, caller_id, carried_by, carrying_id, native_id};
+pub use path::path_segment;
 pub use peek::{PeekError, holds_foreign_state, peek};
 pub use read::{Kind, Reader, is_json};
 pub use redact::Redactor;

@@ -1,5 +1,6 @@
 //! Where a host wants its requests.
 
+use gateway_translate::path_segment;
 use gateway_types::{ApiError, Endpoint, ErrorKind};
 
 use super::{Host, HostCx, refuse};
@@ -50,23 +51,11 @@ pub(super) fn bare_id(model: &str) -> Option<&str> {
     is_place.then(|| &model[at..])
 }
 
-/// One segment of a path. A `:` or a `/` left as it is would lead elsewhere: an ARN has both. Vertex
-/// writes versions with an `@`, which may stay.
+/// One segment of a path. A `:` or a `/` left as it is would lead elsewhere: an ARN has both.
 fn segment(text: &str, what: &str) -> Result<String, ApiError> {
     if matches!(text, "" | "." | "..") {
         let told = format!("{what} is `{text}`, which can't be part of an address");
         return Err(refuse(ErrorKind::NotFound, told));
     }
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@') {
-            out.push(char::from(byte));
-        } else {
-            const HEX: &[u8; 16] = b"0123456789ABCDEF";
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-    Ok(out)
+    Ok(path_segment(text))
 }
