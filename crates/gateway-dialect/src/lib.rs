@@ -5,6 +5,7 @@ mod content;
 mod effort;
 mod estimate;
 mod memo;
+mod node;
 mod request;
 mod tools;
 
@@ -14,5 +15,6 @@ pub use content::{
 pub use effort::of_budget;
 pub use estimate::prompt_estimate;
 pub use memo::SchemaMemo;
+pub use node::Node;
 pub use request::{any_marked, cache_key, expect, note_cache_marks, note_others, user_id};
 pub use tools::{KNOWN_TOOLS, Offer, offer, tool_names, wants_search};

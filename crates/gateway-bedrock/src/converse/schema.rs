@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use gateway_translate::{Json, Kind, Malformed, Reader, find};
+use gateway_dialect::Node;
+use gateway_translate::{Json, Malformed, Reader, find};
 use gateway_types::{Raw, Text};
 
 use crate::family::Schema;
@@ -42,16 +43,9 @@ fn others_at_root(text: &str) -> bool {
     others || read.is_err()
 }
 
-/// A JSON value; members keep their order, scalars stay as they were written.
-#[derive(Debug, Clone, PartialEq)]
-enum Node<'b> {
-    Object(Vec<(&'b str, Node<'b>)>),
-    Array(Vec<Node<'b>>),
-    Leaf(&'b str),
-}
-
 fn mended(text: &str, wanted: Schema) -> String {
-    let node = read(&mut Reader::new(text), 0).unwrap_or(Node::Leaf("{}"));
+    // A schema within a schema is two levels of JSON.
+    let node = Node::read(text, 2 * DEPTH_MAX + 1).unwrap_or(Node::Leaf("{}"));
     let mut members = match node {
         Node::Object(members) => members,
         _ => Vec::new(),
@@ -84,7 +78,7 @@ fn mended(text: &str, wanted: Schema) -> String {
         members.push(("properties", Node::Object(Vec::new())));
     }
     let mut json = Json::with_capacity(text.len() + 64);
-    write(&Node::Object(members), &mut json);
+    Node::Object(members).write(&mut json);
     json.into_string()
 }
 
@@ -158,49 +152,6 @@ fn take<'b>(members: &mut Vec<(&'b str, Node<'b>)>, key: &str) -> Option<Node<'b
     Some(members.remove(at).1)
 }
 
-fn read<'b>(r: &mut Reader<'b>, depth: usize) -> Result<Node<'b>, Malformed> {
-    if depth > 2 * DEPTH_MAX {
-        return r.skip().map(|()| Node::Object(Vec::new()));
-    }
-    Ok(match r.kind()? {
-        Kind::Object => {
-            let mut members = Vec::new();
-            r.object::<Malformed>(|r, key| {
-                members.push((key.escaped(), read(r, depth + 1)?));
-                Ok(())
-            })?;
-            Node::Object(members)
-        }
-        Kind::Array => {
-            let mut elements = Vec::new();
-            r.array::<Malformed>(|r| {
-                elements.push(read(r, depth + 1)?);
-                Ok(())
-            })?;
-            Node::Array(elements)
-        }
-        _ => Node::Leaf(r.raw()?.as_str()),
-    })
-}
-
-fn write(node: &Node<'_>, json: &mut Json) {
-    match node {
-        Node::Leaf(raw) => {
-            json.raw(Raw::from_json(raw));
-        }
-        Node::Array(elements) => {
-            json.array(|json| elements.iter().for_each(|element| write(element, json)));
-        }
-        Node::Object(members) => {
-            json.object(|json| {
-                for (key, value) in members {
-                    write(value, json.key(key));
-                }
-            });
-        }
-    }
-}
-
 /// Puts what is referred to in the place of references. One that leads in a circle, or nowhere, takes
 /// anything.
 fn inline<'b>(
@@ -261,16 +212,8 @@ fn resolve<'b>(
         let Node::Object(members) = node else { return None };
         node = &members.iter().find(|(key, _)| Text::from_escaped(key).is(&step))?.1;
     }
-    *budget = budget.checked_sub(size(node))?;
+    *budget = budget.checked_sub(node.size())?;
     Some(node.clone())
-}
-
-fn size(node: &Node<'_>) -> usize {
-    1 + match node {
-        Node::Object(members) => members.iter().map(|(_, node)| size(node)).sum(),
-        Node::Array(elements) => elements.iter().map(size).sum::<usize>(),
-        Node::Leaf(_) => 0,
-    }
 }
 
 #[cfg(test)]

@@ -1,28 +1,10 @@
 //! A schema taken apart, mended and written again, everything else in its place.
 
-use gateway_translate::{Json, Kind, Malformed, Reader};
+use gateway_dialect::Node;
+use gateway_translate::Json;
 use gateway_types::{Raw, Text};
 
 use super::{Holds, MAX_DEPTH, NOT_AT_ROOT, TYPES, holds};
-
-/// A JSON value; members keep their order, scalars stay as they were written.
-#[derive(Debug, Clone, PartialEq)]
-enum Node<'b> {
-    Object(Members<'b>),
-    Array(Vec<Node<'b>>),
-    Leaf(&'b str),
-}
-
-impl Node<'_> {
-    /// How many values there are in it, itself included.
-    fn size(&self) -> usize {
-        1 + match self {
-            Self::Object(members) => members.iter().map(|(_, node)| node.size()).sum(),
-            Self::Array(elements) => elements.iter().map(Self::size).sum(),
-            Self::Leaf(_) => 0,
-        }
-    }
-}
 
 /// References at the root are followed until this many values have been copied: alternatives of
 /// alternatives can name each other without end.
@@ -37,54 +19,11 @@ type Members<'b> = Vec<(&'b str, Node<'b>)>;
 
 /// `schema` as it is acceptable. What can't be read at all becomes an object without properties.
 pub(super) fn fixed(schema: &str) -> String {
-    let node = read(&mut Reader::new(schema), 0).unwrap_or(Node::Leaf("{}"));
-    let mut json = Json::with_capacity(schema.len() + 64);
-    write(&root(node), &mut json);
-    json.into_string()
-}
-
-fn read<'b>(r: &mut Reader<'b>, depth: usize) -> Result<Node<'b>, Malformed> {
     // A schema within a schema is two levels of JSON.
-    if depth > 2 * MAX_DEPTH + 4 {
-        return r.skip().map(|()| Node::Object(Vec::new()));
-    }
-    Ok(match r.kind()? {
-        Kind::Object => {
-            let mut members = Vec::new();
-            r.object::<Malformed>(|r, key| {
-                members.push((key.escaped(), read(r, depth + 1)?));
-                Ok(())
-            })?;
-            Node::Object(members)
-        }
-        Kind::Array => {
-            let mut elements = Vec::new();
-            r.array::<Malformed>(|r| {
-                elements.push(read(r, depth + 1)?);
-                Ok(())
-            })?;
-            Node::Array(elements)
-        }
-        _ => Node::Leaf(r.raw()?.as_str()),
-    })
-}
-
-fn write(node: &Node<'_>, json: &mut Json) {
-    match node {
-        Node::Leaf(raw) => {
-            json.raw(Raw::from_json(raw));
-        }
-        Node::Array(elements) => {
-            json.array(|json| elements.iter().for_each(|e| write(e, json)));
-        }
-        Node::Object(members) => {
-            json.object(|json| {
-                for (key, value) in members {
-                    write(value, json.key(key));
-                }
-            });
-        }
-    }
+    let node = Node::read(schema, 2 * MAX_DEPTH + 5).unwrap_or(Node::Leaf("{}"));
+    let mut json = Json::with_capacity(schema.len() + 64);
+    root(node).write(&mut json);
+    json.into_string()
 }
 
 /// The root: one object, its alternatives made one.
