@@ -102,7 +102,7 @@ fn names_of_claudes_become_those_that_each_vendor_has() {
         assert_eq!(way(&one(name, keys), env, asked), sent, "{name} {{{keys}}} {asked}");
     }
     // The names that stand in by themselves are models that exist.
-    let catalogue = include_str!("../../../gateway-models/data/models.jsonl");
+    let catalogue = include_str!("../../../../gateway-models/data/models.jsonl");
     for model in [
         crate::models::GEMINI_BIG,
         crate::models::GEMINI_SMALL,
