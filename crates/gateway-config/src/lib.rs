@@ -66,8 +66,8 @@ pub use extra::BEDROCK_FAMILIES;
 pub use init::{Existing, InitError, TEMPLATE, init};
 pub use load::{Loaded, load};
 pub use model::{
-    Auth, AwsCredentials, AwsKeys, BedrockApi, Config, Effective, EntraCredentials, Extra,
-    GoogleCredentials, Kind, LogLevel, ModelFacts, Origin, Price, Provider, ProxyUrl, Route,
-    Server, Timeouts, Tls,
+    Auth, AwsCredentials, AwsKeys, BedrockApi, Changes, Client, Config, Effective,
+    EntraCredentials, Extra, GoogleCredentials, Kind, LogLevel, ModelFacts, Origin, PoolKey, Price,
+    Provider, ProxyUrl, Route, Server, Timeouts, Tls,
 };
 pub use sources::{Overrides, Sources};

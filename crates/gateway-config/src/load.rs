@@ -204,6 +204,9 @@ fn read(cx: &mut Cx, tree: &Node) -> Config {
         providers: providers.into_iter().map(|p| p.provider).collect(),
         routes: routes.into_iter().map(|r| r.route).collect(),
         client_keys,
+        resilience: gateway_resilience::settings::Resilience::default(),
+        clients: Vec::new(),
+        limits: gateway_resilience::settings::CallerLimits::default(),
     }
 }
 

@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use gateway_resilience::settings::{CallerLimits, Resilience, UpstreamLimits};
+use gateway_router::{Mirror, RuleKind, Sticky, Strategy, Target, When};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
@@ -25,6 +27,28 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// Keys that admit a caller (`GATEWAY_API_KEY`).
     pub client_keys: Vec<SecretString>,
+    /// What is done about failures.
+    pub resilience: Resilience,
+    /// Who may call, with keys known by their hashes.
+    pub clients: Vec<Client>,
+    /// For all callers together.
+    pub limits: CallerLimits,
+}
+
+/// Somebody who may call.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Unique.
+    pub name: String,
+    /// SHA-256 of the key.
+    pub key_hash: [u8; 32],
+    /// Globs on the names of models that may be asked for; `None`: all.
+    pub allow_models: Option<Vec<String>>,
+    /// Whether the header `x-gateway-provider` counts.
+    pub may_pick_provider: bool,
+    /// How much may be asked for.
+    pub limits: CallerLimits,
 }
 
 /// How much is logged.
@@ -207,6 +231,21 @@ pub struct Provider {
     pub compat: Compat,
     /// Requests routed to it never go to another provider.
     pub private: bool,
+    /// Its keys, where it has several (`api_keys`); the first is that of [`auth`](Self::auth). Empty otherwise.
+    pub pool: Vec<PoolKey>,
+    /// What it is given at most.
+    pub limits: UpstreamLimits,
+}
+
+/// One of several keys of a provider.
+#[derive(Debug, Clone)]
+pub struct PoolKey {
+    /// [`Auth::ApiKey`], [`Auth::Bearer`] or [`Auth::Missing`].
+    pub auth: Auth,
+    /// The variable it comes from.
+    pub variable: String,
+    /// Its share of the requests, beside the other keys' weights.
+    pub weight: u32,
 }
 
 impl Provider {
@@ -397,10 +436,14 @@ pub struct Price {
 
 /// One routing rule.
 #[non_exhaustive]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Route {
-    /// Glob on the requested name.
+    /// Glob on the requested name, or on the path; `*` where the rule looks at neither.
     pub pattern: String,
+    /// What is matched.
+    pub kind: RuleKind,
+    /// What else must hold.
+    pub when: When,
     /// One of the providers.
     pub provider: String,
     /// The name sent upstream.
@@ -411,6 +454,34 @@ pub struct Route {
     pub name: Option<String>,
     /// A disabled rule never matches.
     pub enabled: bool,
+    /// Its share among rules of equal priority and pattern.
+    pub weight: u32,
+    /// Who is asked when `provider` fails for good; `None`: the later rules that match decide, `Some` of nothing:
+    /// nobody.
+    pub fallbacks: Option<Vec<Target>>,
+    /// In which order `provider` and `fallbacks` are asked, or the rules of one group; `None`: the default of each.
+    pub strategy: Option<Strategy>,
+    /// What is changed in requests of this rule.
+    pub set: Changes,
+    /// What stays with one provider; `None`: the default of the strategy.
+    pub sticky: Option<Sticky>,
+    /// Who else gets a share of the requests.
+    pub mirror: Option<Mirror>,
+}
+
+/// What a rule changes in requests, in the words of the Messages API.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Changes {
+    /// `output_config.effort`.
+    pub effort: Option<String>,
+    /// `max_tokens`.
+    pub max_tokens: Option<u64>,
+    /// `temperature`.
+    pub temperature: Option<f64>,
+    /// Fields put in as they are, in the place of those of the same name.
+    pub extra_body: serde_json::Map<String, serde_json::Value>,
+    /// A text at the end of the system prompt.
+    pub system_append: Option<String>,
 }
 
 /// A proxy's URL. It may hold a password, so it shows itself without one.

@@ -94,6 +94,8 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
         extra: extras.extra,
         compat,
         private,
+        pool: Vec::new(),
+        limits: gateway_resilience::settings::UpstreamLimits::default(),
     };
     Some(Placed {
         base,

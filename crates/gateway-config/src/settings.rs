@@ -230,7 +230,22 @@ fn route(cx: &mut Cx, index: usize, node: &Node) -> Option<PlacedRoute> {
     cx.effective(&section, "enabled", enabled);
     Some(PlacedRoute {
         provider_at: section.place_of("provider"),
-        route: Route { pattern: pattern?, provider: provider?, model, priority, name, enabled },
+        route: Route {
+            pattern: pattern?,
+            kind: gateway_router::RuleKind::default(),
+            when: gateway_router::When::default(),
+            provider: provider?,
+            model,
+            priority,
+            name,
+            enabled,
+            weight: 1,
+            fallbacks: None,
+            strategy: None,
+            set: crate::model::Changes::default(),
+            sticky: None,
+            mirror: None,
+        },
     })
 }
 

@@ -28,6 +28,7 @@
 mod explain;
 mod name;
 mod pattern;
+mod spec;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -35,4 +36,5 @@ mod tests;
 pub use explain::{Explanation, Plan, Rejected, Step, Winner};
 pub use name::{Family, Naming, family_of, strip_long_context, without_date};
 pub use pattern::{PatternError, check_pattern};
+pub use spec::{Agent, Mirror, RuleKind, Sticky, Strategy, Target, When};
 pub use table::{BuildError, Decision, NoRoute, ProviderSpec, Query, RuleSpec, Table};

@@ -1,4 +1,5 @@
-use proptest::prelude::*;
+use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, prop_assert_ne, proptest};
+use proptest::strategy::Strategy as _;
 
 use super::*;
 
@@ -370,7 +371,7 @@ fn dates_are_told_from_versions() {
     }
 }
 
-fn any_name() -> impl Strategy<Value = String> {
+fn any_name() -> impl proptest::strategy::Strategy<Value = String> {
     let stem = prop::sample::select(vec![
         "claude-opus-4-6",
         "claude-haiku-4-5-20251001",
@@ -385,7 +386,7 @@ fn any_name() -> impl Strategy<Value = String> {
     (stem, suffix).prop_map(|(a, b)| format!("{a}{b}"))
 }
 
-fn any_table() -> impl Strategy<Value = Table> {
+fn any_table() -> impl proptest::strategy::Strategy<Value = Table> {
     let provider = (any::<bool>(), -1i64..2, prop::collection::vec(0usize..3, 0..2), any::<bool>());
     let rule = (0usize..7, 0usize..3, -1i64..2, prop::bool::weighted(0.8), any::<bool>());
     let rules = prop::collection::vec(rule, 0..6);
