@@ -23,10 +23,12 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::authorized;
 use crate::demo;
+use crate::desk::Worker;
 use crate::feed::{Feed, Source};
 use crate::foreign;
+use crate::house::Reserved;
 use crate::resume::Resume;
-use crate::runtime::{Provider, Reserved, UpstreamAuth, Worker, X_GATEWAY_HOP};
+use crate::runtime::{Provider, UpstreamAuth, X_GATEWAY_HOP};
 use crate::upbody::{Collected, UpBody, collect};
 
 /// Largest unary reply that is taken. The largest answers of today's models are below 1 MB.
@@ -134,7 +136,7 @@ pub(crate) fn hops(worker: &Worker, headers: &HeaderMap) -> Vec<HeaderValue> {
     let is_one =
         |hop: &&HeaderValue| hop.len() == 16 && hop.as_bytes().iter().all(u8::is_ascii_hexdigit);
     let before = headers.get_all(X_GATEWAY_HOP).iter().filter(is_one).take(MOST).cloned();
-    before.chain([worker.runtime.instance.clone()]).collect()
+    before.chain([worker.runtime.house.instance.clone()]).collect()
 }
 
 /// The headers of an attempt, made from the caller's in place: its own credentials only where the

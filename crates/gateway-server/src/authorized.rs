@@ -11,7 +11,8 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName};
 
 use crate::attempt::{self, Ask, MAX_ERROR_BYTES};
-use crate::runtime::{Provider, Worker};
+use crate::desk::Worker;
+use crate::runtime::Provider;
 use crate::upbody::{Collected, UpBody, collect};
 
 const SESSION_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");

@@ -73,18 +73,17 @@ pub(crate) fn root() -> Bytes {
 
 /// `GET /ready`: the body, and whether the gateway is. With `all` every enabled provider must be.
 pub(crate) fn ready(runtime: &Runtime, all: bool) -> (Bytes, bool) {
-    let draining = runtime.draining.load(std::sync::atomic::Ordering::Relaxed);
+    let draining = runtime.house.is_draining();
     let enabled = || runtime.providers.iter().filter(|provider| provider.enabled);
-    let some = enabled().any(Provider::is_ready);
-    let every = enabled().all(Provider::is_ready);
+    let some = enabled().any(|provider| provider.is_ready());
+    let every = enabled().all(|provider| provider.is_ready());
     let ready = !draining && if all { every } else { some };
     let providers: serde_json::Map<String, Value> = runtime
         .providers
         .iter()
-        .enumerate()
-        .filter(|(_, provider)| provider.enabled)
-        .map(|(index, provider)| {
-            let last = runtime.stats.provider(index).last_success_seconds_ago;
+        .filter(|provider| provider.enabled)
+        .map(|provider| {
+            let last = runtime.house.stats.provider(&provider.live.stats).last_success_seconds_ago;
             let credential = match &provider.auth {
                 // Nobody has asked for it before the first request.
                 UpstreamAuth::Cloud(_) if last.is_none() => "unproven",
@@ -97,7 +96,7 @@ pub(crate) fn ready(runtime: &Runtime, all: bool) -> (Bytes, bool) {
                 "ready": provider.is_ready(), "credential": credential,
                 "last_success_seconds_ago": last,
             });
-            (provider.name.clone(), said)
+            (provider.name.to_string(), said)
         })
         .collect();
     let body = json!({"ready": ready, "draining": draining, "providers": providers});
@@ -106,9 +105,9 @@ pub(crate) fn ready(runtime: &Runtime, all: bool) -> (Bytes, bool) {
 
 /// What a provider was found to refuse and is not sent for a while (R20).
 fn learnt(provider: &Provider) -> Vec<Value> {
-    let of_others = provider.lessons.all().into_iter();
+    let of_others = provider.live.lessons.all().into_iter();
     let of_others = of_others.map(|(model, feature)| (model, feature.as_str().to_owned()));
-    let of_its_own = provider.refusals.all().into_iter();
+    let of_its_own = provider.live.refusals.all().into_iter();
     let of_its_own = of_its_own.map(|(model, refused)| (model, refused.to_string()));
     of_others
         .chain(of_its_own)
@@ -121,19 +120,18 @@ pub(crate) fn status(runtime: &Runtime) -> Bytes {
     let providers: serde_json::Map<String, Value> = runtime
         .providers
         .iter()
-        .enumerate()
-        .map(|(index, provider)| {
-            let mut said = json!(runtime.stats.provider(index));
+        .map(|provider| {
+            let mut said = json!(runtime.house.stats.provider(&provider.live.stats));
             if let learnt @ [_, ..] = &*learnt(provider) {
                 said["learnt"] = json!(learnt);
             }
-            (provider.name.clone(), said)
+            (provider.name.to_string(), said)
         })
         .collect();
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "uptime_seconds": runtime.stats.uptime().as_secs(),
-        "requests": runtime.stats.summary(),
+        "uptime_seconds": runtime.house.stats.uptime().as_secs(),
+        "requests": runtime.house.stats.summary(),
         "providers": providers,
         "cache": "off",
     });

@@ -18,8 +18,8 @@ pub(crate) struct Open {
 
 impl Open {
     pub(crate) fn new(runtime: Arc<Runtime>, method: Method, path: String) -> Self {
-        let exchange = Exchange::begun(runtime.ids.next(), method, path);
-        runtime.stats.open();
+        let exchange = Exchange::begun(runtime.house.ids.next(), method, path);
+        runtime.house.stats.open();
         Self { exchange: Some(Box::new(exchange)), runtime }
     }
 
@@ -51,8 +51,8 @@ impl Drop for Open {
     fn drop(&mut self) {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.settled = Some((Timestamp::now(), exchange.started.elapsed()));
-            self.runtime.stats.settle(&exchange);
-            self.runtime.log.exchange(exchange);
+            self.runtime.house.stats.settle(&exchange);
+            self.runtime.house.log.exchange(exchange);
         }
     }
 }

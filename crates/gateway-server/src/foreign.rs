@@ -20,12 +20,13 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::attempt::{self, Ask, Framing, Opened, Refusal, Whole};
 use crate::authorized;
+use crate::desk::Worker;
 use crate::feed::{Feed, Source};
 use crate::intake::Held;
 use crate::record::Exchange;
 use crate::resume::Resume;
 use crate::rewrites::Rewrites;
-use crate::runtime::{Provider, UpstreamAuth, Worker, X_GATEWAY_HOP};
+use crate::runtime::{Provider, UpstreamAuth, X_GATEWAY_HOP};
 use crate::translation::Translation;
 use crate::upbody::{Collected, UpBody, collect};
 

@@ -12,9 +12,11 @@ use gateway_models::Catalogue;
 use http::HeaderValue;
 use tokio::sync::{mpsc, watch};
 
+use crate::desk::{Desk, Worker};
+use crate::house::House;
 use crate::listener::{self, Phase};
 use crate::log::{Log, LogSettings};
-use crate::runtime::{CompileError, Extras, Pace, Runtime, Worker};
+use crate::runtime::{CompileError, Extras, Pace, Provider, Runtime};
 use crate::stats::{ProviderSummary, Summary};
 use crate::tls::{self, TlsError};
 
@@ -143,13 +145,13 @@ impl Gateway {
             catalogue: options.catalogue,
         };
         let acceptor = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
-        let names: Arc<[String]> = config.providers.iter().map(|p| p.name.clone()).collect();
         let file = options.log.file.clone().unwrap_or_default();
         let mut log = options.log;
         log.level = log.level.or(Some(config.log_level));
-        let log = Log::open(&log, names).map_err(|source| StartError::Log { file, source })?;
+        let log = Log::open(&log).map_err(|source| StartError::Log { file, source })?;
+        let house = Arc::new(House::new(log));
         let (host, port) = (config.server.host.clone(), config.server.port);
-        let runtime = Arc::new(Runtime::compile(config, extras, log)?);
+        let runtime = Arc::new(Runtime::compile(config, extras, house)?);
 
         let (listener, addr) = bind(&host, port)?;
         let (phase, seen) = watch::channel(Phase::Serving);
@@ -161,11 +163,11 @@ impl Gateway {
         for number in 0..count {
             let (queue, sockets) = mpsc::unbounded_channel();
             queues.push(queue);
-            let worker = Arc::new(Worker::new(runtime.clone(), max_idle));
-            let work = listener::work(worker, acceptor.clone(), sockets, seen.clone());
+            let desk = Arc::new(Desk::new(Worker::new(runtime.clone(), max_idle)));
+            let work = listener::work(desk, acceptor.clone(), sockets, seen.clone());
             threads.push(spawn(&format!("worker-{number}"), work, alive.clone())?);
         }
-        let accept = listener::accept(listener, queues, runtime.clone(), seen);
+        let accept = listener::accept(listener, queues, runtime.house.clone(), seen);
         threads.push(spawn("accept", accept, alive)?);
         Ok(Self { addr, runtime, phase, threads, running })
     }
@@ -182,13 +184,14 @@ impl Gateway {
 
     /// Counters since the start.
     pub fn summary(&self) -> Summary {
-        self.runtime.stats.summary()
+        self.runtime.house.stats.summary()
     }
 
     /// Counters by provider, in the configuration's order.
     pub fn providers(&self) -> Vec<(String, ProviderSummary)> {
-        let names = self.runtime.log.providers().iter().cloned();
-        names.enumerate().map(|(index, name)| (name, self.runtime.stats.provider(index))).collect()
+        let stats = &self.runtime.house.stats;
+        let told = |p: &Arc<Provider>| (p.name.to_string(), stats.provider(&p.live.stats));
+        self.runtime.providers.iter().map(told).collect()
     }
 
     /// How long streams in flight may finish after [`drain`](Self::drain).
@@ -198,7 +201,7 @@ impl Gateway {
 
     /// Accepts nothing new and lets what runs finish. Returns at once.
     pub fn drain(&self) {
-        listener::mark_draining(&self.runtime);
+        self.runtime.house.mark_draining();
         self.phase.send_if_modified(|phase| {
             let serving = *phase == Phase::Serving;
             if serving {
@@ -221,12 +224,12 @@ impl Gateway {
     }
 
     fn stop(&mut self) {
-        listener::mark_draining(&self.runtime);
+        self.runtime.house.mark_draining();
         self.phase.send_replace(Phase::Ending);
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        self.runtime.log.close();
+        self.runtime.house.log.close();
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,7 +13,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::timeout;
 
-use crate::runtime::{Reserved, Runtime};
+use crate::house::Reserved;
+use crate::runtime::Runtime;
 
 /// A caller that sends nothing for this long in the middle of its body has gone.
 pub(crate) const BODY_STALL: Duration = Duration::from_secs(60);
@@ -48,7 +48,7 @@ pub(crate) fn check_length(runtime: &Runtime, headers: &HeaderMap) -> Result<(),
 }
 
 /// Reads the whole body into one piece, within the limits.
-pub(crate) async fn read(runtime: &Arc<Runtime>, body: &mut Incoming) -> Result<Held, ApiError> {
+pub(crate) async fn read(runtime: &Runtime, body: &mut Incoming) -> Result<Held, ApiError> {
     let limit = runtime.config.server.max_request_size.unwrap_or(u64::MAX);
     let hint = body.size_hint();
     let mut room = hint.exact().unwrap_or(0);
@@ -123,7 +123,7 @@ async fn next(body: &mut Incoming) -> Result<Option<Bytes>, ApiError> {
     }
 }
 
-pub(crate) fn reserve(runtime: &Arc<Runtime>, bytes: u64) -> Result<Reserved, ApiError> {
+pub(crate) fn reserve(runtime: &Runtime, bytes: u64) -> Result<Reserved, ApiError> {
     runtime.reserve(bytes).ok_or_else(|| {
         let text = "the gateway holds as many request bodies as it may (server.max_buffered_bytes)";
         ApiError::new(ErrorKind::Overloaded, text).with_retry_after(Duration::from_secs(1))

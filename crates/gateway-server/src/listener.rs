@@ -20,8 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
+use crate::desk::Desk;
+use crate::house::House;
 use crate::pipeline;
-use crate::runtime::{Runtime, Worker};
 use crate::stall::Stall;
 
 /// Connections that the system queues before they are accepted.
@@ -67,13 +68,13 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
 pub(crate) async fn accept(
     listener: std::net::TcpListener,
     workers: Vec<mpsc::UnboundedSender<std::net::TcpStream>>,
-    runtime: Arc<Runtime>,
+    house: Arc<House>,
     mut phase: watch::Receiver<Phase>,
 ) {
     let listener = match TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(err) => {
-            runtime.note(LogLevel::Error, format!("the listener can't be used: {err}"));
+            house.log.note(LogLevel::Error, format!("the listener can't be used: {err}"));
             return;
         }
     };
@@ -91,7 +92,7 @@ pub(crate) async fn accept(
             Err(err) if is_about_one_connection(&err) => {}
             Err(err) => {
                 // Out of descriptors, most likely: give connections time to end.
-                runtime.note(LogLevel::Error, format!("no connection can be accepted: {err}"));
+                house.log.note(LogLevel::Error, format!("no connection can be accepted: {err}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -109,7 +110,7 @@ fn is_about_one_connection(err: &io::Error) -> bool {
 
 /// Serves the connections dealt to one worker until it is told to end and they have.
 pub(crate) async fn work(
-    worker: Arc<Worker>,
+    desk: Arc<Desk>,
     tls: Option<TlsAcceptor>,
     mut sockets: mpsc::UnboundedReceiver<std::net::TcpStream>,
     phase: watch::Receiver<Phase>,
@@ -120,7 +121,7 @@ pub(crate) async fn work(
         let socket = tokio::select! {
             socket = sockets.recv() => socket,
             _ = reap.tick() => {
-                worker.clients.iter().flatten().for_each(gateway_upstream::Client::reap);
+                desk.worker().reap();
                 continue;
             }
         };
@@ -128,7 +129,7 @@ pub(crate) async fn work(
         let Ok(socket) = TcpStream::from_std(socket) else { continue };
         tune(&socket);
         let ticket = connections.ticket();
-        let connection = connection(worker.clone(), tls.clone(), socket, phase.clone());
+        let connection = connection(desk.clone(), tls.clone(), socket, phase.clone());
         tokio::spawn(async move {
             connection.await;
             drop(ticket);
@@ -159,7 +160,7 @@ enum Spoken {
 }
 
 async fn connection(
-    worker: Arc<Worker>,
+    desk: Arc<Desk>,
     tls: Option<TlsAcceptor>,
     socket: TcpStream,
     mut phase: watch::Receiver<Phase>,
@@ -172,14 +173,14 @@ async fn connection(
         };
         // A caller that says nothing has nothing to be told.
         let Ok(Ok(spoken)) = spoken else { return };
-        return serve(worker, Stall::new(socket), spoken, phase).await;
+        return serve(desk, Stall::new(socket), spoken, phase).await;
     };
     // Boxed, for its room would be part of every connection's task.
-    Box::pin(connection_tls(worker, &tls, socket, phase)).await;
+    Box::pin(connection_tls(desk, &tls, socket, phase)).await;
 }
 
 async fn connection_tls(
-    worker: Arc<Worker>,
+    desk: Arc<Desk>,
     tls: &TlsAcceptor,
     socket: TcpStream,
     phase: watch::Receiver<Phase>,
@@ -189,12 +190,12 @@ async fn connection_tls(
         Ok(Ok(socket)) => {
             let http2 = socket.get_ref().1.alpn_protocol() == Some(b"h2");
             let spoken = if http2 { Spoken::Http2 } else { Spoken::Http1 };
-            serve(worker, Stall::new(socket), spoken, phase).await;
+            serve(desk, Stall::new(socket), spoken, phase).await;
         }
         Ok(Err(err)) => {
-            worker.runtime.note(LogLevel::Debug, format!("a TLS handshake failed: {err}"));
+            desk.worker().runtime.note(LogLevel::Debug, format!("a TLS handshake failed: {err}"));
         }
-        Err(_) => worker.runtime.note(LogLevel::Debug, "a TLS handshake took too long"),
+        Err(_) => desk.worker().runtime.note(LogLevel::Debug, "a TLS handshake took too long"),
     }
 }
 
@@ -220,16 +221,16 @@ async fn spoken(socket: &TcpStream) -> io::Result<Spoken> {
     }
 }
 
-async fn serve<S>(worker: Arc<Worker>, socket: S, spoken: Spoken, phase: watch::Receiver<Phase>)
+async fn serve<S>(desk: Arc<Desk>, socket: S, spoken: Spoken, phase: watch::Receiver<Phase>)
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
-    let runtime = worker.runtime.clone();
+    let desk_after = desk.clone();
     let started = Arc::new(AtomicBool::new(false));
     let asked = started.clone();
     let service = service_fn(move |request| {
         asked.store(true, Ordering::Relaxed);
-        let worker = worker.clone();
+        let worker = desk.worker();
         async move { Ok::<_, Infallible>(pipeline::serve(worker, request).await) }
     });
     let io = TokioIo::new(socket);
@@ -259,7 +260,7 @@ where
     };
     if let Some(Err(err)) = ended {
         // A caller that left, or spoke no HTTP; what it asked for has its own line.
-        runtime.note(LogLevel::Trace, format!("a connection ended: {err}"));
+        desk_after.worker().runtime.note(LogLevel::Trace, format!("a connection ended: {err}"));
     }
 }
 
@@ -287,11 +288,6 @@ async fn until_silent(started: &AtomicBool) {
     if started.load(Ordering::Relaxed) {
         std::future::pending::<()>().await;
     }
-}
-
-/// Marks the gateway as draining, for `/ready`.
-pub(crate) fn mark_draining(runtime: &Runtime) {
-    runtime.draining.store(true, Ordering::Relaxed);
 }
 
 mod tokio_count {

@@ -75,15 +75,14 @@ pub struct Log {
     level: LogLevel,
     writer: Thread,
     thread: Mutex<Option<JoinHandle<()>>>,
-    providers: Arc<[String]>,
 }
 
 impl Log {
-    /// Opens the log. `providers` are the names behind an exchange's provider index.
+    /// Opens the log.
     ///
     /// # Errors
     /// The log file can't be opened for appending.
-    pub fn open(settings: &LogSettings, providers: Arc<[String]>) -> io::Result<Self> {
+    pub fn open(settings: &LogSettings) -> io::Result<Self> {
         let out = match &settings.file {
             Some(path) => Out::File(append(path)?),
             None => Out::Stderr,
@@ -93,13 +92,13 @@ impl Log {
             dropped: AtomicU64::new(0),
             closing: AtomicBool::new(false),
         });
-        let (seen, format, names) = (queue.clone(), settings.format, providers.clone());
+        let (seen, format) = (queue.clone(), settings.format);
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || write_lines(&seen, out, format, &names))?;
+            .spawn(move || write_lines(&seen, out, format))?;
         let level = settings.level.unwrap_or(LogLevel::Info);
         let writer = thread.thread().clone();
-        Ok(Self { queue, level, writer, thread: Mutex::new(Some(thread)), providers })
+        Ok(Self { queue, level, writer, thread: Mutex::new(Some(thread)) })
     }
 
     /// Notes something about the gateway itself. Never pass a secret.
@@ -130,11 +129,6 @@ impl Log {
                 let _ = thread.join();
             }
         }
-    }
-
-    /// The names behind provider indices.
-    pub(crate) fn providers(&self) -> &[String] {
-        &self.providers
     }
 
     fn push(&self, line: Line) {
@@ -176,7 +170,7 @@ fn append(path: &Path) -> io::Result<File> {
     OpenOptions::new().create(true).append(true).open(path)
 }
 
-fn write_lines(queue: &Queue, mut out: Out, format: LogFormat, providers: &[String]) {
+fn write_lines(queue: &Queue, mut out: Out, format: LogFormat) {
     let mut text = Vec::new();
     let mut clock = Clock::default();
     loop {
@@ -186,7 +180,7 @@ fn write_lines(queue: &Queue, mut out: Out, format: LogFormat, providers: &[Stri
         for line in lines {
             match line {
                 Line::Exchange(exchange) => {
-                    exchange_line(&exchange, format, providers, &mut clock, &mut text);
+                    exchange_line(&exchange, format, &mut clock, &mut text);
                 }
                 Line::Note(at, level, note) => note_line(at, level, &note, format, &mut text),
             }
@@ -268,16 +262,10 @@ impl Clock {
     }
 }
 
-fn exchange_line(
-    x: &Exchange,
-    format: LogFormat,
-    providers: &[String],
-    clock: &mut Clock,
-    out: &mut Vec<u8>,
-) {
+fn exchange_line(x: &Exchange, format: LogFormat, clock: &mut Clock, out: &mut Vec<u8>) {
     let level = level_of(x);
-    let provider = x.served.as_ref().map(|(index, _)| providers[*index].as_str());
-    let upstream = x.served.as_ref().map(|(_, model)| model.as_str());
+    let provider = x.served.as_ref().map(|served| &*served.provider.name);
+    let upstream = x.served.as_ref().map(|served| served.model.as_str());
     let (at, took) = x.settled.unwrap_or_default();
     let millis = took.as_secs_f64() * 1000.0;
     if format == LogFormat::Json {

@@ -28,15 +28,16 @@ use crate::checks::{
     can_be_cut, credential_present, has_no_counter, no_route, picked, seconds, stays_below_base,
     strictly, upstream_path,
 };
+use crate::desk::Worker;
 use crate::endpoints::{self, Path};
 use crate::exchange::Open;
 use crate::foreign::{self, Count, Job};
 use crate::intake;
 use crate::questions;
 use crate::raw::RawBody;
-use crate::record::{Exchange, Outcome};
+use crate::record::{Exchange, Outcome, Served};
 use crate::reply::{self, ReplyBody};
-use crate::runtime::{Provider, Worker, X_GATEWAY_HOP};
+use crate::runtime::{Provider, X_GATEWAY_HOP};
 use crate::shaped::{self, Shaped};
 use crate::stream::{Pending, StreamBody};
 use crate::upbody::UpBody;
@@ -56,11 +57,11 @@ enum Answer {
     /// A count of the upstream's, or the gateway's guess where it has no counter.
     Count(Count),
     Whole(Whole),
-    Opened(Box<Opened>, usize),
+    Opened(Box<Opened>, Arc<Provider>),
     /// The upstream has been silent for so long that the stream begins without it.
-    Committed(Pending, usize),
+    Committed(Pending, Arc<Provider>),
     Refused(Box<Refused>),
-    Raw(StatusCode, HeaderMap, UpBody, usize, Option<oneshot::Sender<Infallible>>),
+    Raw(StatusCode, HeaderMap, UpBody, Arc<Provider>, Option<oneshot::Sender<Infallible>>),
 }
 
 /// Answers one request.
@@ -112,7 +113,7 @@ async fn answer(
         return Ok(Answer::Nothing);
     }
     record.probe = path.is_public() || head.uri.path() == "/inference-profiles";
-    if head.headers.get_all(X_GATEWAY_HOP).iter().any(|hop| *hop == runtime.instance) {
+    if head.headers.get_all(X_GATEWAY_HOP).iter().any(|hop| *hop == runtime.house.instance) {
         let text = "a provider's api_base leads back to this gateway itself; \
                     set it to the provider's own address";
         return Err(ApiError::new(ErrorKind::BadGateway, text).with_should_retry(false));
@@ -164,7 +165,7 @@ async fn messages(
     let runtime = &worker.runtime;
 
     // Admit.
-    if runtime.stats.in_flight() > runtime.config.server.max_concurrent_requests as u64 {
+    if runtime.house.stats.in_flight() > runtime.config.server.max_concurrent_requests as u64 {
         let text = "the gateway serves as many requests as it may (server.max_concurrent_requests)";
         let err = ApiError::new(ErrorKind::Overloaded, text);
         return Err(err.with_retry_after(Duration::from_secs(1)));
@@ -264,7 +265,7 @@ async fn messages(
         patience,
         framing: Framing::Events,
     };
-    record.served = Some((index, upstream_model));
+    record.served = Some(Served { provider: provider.clone(), model: upstream_model });
     record.attempts += 1;
 
     if !record.streaming {
@@ -278,7 +279,7 @@ async fn messages(
             {
                 // A client without a count misjudges when to compact (R31).
                 let text = String::from_utf8_lossy(&held.bytes);
-                let served = record.served.as_ref().map_or("", |(_, model)| model.as_str());
+                let served = record.served.as_ref().map_or("", |served| served.model.as_str());
                 let mut estimate = Estimate::new(runtime.catalogue.facts(served).family);
                 estimate.raw_body(&text);
                 Ok(Answer::Count(Count::Estimate(estimate.total())))
@@ -289,9 +290,9 @@ async fn messages(
     drop(held.bytes);
     let mut pending: Pending = Box::pin(attempt::open_stream(worker.clone(), ask));
     match timeout(runtime.pace.commit_after, &mut pending).await {
-        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), index)),
+        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), provider.clone())),
         Ok(Err(refusal)) => refused(refusal, record, provider),
-        Err(_) => Ok(Answer::Committed(pending, index)),
+        Err(_) => Ok(Answer::Committed(pending, provider.clone())),
     }
 }
 
@@ -327,7 +328,7 @@ async fn reshaped(
 ) -> Result<Answer, ApiError> {
     let index = shaped.provider;
     let provider = &worker.runtime.providers[index];
-    record.served = Some((index, shaped.model.clone()));
+    record.served = Some(Served { provider: provider.clone(), model: shaped.model.clone() });
     if shaped.endpoint == Endpoint::CountTokens && provider.host_of(&shaped.model).is_some() {
         return shaped::count(worker, record, &shaped).await.map(Answer::Count);
     }
@@ -350,9 +351,9 @@ async fn reshaped(
     }
     let mut pending: Pending = Box::pin(shaped::open(worker.clone(), shaped));
     match timeout(worker.runtime.pace.commit_after, &mut pending).await {
-        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), index)),
+        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), provider.clone())),
         Ok(Err(refusal)) => refused(refusal, record, provider),
-        Err(_) => Ok(Answer::Committed(pending, index)),
+        Err(_) => Ok(Answer::Committed(pending, provider.clone())),
     }
 }
 
@@ -364,9 +365,9 @@ async fn translated(
 ) -> Result<Answer, ApiError> {
     let index = job.provider;
     let provider = &worker.runtime.providers[index];
-    record.served = Some((index, job.model.clone()));
+    record.served = Some(Served { provider: provider.clone(), model: job.model.clone() });
     job.about = questions::about(worker, &job).await;
-    let encoded = job.encode(worker, &provider.lessons.known(&job.model))?;
+    let encoded = job.encode(worker, &provider.live.lessons.known(&job.model))?;
     record.losses.extend(&encoded.losses);
     if job.endpoint == Endpoint::CountTokens {
         let (count, fault) = foreign::count(worker, record, &job, encoded).await;
@@ -388,9 +389,9 @@ async fn translated(
     }
     let mut pending: Pending = Box::pin(foreign::open(worker.clone(), job, encoded));
     match timeout(worker.runtime.pace.commit_after, &mut pending).await {
-        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), index)),
+        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), provider.clone())),
         Ok(Err(refusal)) => refused(refusal, record, provider),
-        Err(_) => Ok(Answer::Committed(pending, index)),
+        Err(_) => Ok(Answer::Committed(pending, provider.clone())),
     }
 }
 
@@ -410,8 +411,8 @@ async fn pass_through(
     let index = runtime
         .providers
         .iter()
-        .position(|p| usable(p) && Some(p.name.as_str()) == default)
-        .or_else(|| runtime.providers.iter().position(usable))
+        .position(|p| usable(p) && Some(&*p.name) == default)
+        .or_else(|| runtime.providers.iter().position(|p| usable(p)))
         .ok_or_else(|| {
             let text =
                 "no enabled provider speaks Anthropic's API, so nothing can be passed through";
@@ -440,7 +441,7 @@ async fn pass_through(
         headers: head.headers,
         body: outgoing,
     };
-    record.served = Some((index, String::new()));
+    record.served = Some(Served { provider: provider.clone(), model: String::new() });
     record.attempts += 1;
     let limit_time = provider.timeouts.unary;
     let sent = timeout(limit_time, attempt::send(worker, index, call)).await;
@@ -468,12 +469,11 @@ async fn pass_through(
         record.fault = Some(format!("{} answered {}", provider.name, refused.status));
         return Ok(Answer::Refused(Box::new(refused)));
     }
-    Ok(Answer::Raw(reply.status, reply.headers, body, index, keep))
+    Ok(Answer::Raw(reply.status, reply.headers, body, provider.clone(), keep))
 }
 
 /// The reply that an answer makes.
 fn render(answer: Answer, mut open: Open) -> Response<ReplyBody> {
-    let runtime = open.runtime().clone();
     match answer {
         Answer::Own(status, body) => reply::json(status, body, open),
         Answer::Nothing => {
@@ -497,31 +497,28 @@ fn render(answer: Answer, mut open: Open) -> Response<ReplyBody> {
             let Refused { status, headers, body } = *refused;
             reply::full(status, headers, [body, Bytes::new(), Bytes::new()], open, Outcome::Failed)
         }
-        Answer::Opened(mut opened, index) => {
+        Answer::Opened(mut opened, provider) => {
             let mut headers = std::mem::take(&mut opened.headers);
             open.record().attempts += std::mem::take(&mut opened.rewrites);
             open.record().losses.extend(&std::mem::take(&mut opened.losses));
             reply::event_stream_head(&mut headers);
-            reply::mark(&mut headers, &runtime, open.record());
-            let provider = &runtime.providers[index];
-            let body = StreamBody::opened(*opened, provider.timeouts.idle, &provider.name, open);
+            reply::mark(&mut headers, open.record());
+            let body = StreamBody::opened(*opened, provider, open);
             response(StatusCode::OK, headers, ReplyBody::Stream(Box::new(body)))
         }
-        Answer::Committed(pending, index) => {
+        Answer::Committed(pending, provider) => {
             let mut headers = HeaderMap::new();
             reply::event_stream_head(&mut headers);
-            reply::mark(&mut headers, &runtime, open.record());
-            let provider = &runtime.providers[index];
-            let body = StreamBody::waiting(pending, provider.timeouts.idle, &provider.name, open);
+            reply::mark(&mut headers, open.record());
+            let body = StreamBody::waiting(pending, provider, open);
             response(StatusCode::OK, headers, ReplyBody::Stream(Box::new(body)))
         }
-        Answer::Raw(status, mut headers, body, index, upload) => {
+        Answer::Raw(status, mut headers, body, provider, upload) => {
             let record = open.record();
             record.status = status;
-            reply::mark(&mut headers, &runtime, record);
+            reply::mark(&mut headers, record);
             let outcome = if status.is_success() { Outcome::Delivered } else { Outcome::Failed };
-            let idle = runtime.providers[index].timeouts.idle;
-            let body = RawBody::new(body, idle, open, outcome, upload);
+            let body = RawBody::new(body, provider.timeouts.idle, open, outcome, upload);
             response(status, headers, ReplyBody::Raw(Box::new(body)))
         }
     }

@@ -11,8 +11,8 @@ use http::Method;
 use tokio::time::{Instant, timeout};
 
 use crate::attempt::{self, Ask, Framing};
+use crate::desk::Worker;
 use crate::foreign::{Job, headers_for};
-use crate::runtime::Worker;
 use crate::upbody::{Collected, collect};
 
 /// A model is pulled anew or given another window now and then: after this long it is asked again. What
@@ -76,18 +76,18 @@ impl Answers {
 pub(crate) async fn about(worker: &Worker, job: &Job) -> Option<Bytes> {
     let provider = &worker.runtime.providers[job.provider];
     let question = provider.egress.as_deref()?.question(&job.model)?;
-    let (known, due) = provider.answers.of(&job.model);
+    let (known, due) = provider.live.answers.of(&job.model);
     if !due {
         return known;
     }
-    let _one = provider.answers.asking.lock().await;
-    let (known, due) = provider.answers.of(&job.model);
+    let _one = provider.live.answers.asking.lock().await;
+    let (known, due) = provider.live.answers.of(&job.model);
     if !due {
         return known;
     }
     let answer = timeout(LIMIT, ask(worker, job, question)).await.ok().flatten();
-    provider.answers.keep(&job.model, answer);
-    provider.answers.of(&job.model).0
+    provider.live.answers.keep(&job.model, answer);
+    provider.live.answers.of(&job.model).0
 }
 
 async fn ask(worker: &Worker, job: &Job, question: Question) -> Option<Bytes> {

@@ -1,5 +1,6 @@
 //! The record of one exchange: who asked for what, who served it, what it cost, how it ended.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -7,6 +8,8 @@ use gateway_types::{Losses, Usage, UsageQuality};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use tokio::time::Instant;
+
+use crate::runtime::Provider;
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,14 @@ impl Outcome {
     }
 }
 
+/// Who serves an exchange.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) provider: Arc<Provider>,
+    /// The model's name as sent there.
+    pub(crate) model: String,
+}
+
 /// What is known of one exchange. It is filled in on the way and settled once.
 #[derive(Debug)]
 pub(crate) struct Exchange {
@@ -42,8 +53,7 @@ pub(crate) struct Exchange {
     pub(crate) session: Option<String>,
     /// The model's name as asked for.
     pub(crate) model: Option<String>,
-    /// Index of the provider and the name sent there.
-    pub(crate) served: Option<(usize, String)>,
+    pub(crate) served: Option<Served>,
     pub(crate) attempts: u32,
     pub(crate) streaming: bool,
     pub(crate) status: StatusCode,

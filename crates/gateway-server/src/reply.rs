@@ -16,7 +16,6 @@ use crate::ending::{Aborted, UNREAD};
 use crate::exchange::Open;
 use crate::raw::RawBody;
 use crate::record::{Exchange, Outcome};
-use crate::runtime::Runtime;
 use crate::stream::StreamBody;
 
 pub(crate) const X_GATEWAY_REQUEST_ID: HeaderName = HeaderName::from_static("x-gateway-request-id");
@@ -182,14 +181,14 @@ pub(crate) fn needs_pump(body: &ReplyBody) -> bool {
 }
 
 /// Adds what every reply says of itself.
-pub(crate) fn mark(headers: &mut HeaderMap, runtime: &Runtime, record: &Exchange) {
+pub(crate) fn mark(headers: &mut HeaderMap, record: &Exchange) {
     if let Ok(id) = HeaderValue::from_str(&record.id) {
         headers.entry(gateway_anthropic::headers::REQUEST_ID).or_insert_with(|| id.clone());
         headers.insert(X_GATEWAY_REQUEST_ID, id);
     }
-    if let Some((index, model)) = &record.served {
-        headers.insert(X_GATEWAY_PROVIDER, runtime.providers[*index].name_header.clone());
-        if let Ok(model) = HeaderValue::from_str(model) {
+    if let Some(served) = &record.served {
+        headers.insert(X_GATEWAY_PROVIDER, served.provider.name_header.clone());
+        if let Ok(model) = HeaderValue::from_str(&served.model) {
             headers.insert(X_GATEWAY_MODEL, model);
         }
         headers.insert(X_GATEWAY_ATTEMPTS, HeaderValue::from(record.attempts));
@@ -221,10 +220,9 @@ pub(crate) fn full(
     mut open: Open,
     outcome: Outcome,
 ) -> Response<ReplyBody> {
-    let runtime = open.runtime().clone();
     let record = open.record();
     record.status = status;
-    mark(&mut headers, &runtime, record);
+    mark(&mut headers, record);
     let mut reply = Response::new(ReplyBody::Full(FullBody::new(parts, open, outcome)));
     *reply.status_mut() = status;
     *reply.headers_mut() = headers;

@@ -11,8 +11,8 @@ use http::{HeaderMap, Method};
 use tokio::time::{Instant, timeout};
 
 use crate::attempt::{Ask, Framing};
+use crate::desk::Worker;
 use crate::foreign;
-use crate::runtime::Worker;
 use crate::upbody::UpBody;
 
 /// What every request for more of one reply has in common.

@@ -5,8 +5,8 @@ use gateway_translate::Encoded;
 use gateway_types::{Fault, Feature, Remedy};
 
 use crate::attempt::Refusal;
+use crate::desk::Worker;
 use crate::foreign::Job;
-use crate::runtime::Worker;
 
 /// Asking again without something is done once for each thing that can be left out.
 const MAX_REWRITES: usize = 4;
@@ -24,7 +24,7 @@ pub(crate) struct Rewrites<'a> {
 
 impl<'a> Rewrites<'a> {
     pub(crate) fn new(worker: &'a Worker, job: &'a Job) -> Self {
-        let without = worker.runtime.providers[job.provider].lessons.known(&job.model);
+        let without = worker.runtime.providers[job.provider].live.lessons.known(&job.model);
         Self { worker, job, known: without.len(), without, repeated: false }
     }
 
@@ -77,7 +77,7 @@ impl<'a> Rewrites<'a> {
     pub(crate) fn remember(&self) {
         let provider = &self.worker.runtime.providers[self.job.provider];
         for feature in self.without[self.known..].iter().filter(|feature| feature.is_lasting()) {
-            if !provider.lessons.learn(&self.job.model, feature) {
+            if !provider.live.lessons.learn(&self.job.model, feature) {
                 continue;
             }
             let (name, model, what) = (&provider.name, &self.job.model, feature.as_str());

@@ -1,11 +1,9 @@
-//! What a running gateway works from: the configuration compiled into narrow tables, and the
-//! counters and queues beside it.
+//! What a running gateway works from: one snapshot of the configuration, compiled into narrow tables.
+//! What outlives it is in `house` and `live`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use gateway_anthropic::Refused;
 use gateway_anthropic::edit::Policy;
 use gateway_anthropic::headers::{Credential, X_API_KEY};
 use gateway_anthropic::hosted::Host;
@@ -15,8 +13,8 @@ use gateway_config::{Auth, BedrockApi, Config, Kind, LogLevel};
 use gateway_models::{Catalogue, CatalogueError};
 use gateway_router::{BuildError, Table};
 use gateway_translate::{Egress, Keyring, Redactor};
-use gateway_types::{ApiError, Feature};
-use gateway_upstream::{Client, Dialer, Settings, SetupError};
+use gateway_types::ApiError;
+use gateway_upstream::{Dialer, Settings, SetupError};
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::{InvalidUri, Uri};
 use secrecy::{ExposeSecret, SecretString};
@@ -24,11 +22,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::access::Access;
 use crate::credentials;
 use crate::egress;
-use crate::lessons::Lessons;
-use crate::log::Log;
-use crate::questions::Answers;
-use crate::record::Ids;
-use crate::stats::Stats;
+use crate::house::{House, Reserved};
+use crate::live::Live;
 
 /// The configuration can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -105,7 +100,7 @@ pub(crate) const X_GATEWAY_HOP: HeaderName = HeaderName::from_static("x-gateway-
 /// One upstream, ready to be asked.
 #[derive(Debug)]
 pub(crate) struct Provider {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     pub(crate) name_header: HeaderValue,
     pub(crate) enabled: bool,
     pub(crate) kind: Kind,
@@ -139,14 +134,8 @@ pub(crate) struct Provider {
     pub(crate) policy: Policy,
     /// Events and blocks that callers do not get.
     pub(crate) drop_events: Arc<[String]>,
-    /// What its refusals have taught.
-    pub(crate) lessons: Lessons<Feature>,
-    /// The same of requests that keep the callers' dialect.
-    pub(crate) refusals: Lessons<Refused>,
-    /// Models whose tokens it was found not to count.
-    pub(crate) uncounted: Lessons<()>,
-    /// What it says of its models.
-    pub(crate) answers: Answers,
+    /// What outlives this snapshot of it.
+    pub(crate) live: Arc<Live>,
 }
 
 /// How the gateway authenticates upstream.
@@ -204,11 +193,11 @@ impl Provider {
     }
 }
 
-/// Everything a worker needs, shared by all.
+/// One snapshot: what is configured, for all workers. Nothing in it changes.
 #[derive(Debug)]
 pub(crate) struct Runtime {
     pub(crate) config: Config,
-    pub(crate) providers: Vec<Provider>,
+    pub(crate) providers: Vec<Arc<Provider>>,
     pub(crate) table: Table,
     pub(crate) access: Access,
     pub(crate) redactor: Redactor,
@@ -216,17 +205,12 @@ pub(crate) struct Runtime {
     pub(crate) keys: Keyring,
     /// What is known of models.
     pub(crate) catalogue: Catalogue,
-    pub(crate) stats: Stats,
-    pub(crate) log: Log,
-    pub(crate) ids: Ids,
-    /// Names this process in [`X_GATEWAY_HOP`].
-    pub(crate) instance: HeaderValue,
     /// `anthropic-version` for callers that send none.
     pub(crate) anthropic_version: HeaderValue,
     pub(crate) passthrough: bool,
     pub(crate) pace: Pace,
-    pub(crate) draining: AtomicBool,
-    buffered: AtomicU64,
+    /// What the process has once.
+    pub(crate) house: Arc<House>,
 }
 
 /// What a gateway is besides its configuration file.
@@ -258,10 +242,15 @@ impl Default for Pace {
 }
 
 impl Runtime {
-    pub(crate) fn compile(config: Config, extras: Extras, log: Log) -> Result<Self, CompileError> {
-        let providers = config.providers.iter().map(|p| compile_provider(p, &extras.catalogue));
+    pub(crate) fn compile(
+        config: Config,
+        extras: Extras,
+        house: Arc<House>,
+    ) -> Result<Self, CompileError> {
+        let compiled = |p| compile_provider(p, &extras.catalogue).map(Arc::new);
+        let providers = config.providers.iter().map(compiled);
         let providers = providers.collect::<Result<Vec<_>, _>>()?;
-        if !providers.iter().any(Provider::is_ready) {
+        if !providers.iter().any(|provider| provider.is_ready()) {
             let missing = providers.iter().filter(|provider| provider.enabled);
             let variables = missing.filter_map(|p| p.key_variable.clone()).collect();
             return Err(CompileError::NoCredential { variables });
@@ -274,34 +263,24 @@ impl Runtime {
             Some(key) if config.server.state_keys.is_empty() => vec![key],
             _ => configured.map(str::as_bytes).collect(),
         };
-        let ids = Ids::new();
-        let instance = HeaderValue::try_from(ids.instance()).expect("hexadecimal digits");
         Ok(Self {
             access: Access::new(&config, extras.open),
-            stats: Stats::new(providers.len()),
             redactor,
             keys: Keyring::new(state_keys),
             catalogue: extras.catalogue,
             table,
             providers,
-            log,
-            ids,
-            instance,
             anthropic_version: extras.anthropic_version,
             passthrough: extras.passthrough,
             pace: extras.pace,
-            draining: AtomicBool::new(false),
-            buffered: AtomicU64::new(0),
+            house,
             config,
         })
     }
 
     /// Reserves room for a request body, all bodies held at once together; `None` if it is full.
-    pub(crate) fn reserve(self: &Arc<Self>, bytes: u64) -> Option<Reserved> {
-        let limit = self.config.server.max_buffered_bytes;
-        let room = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= limit);
-        self.buffered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
-        Some(Reserved { bytes, runtime: self.clone() })
+    pub(crate) fn reserve(&self, bytes: u64) -> Option<Reserved> {
+        self.house.reserve(bytes, self.config.server.max_buffered_bytes)
     }
 
     /// An error and what is behind it, for the log.
@@ -319,37 +298,7 @@ impl Runtime {
     pub(crate) fn note(&self, level: LogLevel, text: impl Into<String>) {
         let text = text.into();
         let masked = self.redactor.mask(text.as_bytes());
-        self.log.note(level, String::from_utf8_lossy(&masked));
-    }
-}
-
-/// Room for a request body, given back when the body is let go.
-#[derive(Debug)]
-pub(crate) struct Reserved {
-    bytes: u64,
-    runtime: Arc<Runtime>,
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        self.runtime.buffered.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// One worker's view: the shared runtime and its own connections.
-#[derive(Debug)]
-pub(crate) struct Worker {
-    pub(crate) runtime: Arc<Runtime>,
-    /// By provider index; `None` for the demo.
-    pub(crate) clients: Vec<Option<Client>>,
-}
-
-impl Worker {
-    /// A worker that keeps `max_idle` connections per upstream.
-    pub(crate) fn new(runtime: Arc<Runtime>, max_idle: usize) -> Self {
-        let client = |p: &Provider| p.dialer.clone().map(|dialer| Client::new(dialer, max_idle));
-        let clients = runtime.providers.iter().map(client).collect();
-        Self { runtime, clients }
+        self.house.log.note(level, String::from_utf8_lossy(&masked));
     }
 }
 
@@ -437,9 +386,10 @@ fn compile_provider(
         let key = HeaderName::try_from(key).map_err(|_| header(&what))?;
         headers.push((key, secret(value.expose_secret(), &what)?));
     }
+    let live = Arc::new(Live::new(&name));
     Ok(Provider {
         name_header: HeaderValue::from_str(&name).map_err(|_| header("the name"))?,
-        name: name.clone(),
+        name: live.name.clone(),
         enabled: provider.enabled,
         kind: provider.kind,
         dialer,
@@ -460,10 +410,7 @@ fn compile_provider(
         learns: egress::learns(provider),
         policy,
         drop_events: provider.compat.drop_events.clone().into(),
-        lessons: Lessons::default(),
-        refusals: Lessons::default(),
-        uncounted: Lessons::default(),
-        answers: Answers::default(),
+        live,
     })
 }
 

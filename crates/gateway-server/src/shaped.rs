@@ -18,10 +18,11 @@ use tokio::time::{Instant, timeout};
 
 use crate::attempt::{self, Ask, Framing, Opened, Refusal, Whole};
 use crate::checks::{has_no_counter, upstream_path};
+use crate::desk::Worker;
 use crate::foreign::{COUNT_LIMIT, Count, headers_for, refuse_losses};
 use crate::intake::{self, Held};
 use crate::record::Exchange;
-use crate::runtime::{Provider, Worker};
+use crate::runtime::Provider;
 use crate::upbody::{Collected, collect};
 
 /// A request with all that is needed to write it again without something the upstream refuses.
@@ -182,7 +183,7 @@ struct Trials<'a> {
 impl<'a> Trials<'a> {
     fn new(worker: &'a Worker, shaped: &'a Shaped) -> Self {
         let provider = &worker.runtime.providers[shaped.provider];
-        let without = provider.refusals.known(&shaped.model);
+        let without = provider.live.refusals.known(&shaped.model);
         Self { worker, shaped, known: without.len(), without }
     }
 
@@ -225,7 +226,7 @@ impl<'a> Trials<'a> {
     fn remember(&self) {
         let provider = &self.worker.runtime.providers[self.shaped.provider];
         for lesson in self.without[self.known..].iter().filter(|lesson| lesson.is_lasting()) {
-            if provider.refusals.learn(&self.shaped.model, lesson) {
+            if provider.live.refusals.learn(&self.shaped.model, lesson) {
                 let (name, model) = (&provider.name, &self.shaped.model);
                 let text =
                     format!("{name} refuses `{lesson}` for {model}: it gets none for a while");
@@ -299,7 +300,7 @@ pub(crate) async fn count(
 ) -> Result<Count, ApiError> {
     let provider = &worker.runtime.providers[shaped.provider];
     let counts = provider.host_of(&shaped.model).is_some_and(|h| hosted::counts(h, &shaped.model));
-    if counts && provider.uncounted.known(&shaped.model).is_empty() {
+    if counts && provider.live.uncounted.known(&shaped.model).is_empty() {
         let (ask, losses) = Trials::new(worker, shaped).write()?;
         record.losses.extend(&losses);
         record.attempts += 1;
@@ -309,7 +310,7 @@ pub(crate) async fn count(
                 record.fault = Some(why);
                 if lasting {
                     // A model that is offered by a profile alone is never counted.
-                    provider.uncounted.learn(&shaped.model, &());
+                    provider.live.uncounted.learn(&shaped.model, &());
                 }
             }
         }

@@ -19,18 +19,18 @@ pub(crate) struct Stats {
     errored: AtomicU64,
     abandoned: AtomicU64,
     broken: AtomicU64,
-    providers: Vec<ProviderStats>,
 }
 
+/// Counts what happened at one provider.
 #[derive(Debug, Default)]
-struct ProviderStats {
+pub(crate) struct ProviderStats {
     requests: AtomicU64,
     errors: AtomicU64,
     input_tokens: AtomicU64,
     output_tokens: AtomicU64,
     cache_read_tokens: AtomicU64,
     cache_write_tokens: AtomicU64,
-    /// Milliseconds after the start, plus one; 0 is never.
+    /// Milliseconds after the gateway's start, plus one; 0 is never.
     last_success: AtomicU64,
 }
 
@@ -73,7 +73,7 @@ pub struct Summary {
 const ORDER: Ordering = Ordering::Relaxed;
 
 impl Stats {
-    pub(crate) fn new(providers: usize) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             started: Instant::now(),
             total: AtomicU64::new(0),
@@ -83,7 +83,6 @@ impl Stats {
             errored: AtomicU64::new(0),
             abandoned: AtomicU64::new(0),
             broken: AtomicU64::new(0),
-            providers: (0..providers).map(|_| ProviderStats::default()).collect(),
         }
     }
 
@@ -106,14 +105,14 @@ impl Stats {
         if broken {
             self.broken.fetch_add(1, ORDER);
         }
-        let Some((index, _)) = exchange.served else {
+        let Some(served) = &exchange.served else {
             if failed {
                 self.rejected.fetch_add(1, ORDER);
             }
             return;
         };
         self.forwarded.fetch_add(1, ORDER);
-        let provider = &self.providers[index];
+        let provider = &served.provider.live.stats;
         provider.requests.fetch_add(1, ORDER);
         if failed || broken {
             self.errored.fetch_add(1, ORDER);
@@ -142,8 +141,7 @@ impl Stats {
         }
     }
 
-    pub(crate) fn provider(&self, index: usize) -> ProviderSummary {
-        let provider = &self.providers[index];
+    pub(crate) fn provider(&self, provider: &ProviderStats) -> ProviderSummary {
         let last = provider.last_success.load(ORDER);
         let ago = last.checked_sub(1).map(|at| millis(self.started.elapsed()).saturating_sub(at));
         ProviderSummary {

@@ -19,6 +19,7 @@ use crate::exchange::Open;
 use crate::feed::Feed;
 use crate::record::Outcome;
 use crate::resume::{Rest, Resume};
+use crate::runtime::Provider;
 use crate::upbody::UpBody;
 
 /// After its terminal event an upstream may take this long to end its body; the caller has all it
@@ -39,7 +40,7 @@ pub(crate) struct StreamBody {
     last_heard: Instant,
     idle: Duration,
     ping: Duration,
-    provider: String,
+    provider: Arc<Provider>,
     open: Option<Open>,
 }
 
@@ -86,19 +87,20 @@ impl fmt::Debug for StreamBody {
 
 impl StreamBody {
     /// A stream whose first event is there.
-    pub(crate) fn opened(opened: Opened, idle: Duration, provider: &str, open: Open) -> Self {
-        let mut body = Self::new(State::Done, idle, provider, open);
+    pub(crate) fn opened(opened: Opened, provider: Arc<Provider>, open: Open) -> Self {
+        let mut body = Self::new(State::Done, provider, open);
         body.flow(opened);
         body
     }
 
     /// A stream that gets its 200 and pings before its upstream has spoken.
-    pub(crate) fn waiting(pending: Pending, idle: Duration, provider: &str, open: Open) -> Self {
-        Self::new(State::Waiting(pending), idle, provider, open)
+    pub(crate) fn waiting(pending: Pending, provider: Arc<Provider>, open: Open) -> Self {
+        Self::new(State::Waiting(pending), provider, open)
     }
 
-    fn new(state: State, idle: Duration, provider: &str, open: Open) -> Self {
+    fn new(state: State, provider: Arc<Provider>, open: Open) -> Self {
         let now = Instant::now();
+        let idle = provider.timeouts.idle;
         let ping = open.runtime().pace.keepalive_ping;
         Self {
             state,
@@ -108,7 +110,7 @@ impl StreamBody {
             last_heard: now,
             idle,
             ping,
-            provider: provider.to_owned(),
+            provider,
             open: Some(open),
         }
     }
@@ -247,13 +249,13 @@ impl StreamBody {
         if phase == Phase::Ended {
             let failed = flow.feed.failed();
             if let (true, Some(open)) = (failed, &mut self.open) {
-                let text = format!("{} ended its stream with an error", self.provider);
+                let text = format!("{} ended its stream with an error", self.provider.name);
                 open.record().fault = Some(text);
             }
             self.state = State::Ending(if failed { Ending::Told } else { Ending::Whole });
             return;
         }
-        let text = format!("{} ended its stream before it was whole", self.provider);
+        let text = format!("{} ended its stream before it was whole", self.provider.name);
         let mut fault = ApiError::new(ErrorKind::BadGateway, text);
         if let Some(err) = err {
             fault = fault.with_source(err);
@@ -313,7 +315,7 @@ impl StreamBody {
             }
             Refusal::Upstream(refused) => {
                 if let Some(open) = &mut self.open {
-                    let text = format!("{} answered {}", self.provider, refused.status);
+                    let text = format!("{} answered {}", self.provider.name, refused.status);
                     open.record().fault = Some(text);
                 }
                 let mut frame = Vec::new();
