@@ -1,0 +1,194 @@
+//! When an upstream is left alone: so many failures in a row, for so long, then probes.
+
+use std::time::{Duration, Instant};
+
+use crate::later;
+use crate::settings::BreakerSettings;
+
+/// One upstream's (and model's) circuit breaker.
+///
+/// Every admission has to be [`ended`](Breaker::ended), also that of a request whose caller left: a probe
+/// that is never ended keeps its place. [`Pass`] is therefore neither `Clone` nor `Copy`.
+#[derive(Debug)]
+pub struct Breaker {
+    settings: BreakerSettings,
+    /// Goes up with each change of state, so that results from before say nothing about what is now.
+    epoch: u64,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Closed { failures: u32 },
+    // Since when, not until when: a new setting counts at once.
+    Open { since: Instant },
+    HalfOpen { probes: u32, successes: u32 },
+}
+
+/// Whether an upstream may be asked now.
+#[derive(Debug)]
+pub enum Admission {
+    /// Yes.
+    Free(Pass),
+    /// Yes, and the answer decides whether others may.
+    Probe(Pass),
+    /// No, and asking again is no use before this time.
+    Refused {
+        /// When the breaker lets probes through; while one is under way, when to look again.
+        until: Instant,
+    },
+}
+
+/// Stands for one admitted attempt; to be given back with its result.
+#[derive(Debug)]
+#[must_use = "an attempt that was let in has to be ended"]
+pub struct Pass {
+    epoch: u64,
+    probe: bool,
+}
+
+/// How an attempt ended, as far as the upstream's health is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It answered.
+    Success,
+    /// It could not be reached, broke down, or fell silent.
+    Failure,
+    /// Nothing is known: the request was at fault, a rate limit said no, the caller left.
+    Neutral,
+}
+
+/// What a result changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Nobody is let through now.
+    Opened {
+        /// When probes are.
+        until: Instant,
+    },
+    /// Everybody is let through again.
+    Closed,
+}
+
+/// Where a breaker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Everybody is let through.
+    Closed,
+    /// Nobody is.
+    Open {
+        /// When probes are.
+        until: Instant,
+    },
+    /// Probes are, or would be if somebody came.
+    HalfOpen,
+}
+
+/// While all probes are under way, nobody knows when one comes back; those who ask look again after this.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl Breaker {
+    /// A closed breaker.
+    pub fn new(settings: BreakerSettings) -> Self {
+        Self { settings, epoch: 0, phase: Phase::Closed { failures: 0 } }
+    }
+
+    /// Asks to be let through.
+    pub fn admit(&mut self, now: Instant) -> Admission {
+        if let Phase::Open { since } = self.phase {
+            let until = later(since, self.settings.open);
+            if now < until {
+                return Admission::Refused { until };
+            }
+            self.turn(Phase::HalfOpen { probes: 0, successes: 0 });
+        }
+        match &mut self.phase {
+            Phase::HalfOpen { probes, .. } if *probes >= self.settings.half_open_max.max(1) => {
+                Admission::Refused { until: later(now, LOOK_AGAIN) }
+            }
+            Phase::HalfOpen { probes, .. } => {
+                *probes += 1;
+                Admission::Probe(Pass { epoch: self.epoch, probe: true })
+            }
+            Phase::Closed { .. } | Phase::Open { .. } => {
+                Admission::Free(Pass { epoch: self.epoch, probe: false })
+            }
+        }
+    }
+
+    /// Takes the result of an attempt that was let through. A result from before the last change of state
+    /// counts for nothing.
+    #[expect(clippy::needless_pass_by_value, reason = "a pass is used up: it counts once")]
+    pub fn ended(&mut self, now: Instant, pass: Pass, end: End) -> Option<Change> {
+        if pass.epoch != self.epoch {
+            return None;
+        }
+        match &mut self.phase {
+            Phase::Closed { failures } => match end {
+                End::Neutral => None,
+                End::Success => {
+                    *failures = 0;
+                    None
+                }
+                End::Failure => {
+                    *failures = failures.saturating_add(1);
+                    let threshold = self.settings.failure_threshold;
+                    (threshold > 0 && *failures >= threshold).then(|| self.open(now))
+                }
+            },
+            Phase::HalfOpen { probes, successes } => {
+                debug_assert!(pass.probe, "of this epoch there are only probes");
+                *probes = probes.saturating_sub(1);
+                match end {
+                    End::Neutral => None,
+                    End::Success => {
+                        *successes = successes.saturating_add(1);
+                        (*successes >= self.settings.success_threshold.max(1)).then(|| {
+                            self.turn(Phase::Closed { failures: 0 });
+                            Change::Closed
+                        })
+                    }
+                    End::Failure => Some(self.open(now)),
+                }
+            }
+            Phase::Open { .. } => None,
+        }
+    }
+
+    /// Other settings from now on, also for a time that is already running. A threshold of 0 closes it.
+    pub fn set(&mut self, settings: BreakerSettings) {
+        self.settings = settings;
+        if settings.failure_threshold == 0 {
+            self.reset();
+        }
+    }
+
+    /// Closes it, by command: what is under way no longer counts.
+    pub fn reset(&mut self) -> Option<Change> {
+        let was_closed = matches!(self.phase, Phase::Closed { .. });
+        self.turn(Phase::Closed { failures: 0 });
+        (!was_closed).then_some(Change::Closed)
+    }
+
+    /// Where it stands, without asking to be let through.
+    pub fn state(&self, now: Instant) -> State {
+        match self.phase {
+            Phase::Closed { .. } => State::Closed,
+            Phase::HalfOpen { .. } => State::HalfOpen,
+            Phase::Open { since } => {
+                let until = later(since, self.settings.open);
+                if now < until { State::Open { until } } else { State::HalfOpen }
+            }
+        }
+    }
+
+    fn open(&mut self, now: Instant) -> Change {
+        self.turn(Phase::Open { since: now });
+        Change::Opened { until: later(now, self.settings.open) }
+    }
+
+    fn turn(&mut self, phase: Phase) {
+        self.phase = phase;
+        self.epoch += 1;
+    }
+}
