@@ -99,7 +99,7 @@ impl Whose {
                 // Without a known limit it is at least below what was refused.
                 let limit = limit.unwrap_or_else(|| tokens.saturating_sub(1));
                 let text = format!("{} ({provider}: {words})", overflow::render(tokens, limit));
-                Fault::new(ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Final)
+                Fault::new(ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Larger)
             }
             Sort::NoRoom(no_room) => {
                 let text = format!("{} ({quoted})", no_room.render());

@@ -115,7 +115,7 @@ fn judge(
     let again = after.map_or(Remedy::Same, Remedy::After);
     let (error, remedy) = match sort(status, said) {
         Sort::TooLong => {
-            (ApiError::new(ErrorKind::InvalidRequest, too_long(asked, said)), Remedy::Final)
+            (ApiError::new(ErrorKind::InvalidRequest, too_long(asked, said)), Remedy::Larger)
         }
         Sort::NoRoom(no_room) => {
             let text = format!("{} ({quoted})", no_room.render());

@@ -33,14 +33,15 @@ pub(crate) fn read(
     };
     let fault = |kind: ErrorKind, text: String, remedy: Remedy| {
         let error = ApiError::new(kind, text);
-        let vain = matches!(remedy, Remedy::Final | Remedy::NextKey | Remedy::Without(_));
+        let vain =
+            matches!(remedy, Remedy::Final | Remedy::Larger | Remedy::NextKey | Remedy::Without(_));
         Fault::new(if vain { error.with_should_retry(false) } else { error }, remedy)
     };
     if let Some(told) = overflow::parse(&words) {
         let tokens = told.tokens.unwrap_or(cx.prompt_estimate);
         let told = overflow::render(tokens, told.limit.unwrap_or(window));
         let text = format!("{told} (`extra.num_ctx` of the provider sets the window; {quoted})");
-        return fault(ErrorKind::InvalidRequest, text, Remedy::Final);
+        return fault(ErrorKind::InvalidRequest, text, Remedy::Larger);
     }
     for (phrases, feature) in [
         (&["does not support tools"][..], Feature::Field("tools")),

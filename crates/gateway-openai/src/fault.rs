@@ -78,7 +78,7 @@ fn judge(
     let (error, remedy) = match sort {
         Sort::TooLong => {
             let text = too_long(cx, limit, said);
-            (ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Final)
+            (ApiError::new(ErrorKind::InvalidRequest, text), Remedy::Larger)
         }
         Sort::NoRoom(no_room) => {
             let text = format!("{} ({quoted})", no_room.render());

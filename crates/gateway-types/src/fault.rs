@@ -11,6 +11,9 @@ pub struct Fault {
     pub error: ApiError,
     /// What may help.
     pub remedy: Remedy,
+    /// A limit that holds for the whole account, whatever the model: then every model rests as long as
+    /// `remedy` says, else the one that was asked for.
+    pub account: bool,
 }
 
 impl Feature {
@@ -42,7 +45,14 @@ impl Feature {
 impl Fault {
     /// A fault with its remedy.
     pub fn new(error: ApiError, remedy: Remedy) -> Self {
-        Self { error, remedy }
+        Self { error, remedy, account: false }
+    }
+
+    /// The same for the whole account, where it is.
+    #[must_use]
+    pub fn of_account(mut self, account: bool) -> Self {
+        self.account = account;
+        self
     }
 }
 
@@ -58,10 +68,13 @@ pub enum Remedy {
     After(Duration),
     /// The same request without something that the upstream refuses.
     Without(Feature),
-    /// Another key of the same provider.
+    /// Another key of the same provider: this one was rejected, or is of no use for this request.
     NextKey,
     /// Another provider.
     NextProvider,
+    /// A model with a larger context window: the prompt is too long for this one. Where there is none,
+    /// it is the caller's to change.
+    Larger,
     /// Nothing: it is the caller's to change.
     Final,
 }

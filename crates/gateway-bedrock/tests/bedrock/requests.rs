@@ -711,8 +711,8 @@ fn r29_the_servers_errors_are_understood() {
         (Refusal::model_error(429), ErrorKind::RateLimited, Remedy::Same),
         (Refusal::internal(), ErrorKind::UpstreamFailed, Remedy::Same),
         (Refusal::unavailable(), ErrorKind::UpstreamOverloaded, Remedy::Same),
-        (Refusal::too_long(300_000, 200_000, true), ErrorKind::InvalidRequest, Remedy::Final),
-        (Refusal::too_long(300_000, 200_000, false), ErrorKind::InvalidRequest, Remedy::Final),
+        (Refusal::too_long(300_000, 200_000, true), ErrorKind::InvalidRequest, Remedy::Larger),
+        (Refusal::too_long(300_000, 200_000, false), ErrorKind::InvalidRequest, Remedy::Larger),
     ] {
         let fault = upstream.fault(&refusal);
         assert_eq!((fault.error.kind(), fault.remedy), (kind, remedy), "{}", refusal.message);

@@ -59,7 +59,7 @@ fn every_error_says_what_to_do() {
             400,
             r#"{"error":"the input length exceeds the context length"}"#,
             Kind::InvalidRequest,
-            kept,
+            Remedy::Larger,
             "prompt is too long: 5001 tokens > 5000 maximum (`extra.num_ctx`",
         ),
         (

@@ -20,6 +20,7 @@ fn short(fault: &Fault) -> String {
         Remedy::NextKey => "next key".to_owned(),
         Remedy::NextProvider => "next provider".to_owned(),
         Remedy::Again => "again".to_owned(),
+        Remedy::Larger => "larger".to_owned(),
         Remedy::Final => "final".to_owned(),
     };
     let retry = match fault.error.should_retry() {
@@ -33,8 +34,8 @@ fn short(fault: &Fault) -> String {
 
 const INVALID: &str = "400 invalid_request_error, final stop";
 const POLICY: &str = "400 policy_blocked, final stop";
-const ANSWER: &str = TOO_LONG;
-const TOO_LONG: &str = "400 invalid_request_error, final";
+const ANSWER: &str = "400 invalid_request_error, final";
+const TOO_LONG: &str = "400 invalid_request_error, larger";
 const KEY: &str = "401 authentication_error, next key stop";
 const SPENT: &str = "429 billing_error, next key stop";
 const BILLING: &str = "402 billing_error, next key stop";
@@ -275,7 +276,7 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
     (
         400,
         r#"{"error":{"code":400,"message":"This endpoint's maximum context length is 65536 tokens. However, you requested about 70000 tokens (38000 of text input, 32000 in the output).","metadata":{"error_type":"context_length_exceeded"}}}"#,
-        TOO_LONG,
+        ANSWER,
         "input length and `max_tokens` exceed context limit: 38000 + 32000 > 65536",
     ),
     (

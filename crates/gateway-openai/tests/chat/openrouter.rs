@@ -195,7 +195,7 @@ fn errors_by_their_type() {
         (402, typed("payment_required", 402, "Insufficient credits"), ErrorKind::Billing, next, "Insufficient"),
         (401, typed("authentication", 401, "User not found."), ErrorKind::Authentication, next, "refused the key"),
         (403, typed("permission_denied", 403, "Key limit exceeded"), ErrorKind::Permission, next, "Key limit"),
-        (400, typed("context_length_exceeded", 400, "This endpoint's maximum context length is 1000 tokens. However, you requested about 1200 tokens (1100 of text input, 100 in the output)."), ErrorKind::InvalidRequest, kept, "prompt is too long: 1100 tokens > 1000 maximum"),
+        (400, typed("context_length_exceeded", 400, "This endpoint's maximum context length is 1000 tokens. However, you requested about 1200 tokens (1100 of text input, 100 in the output)."), ErrorKind::InvalidRequest, Remedy::Larger, "prompt is too long: 1100 tokens > 1000 maximum"),
         (400, typed("content_policy_violation", 400, "no"), ErrorKind::PolicyBlocked, kept, "no"),
         (404, typed("not_found", 404, "No endpoints found for a/b."), ErrorKind::NotFound, Remedy::NextProvider, "No endpoints"),
         (429, json!({"error": {"code": 429, "message": "limited", "metadata": {"error_type": "rate_limit_exceeded"}, "availability": {"code": "x", "retryable": true, "retry_after": 7}}}).to_string(), ErrorKind::RateLimited, Remedy::After(std::time::Duration::from_secs(7)), "limited"),
