@@ -30,8 +30,8 @@ pub struct Bucket {
 /// The parts of one: as many as a minute has nanoseconds, so that `limit` of them come back each nanosecond.
 const WHOLE: i128 = 60_000_000_000;
 
-/// No debt is larger than so many minutes' limit: an upstream that reports an absurd usage must not lock a
-/// caller out for ever.
+/// No correction leaves a debt of more than so many minutes' limit: an upstream that reports an absurd usage
+/// must not lock a caller out for ever.
 const MAX_DEBT_MINUTES: i128 = 60;
 
 /// What somebody is told who asks a bucket of nothing.
@@ -74,7 +74,9 @@ impl Bucket {
     /// `reserved` had been taken, `used` was used: gives back the rest or takes more, if need be on credit.
     pub fn correct(&mut self, now: Instant, reserved: u64, used: u64) {
         self.refill(now);
+        let most = (-self.capacity() * MAX_DEBT_MINUTES).min(self.level);
         self.change(i128::from(reserved) - i128::from(used));
+        self.level = self.level.max(most);
     }
 
     /// Another limit from now on. What has been used of the old one stays used of the new one.
@@ -106,9 +108,7 @@ impl Bucket {
     }
 
     fn change(&mut self, by: i128) {
-        let capacity = self.capacity();
-        self.level =
-            (self.level + by * WHOLE).clamp(-capacity.saturating_mul(MAX_DEBT_MINUTES), capacity);
+        self.level = self.level.saturating_add(by * WHOLE).min(self.capacity());
     }
 
     fn refill(&mut self, now: Instant) {

@@ -1,0 +1,247 @@
+use std::time::{Duration, Instant};
+
+use gateway_resilience::breaker::{Admission, Breaker, Change, End, Pass, State};
+use gateway_resilience::settings::BreakerSettings;
+use proptest::prelude::*;
+
+use crate::{config, ms, secs, start};
+
+const SETTINGS: BreakerSettings = BreakerSettings {
+    failure_threshold: 3,
+    success_threshold: 2,
+    open: Duration::from_secs(30),
+    half_open_max: 1,
+};
+
+fn free(breaker: &mut Breaker, now: Instant) -> Pass {
+    match breaker.admit(now) {
+        Admission::Free(pass) => pass,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn probe(breaker: &mut Breaker, now: Instant) -> Pass {
+    match breaker.admit(now) {
+        Admission::Probe(pass) => pass,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn opened(now: Instant) -> Breaker {
+    let mut breaker = Breaker::new(SETTINGS);
+    for _ in 0..3 {
+        let pass = free(&mut breaker, now);
+        breaker.ended(now, pass, End::Failure);
+    }
+    assert_eq!(breaker.state(now), State::Open { until: now + secs(30) });
+    breaker
+}
+
+#[test]
+fn the_last_of_so_many_failures_in_a_row_opens_it() {
+    let now = start();
+    let mut breaker = Breaker::new(SETTINGS);
+    let ends = [End::Failure, End::Failure, End::Success, End::Failure, End::Neutral, End::Failure];
+    for end in ends {
+        let pass = free(&mut breaker, now);
+        assert_eq!(breaker.ended(now, pass, end), None, "{end:?}");
+    }
+    let pass = free(&mut breaker, now);
+    let until = now + secs(30);
+    assert_eq!(breaker.ended(now, pass, End::Failure), Some(Change::Opened { until }));
+    assert!(
+        matches!(breaker.admit(now + ms(29_999)), Admission::Refused { until: at } if at == until)
+    );
+}
+
+#[test]
+fn one_probe_at_a_time_and_two_successes_close_it() {
+    let now = start();
+    let mut breaker = opened(now);
+    let later = now + secs(30);
+    assert_eq!(breaker.state(later), State::HalfOpen);
+    let first = probe(&mut breaker, later);
+    assert!(matches!(breaker.admit(later), Admission::Refused { until } if until > later));
+    assert_eq!(breaker.ended(later, first, End::Success), None);
+    let second = probe(&mut breaker, later);
+    assert_eq!(breaker.ended(later, second, End::Success), Some(Change::Closed));
+    assert_eq!(breaker.state(later), State::Closed);
+}
+
+#[test]
+fn a_failed_probe_opens_it_for_the_whole_time_again() {
+    let now = start();
+    let mut breaker = opened(now);
+    let later = now + secs(40);
+    let pass = probe(&mut breaker, later);
+    let until = later + secs(30);
+    assert_eq!(breaker.ended(later, pass, End::Failure), Some(Change::Opened { until }));
+}
+
+#[test]
+fn a_neutral_probe_frees_its_place_and_says_nothing() {
+    let now = start();
+    let mut breaker = opened(now);
+    let later = now + secs(30);
+    for _ in 0..5 {
+        let pass = probe(&mut breaker, later);
+        assert_eq!(breaker.ended(later, pass, End::Neutral), None);
+        assert_eq!(breaker.state(later), State::HalfOpen);
+    }
+}
+
+#[test]
+fn results_of_attempts_from_before_the_last_change_do_not_count() {
+    let now = start();
+    let mut breaker = Breaker::new(SETTINGS);
+    let old: Vec<Pass> = (0..3).map(|_| free(&mut breaker, now)).collect();
+    for _ in 0..3 {
+        let pass = free(&mut breaker, now);
+        breaker.ended(now, pass, End::Failure);
+    }
+    let later = now + secs(30);
+    let held = probe(&mut breaker, later);
+    for (pass, end) in old.into_iter().zip([End::Success, End::Success, End::Failure]) {
+        assert_eq!(breaker.ended(later, pass, end), None);
+    }
+    assert_eq!(breaker.state(later), State::HalfOpen);
+    assert!(matches!(breaker.admit(later), Admission::Refused { .. }), "the probe keeps its place");
+    assert_eq!(breaker.ended(later, held, End::Success), None);
+}
+
+#[test]
+fn a_threshold_of_nought_never_opens_and_closes_what_is_open() {
+    let now = start();
+    let mut breaker = opened(now);
+    breaker.set(BreakerSettings { failure_threshold: 0, ..SETTINGS });
+    for _ in 0..100 {
+        let pass = free(&mut breaker, now);
+        assert_eq!(breaker.ended(now, pass, End::Failure), None);
+    }
+}
+
+#[test]
+fn another_time_to_stay_open_counts_at_once_and_a_silly_one_does_not_panic() {
+    let now = start();
+    let mut breaker = opened(now);
+    breaker.set(BreakerSettings { open: secs(5), ..SETTINGS });
+    assert_eq!(breaker.state(now), State::Open { until: now + secs(5) });
+    breaker.set(BreakerSettings { open: Duration::MAX, ..SETTINGS });
+    assert!(matches!(breaker.admit(now + secs(3600)), Admission::Refused { .. }));
+}
+
+#[test]
+fn a_reset_closes_it_and_forgets_what_is_under_way() {
+    let now = start();
+    let mut breaker = opened(now);
+    let held = probe(&mut breaker, now + secs(30));
+    assert_eq!(breaker.reset(), Some(Change::Closed));
+    assert_eq!(breaker.reset(), None);
+    assert_eq!(breaker.ended(now + secs(30), held, End::Failure), None);
+    assert_eq!(breaker.state(now + secs(30)), State::Closed);
+}
+
+/// What one caller does.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Admit,
+    End(usize, End),
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let end = prop_oneof![
+        2 => Just(End::Success),
+        4 => Just(End::Failure),
+        1 => Just(End::Neutral)
+    ];
+    prop_oneof![
+        4 => Just(Step::Admit),
+        4 => (any::<usize>(), end).prop_map(|(which, end)| Step::End(which, end)),
+        1 => (0u64..2000).prop_map(Step::Wait),
+    ]
+}
+
+/// The same rules written down plainly: the results since the last change, and nothing else.
+#[derive(Debug)]
+struct Model {
+    round: u32,
+    open_until: Option<Instant>,
+    half_open: bool,
+    in_a_row: u32,
+}
+
+proptest! {
+    #![proptest_config(config(1))]
+
+    #[test]
+    fn it_does_what_the_rules_say(
+        failure_threshold in 0u32..4,
+        success_threshold in 1u32..4,
+        half_open_max in 1u32..4,
+        steps in prop::collection::vec(step(), 0..200),
+    ) {
+        let settings = BreakerSettings { failure_threshold, success_threshold, open: secs(1), half_open_max };
+        let mut breaker = Breaker::new(settings);
+        let mut now = start();
+        let mut model = Model { round: 0, open_until: None, half_open: false, in_a_row: 0 };
+        let mut under_way: Vec<(u32, Pass)> = Vec::new();
+        for step in steps {
+            match step {
+                Step::Wait(time) => now += ms(time),
+                Step::Admit => {
+                    if model.open_until.is_some_and(|until| now >= until) {
+                        model = Model { round: model.round + 1, open_until: None, half_open: true, in_a_row: 0 };
+                    }
+                    let probes = under_way.iter().filter(|(round, _)| *round == model.round).count();
+                    match breaker.admit(now) {
+                        Admission::Free(pass) => {
+                            prop_assert!(!model.half_open && model.open_until.is_none());
+                            under_way.push((model.round, pass));
+                        }
+                        Admission::Probe(pass) => {
+                            prop_assert!(model.half_open);
+                            prop_assert!(probes < half_open_max as usize);
+                            under_way.push((model.round, pass));
+                        }
+                        Admission::Refused { until } => {
+                            prop_assert!(until > now);
+                            let full = model.half_open && probes == half_open_max as usize;
+                            prop_assert!(full || model.open_until == Some(until));
+                        }
+                    }
+                }
+                Step::End(which, end) => {
+                    if under_way.is_empty() {
+                        continue;
+                    }
+                    let (round, pass) = under_way.swap_remove(which % under_way.len());
+                    let change = breaker.ended(now, pass, end);
+                    let mut expected = None;
+                    if round == model.round && end != End::Neutral {
+                        let failed = end == End::Failure;
+                        model.in_a_row = if failed == model.half_open { 0 } else { model.in_a_row + 1 };
+                        let opens = failed && (model.half_open
+                            || failure_threshold > 0 && model.in_a_row == failure_threshold);
+                        let round = round + 1;
+                        if opens {
+                            let until = now + secs(1);
+                            expected = Some(Change::Opened { until });
+                            model = Model { round, open_until: Some(until), half_open: false, in_a_row: 0 };
+                        } else if model.half_open && model.in_a_row == success_threshold {
+                            expected = Some(Change::Closed);
+                            model = Model { round, open_until: None, half_open: false, in_a_row: 0 };
+                        }
+                    }
+                    prop_assert_eq!(change, expected);
+                }
+            }
+            let legal = match breaker.state(now) {
+                State::Closed => !model.half_open && model.open_until.is_none(),
+                State::Open { until } => model.open_until == Some(until) && now < until,
+                State::HalfOpen => model.half_open || model.open_until.is_some_and(|until| now >= until),
+            };
+            prop_assert!(legal, "{:?} where the model is {:?}", breaker.state(now), model);
+        }
+    }
+}
