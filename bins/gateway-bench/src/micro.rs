@@ -34,6 +34,9 @@ pub(crate) fn run() -> Result<String> {
     };
     line("captured body: copy", 1, &mut || drop(black_box(black_box(&body).to_vec())));
     line("captured body: peek", 1, &mut || drop(black_box(peek(black_box(&body)))));
+    line("captured body: facts for routing", 1, &mut || {
+        black_box(gateway_anthropic::facts(black_box(&body)));
+    });
     line("captured body: decode", 1, &mut || drop(black_box(Messages.decode(black_box(&body)))));
     line("captured body: encode for Chat Completions", 1, &mut || {
         drop(black_box(encoded(black_box(&request))));

@@ -5,7 +5,7 @@
 //! this dialect nothing is translated:
 //! [`headers`] says which header goes which way; [`Relay`] passes a reply stream on byte for byte,
 //! watches whether it began and ended, renames its model and reads its usage; [`reply`] reads whole
-//! replies; [`fault`] reads error bodies. What can't go up or down as it is, is changed in place and
+//! replies; [`fault`] reads error bodies. [`facts`] says what routing may ask. What can't go up or down as it is, is changed in place and
 //! nowhere else: [`edit`] does that to requests, [`Filter`] to replies. No I/O, no clock.
 //!
 //! ```
@@ -25,6 +25,7 @@
 
 mod decode;
 pub mod edit;
+mod facts;
 pub mod fault;
 mod filter;
 pub mod headers;
@@ -37,6 +38,7 @@ mod usage;
 mod writer;
 
 pub use decode::{DecodeError, decode};
+pub use facts::{BodyFacts, facts};
 pub use filter::{Filter, filter_message};
 pub use gateway_translate::BodyEnd as StreamEnd;
 pub use refused::{LEAVABLE, Refused, refused};

@@ -1,7 +1,7 @@
 //! What every dialect shares: the shapes of a translation, and the machinery that makes one.
 //!
 //! * **Looking and editing.** [`peek`] reads what routing needs from a Messages request in one pass;
-//!   [`Splice`] replaces the model's name without copying anything large; [`find`] locates a value.
+//!   [`Splice`] replaces the model's name without copying anything large; [`find`] locates a value, [`members`] all of an object's.
 //! * **Translating.** [`Egress`] writes a request for an upstream and gives the [`ReplyReader`] of its
 //!   answer; [`Ingress`] reads a caller's request and gives the [`ReplyWriter`] of the reply. Dialects are
 //!   built from [`Reader`] and [`Json`] (reading and writing without a tree), [`rounds`] (a conversation
@@ -55,7 +55,7 @@ pub use path::path_segment;
 pub use peek::{PeekError, holds_foreign_state, peek};
 pub use read::{Kind, Reader, is_json};
 pub use redact::Redactor;
-pub use scan::find;
+pub use scan::{find, members};
 pub use seal::{Binding, Keyring, SEALED_PREFIX, Unsealed, is_sealed};
 pub use splice::Splice;
 pub use stops::{Scanned, Stops};

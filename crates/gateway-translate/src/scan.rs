@@ -23,6 +23,23 @@ pub fn find(json: &[u8], path: &[&str]) -> Option<Span> {
     Some(span)
 }
 
+/// Lends the key (escapes resolved) and the extent of each member of the object that `json` is, in
+/// order; the values are not read.
+///
+/// # Errors
+/// When it is no object, or ends early: then what came before has been lent.
+pub fn members(json: &[u8], mut on_member: impl FnMut(&[u8], Span)) -> Result<(), Malformed> {
+    let mut scanner = Scanner::new(json, 0);
+    let walk = scanner.object(|key, span| {
+        on_member(key, span);
+        Ok::<(), Malformed>(())
+    });
+    match walk {
+        Ok(()) => scanner.end(),
+        Err(Walk::Malformed(fault) | Walk::Stopped(fault)) => Err(fault),
+    }
+}
+
 fn member(json: &[u8], within: Span, key: &str) -> Option<Span> {
     let mut found = None;
     let mut scanner = Scanner::new(&json[..within.end], within.start);
