@@ -169,6 +169,12 @@ pub(crate) struct ServeArgs {
     /// Largest request body in bytes, 0 for no limit [default: 33554432]
     #[arg(long, value_name = "BYTES")]
     pub(crate) max_request_size: Option<u64>,
+    /// How often one provider is asked again for one request [env: GATEWAY_MAX_RETRIES] [default: 2]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_retries: Option<u32>,
+    /// Seconds before the first retry, at most [default: 1.0]
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) retry_delay: Option<f64>,
     /// Idle connections kept per upstream
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) pool_size: usize,
@@ -377,6 +383,12 @@ impl ServeArgs {
         }
         if let Some(size) = self.max_request_size {
             overrides.set("server.max_request_size", size.to_string(), "--max-request-size");
+        }
+        if let Some(retries) = self.max_retries {
+            overrides.set("resilience.retry.max_retries", retries.to_string(), "--max-retries");
+        }
+        if let Some(delay) = self.retry_delay {
+            overrides.set("resilience.retry.base_delay", delay.to_string(), "--retry-delay");
         }
     }
 }

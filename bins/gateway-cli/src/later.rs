@@ -108,8 +108,6 @@ const OPTIONS: &[&str] = &[
     "--token-count-cache",
     "--token-count-cache-ttl",
     "--token-count-cache-maxsize",
-    "--max-retries",
-    "--retry-delay",
     "--control",
     "--admin-url",
     "--client",

@@ -107,9 +107,9 @@ fn mistake_unknown_key() {
 
 #[test]
 fn mistake_key_of_a_later_version() {
-    Home::with("log_level: info\nresilience: {}\n").run(&["gateway"]).refused(
+    Home::with("log_level: info\ntelemetry: {}\n").run(&["gateway"]).refused(
         1,
-        &["`resilience` is not in this version yet", "gateway.yaml:2:1", "remove `resilience`"],
+        &["`telemetry` is not in this version yet", "gateway.yaml:2:1", "remove `telemetry`"],
     );
 }
 
@@ -316,7 +316,7 @@ fn verbs_of_a_later_version_say_so_and_typing_errors_get_a_hint() {
         (&["config", "set", "a", "b"], "`config set`"),
         (&["route", "add", "x"], "`route add`"),
         (&["completions", "bash"], "`completions`"),
-        (&["gateway", "--max-retries", "2"], "`--max-retries`"),
+        (&["gateway", "--cache-ttl", "2"], "`--cache-ttl`"),
         (&["gateway", "--cache-ttl=2"], "`--cache-ttl`"),
     ] {
         let ran = home.run(arguments);

@@ -9,7 +9,8 @@ use crate::base::{self, Base};
 use crate::extra::Extras;
 use crate::google;
 use crate::keys::quoted;
-use crate::model::{Auth, Kind};
+use crate::model::{Auth, Kind, PoolKey};
+use crate::pool;
 use crate::read::{Cx, Section};
 use crate::source::At;
 use crate::sources::{
@@ -25,6 +26,8 @@ pub(crate) struct Credential {
     /// The variable it comes from, or would come from.
     pub(crate) variable: Option<String>,
     pub(crate) at: At,
+    /// All keys, where there are several.
+    pub(crate) pool: Vec<PoolKey>,
 }
 
 pub(crate) fn read(
@@ -36,11 +39,11 @@ pub(crate) fn read(
     extras: &Extras,
 ) -> Credential {
     let stated = cx.word(section, "auth_type", AUTH_TYPES);
-    let at = ["auth_type", "api_key", "api_key_env_var"]
+    let at = ["auth_type", "api_key", "api_key_env_var", "api_keys"]
         .into_iter()
         .find(|k| section.get(k).is_some())
         .map_or_else(|| section.at.clone(), |k| section.place_of(k));
-    let without = |auth| Credential { auth, variable: None, at: at.clone() };
+    let without = |auth| Credential { auth, variable: None, at: at.clone(), pool: Vec::new() };
     if let (Some(kind), Some(stated)) = (kind, stated)
         && !taken_by(kind).contains(&stated)
     {
@@ -48,7 +51,7 @@ pub(crate) fn read(
         return without(Auth::None);
     }
 
-    let asks = section.get("api_key").is_some() || section.get("api_key_env_var").is_some();
+    let asks = KEYS.iter().any(|key| section.get(key).is_some());
     let host = base.map_or("", |base| base.host.as_str());
     let unused = match (kind, stated) {
         (Some(Kind::Demo), _) => Some((Auth::None, "the demo needs no credential")),
@@ -68,7 +71,7 @@ pub(crate) fn read(
         let why = format!("`auth_type: {}` has credentials of its own", auth_word(&auth));
         note_unused(cx, section, &why);
         cx.effective(section, "auth_type", auth_word(&auth));
-        return Credential { auth, variable, at };
+        return Credential { auth, variable, at, pool: Vec::new() };
     }
     note_unused_extra(cx, extras);
 
@@ -78,6 +81,16 @@ pub(crate) fn read(
         let message = format!("`{}`: OpenAI takes a bearer token only", section.full("auth_type"));
         let help = "write `auth_type: bearer_token`, or remove it: that is its default here";
         cx.error(&section.place_of("auth_type"), message, "not at OpenAI", help);
+    }
+    if section.get("api_keys").is_some() {
+        let bearer = bearer_is_meant(stated, kind);
+        return read_pool(cx, section, bearer).map_or_else(
+            || without(Auth::None),
+            |(auth, pool)| {
+                let variable = pool.first().map(|key| key.variable.clone());
+                Credential { auth, variable, at: at.clone(), pool }
+            },
+        );
     }
     let literal = cx.text(section, "api_key");
     let variable = read_variable(cx, section);
@@ -99,7 +112,7 @@ pub(crate) fn read(
         let source = section.full("api_key");
         let bearer = bearer_is_meant(stated, kind);
         let auth = secret(cx, section, &key, bearer, &place, &source);
-        return Credential { auth, variable, at };
+        return Credential { auth, variable, at, pool: Vec::new() };
     }
 
     let wanted = match variable {
@@ -118,7 +131,7 @@ pub(crate) fn read(
             let help = "use the provider `openrouter` (kind `openrouter`) for it";
             cx.warn(&place, message, help);
         }
-        return Credential { auth, variable: Some(variable), at };
+        return Credential { auth, variable: Some(variable), at, pool: Vec::new() };
     }
     let Some((variable, bearer)) = wanted.into_iter().next() else {
         // Servers that people run themselves mostly want no key: none is needed to be told so.
@@ -144,7 +157,23 @@ pub(crate) fn read(
     };
     let implied = if bearer { "bearer_token" } else { "api_key" };
     cx.effective(section, "auth_type", stated.unwrap_or(implied));
-    Credential { auth: Auth::Missing { variable: variable.clone() }, variable: Some(variable), at }
+    let auth = Auth::Missing { variable: variable.clone() };
+    Credential { auth, variable: Some(variable), at, pool: Vec::new() }
+}
+
+/// Several keys; `None` where a fault was found.
+fn read_pool(cx: &mut Cx, section: &Section<'_>, bearer: bool) -> Option<(Auth, Vec<PoolKey>)> {
+    if let Some(other) = ["api_key", "api_key_env_var"].iter().find(|k| section.get(k).is_some()) {
+        let message = format!("`{}` has both `{other}` and `api_keys`", section.path);
+        let help = "keep one of the two; `api_keys` may hold one key as well";
+        cx.error(&section.place_of("api_keys"), message, "the second of the two", help);
+        return None;
+    }
+    let pool = pool::read(cx, section, bearer);
+    let first = pool.first()?.auth.clone();
+    let word = if bearer { "bearer_token" } else { "api_key" };
+    cx.effective(section, "auth_type", word);
+    Some((first, pool))
 }
 
 /// Credentials that are no key in a header: they sign, or fetch tokens. `None` where a key is meant.
@@ -270,6 +299,11 @@ fn refuse(cx: &mut Cx, section: &Section<'_>, kind: Kind, stated: &str) {
 }
 
 fn note_unused(cx: &mut Cx, section: &Section<'_>, why: &str) {
+    if section.get("api_keys").is_some() {
+        let message = format!("`{}` can't be used: {why}", section.full("api_keys"));
+        let help = "remove `api_keys`, or write `auth_type: api_key` or `bearer_token`";
+        cx.error(&section.place_of("api_keys"), message, "no keys here", help);
+    }
     for key in ["api_key", "api_key_env_var"].into_iter().filter(|k| section.get(k).is_some()) {
         let message = format!("`{}` is not used: {why}", section.full(key));
         let help = format!("remove `{key}` or change `auth_type`");
@@ -379,5 +413,6 @@ fn auth_word(auth: &Auth) -> &'static str {
     }
 }
 
+const KEYS: [&str; 3] = ["api_key", "api_key_env_var", "api_keys"];
 const AUTH_TYPES: &[&str] =
     &["api_key", "bearer_token", "none", "client", "aws", "google", "azure_ad"];

@@ -6,15 +6,20 @@ use crate::keys::{nearest, quoted};
 use crate::model::{Auth, Kind, Server};
 use crate::providers::Placed;
 use crate::read::Cx;
-use crate::settings::PlacedRoute;
+use crate::rules::PlacedRoute;
 use crate::source::At;
 
-/// The provider that serves what nothing else does.
+mod rules;
+
+pub(crate) use rules::rules;
+
+/// The provider that serves what nothing else does; `key` is what names it.
 ///
 /// Where none is named and nothing in the configuration says which model goes where (no routes, no
 /// `models`), the only enabled provider is meant.
 pub(crate) fn default_provider(
     cx: &mut Cx,
+    key: &str,
     named: Option<(String, At)>,
     providers: &[Placed],
     routes: &[PlacedRoute],
@@ -42,34 +47,14 @@ pub(crate) fn default_provider(
         Some(_) => {
             cx.error(
                 &at,
-                format!("`default_provider` names `{name}`, which is disabled"),
+                format!("`{key}` names `{name}`, which is disabled"),
                 "disabled",
                 format!("enable `{name}` or name another provider"),
             );
         }
-        None => unknown(cx, &at, "`default_provider`", &name, providers),
+        None => unknown(cx, &at, &format!("`{key}`"), &name, providers),
     }
     None
-}
-
-pub(crate) fn routes(cx: &mut Cx, routes: &[PlacedRoute], providers: &[Placed]) {
-    for (index, PlacedRoute { route, provider_at }) in routes.iter().enumerate() {
-        let label = route.name.as_ref().unwrap_or(&route.pattern);
-        let by = format!("the route `{label}` (routes[{index}])");
-        match providers.iter().find(|p| p.provider.name == route.provider) {
-            None => unknown(cx, provider_at, &by, &route.provider, providers),
-            Some(p) if !p.provider.enabled && route.enabled => {
-                let name = &route.provider;
-                cx.error(
-                    provider_at,
-                    format!("{by} leads to `{name}`, which is disabled"),
-                    "disabled",
-                    format!("enable `{name}`, or disable the route"),
-                );
-            }
-            Some(_) => {}
-        }
-    }
 }
 
 fn unknown(cx: &mut Cx, at: &At, by: &str, name: &str, providers: &[Placed]) {
@@ -157,7 +142,14 @@ pub(crate) fn providers(cx: &mut Cx, providers: &[Placed], server: &Server) {
         let Auth::Missing { variable } = &placed.provider.auth else { continue };
         let name = &placed.provider.name;
         let at = if placed.auth_at == At::BuiltIn { &placed.name_at } else { &placed.auth_at };
-        let message = format!("the key of `{name}` is missing: the variable {variable} is not set");
+        let others: Vec<&str> =
+            placed.provider.pool.iter().map(|key| key.variable.as_str()).collect();
+        let message = match others.as_slice() {
+            [] | [_] => {
+                format!("the key of `{name}` is missing: the variable {variable} is not set")
+            }
+            all => format!("the keys of `{name}` are missing: none of {} is set", all.join(", ")),
+        };
         if none_ready {
             cx.error(
                 at,

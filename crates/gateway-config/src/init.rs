@@ -114,6 +114,19 @@ providers:
 #   - pattern: \"claude-haiku-*\"
 #     provider: anthropic
 #     model: claude-haiku-4-5
+#     fallbacks: [openrouter]
+#     when: {background: true}
+
+# When an upstream fails.
+# resilience:
+#   retry: {max_retries: 2, base_delay: 1}
+
+# Who may call, and how much. The hash of a key: printf %s \"$KEY\" | sha256sum
+# clients:
+#   - name: alice
+#     key_hash: \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"
+#     limits: {requests_per_minute: 60}
+# limits: {concurrent: 200}
 
 # server:
 #   host: 127.0.0.1

@@ -13,19 +13,27 @@ pub(crate) struct Keys {
 }
 
 pub(crate) const TOP: Keys = Keys {
-    known: &["default_provider", "log_level", "timeout", "server", "providers", "routes"],
-    later: &[
+    known: &[
+        "default_provider",
+        "log_level",
+        "timeout",
         "max_retries",
+        "server",
+        "providers",
+        "routes",
         "resilience",
-        "cache",
         "clients",
         "limits",
-        "logging",
-        "audit",
-        "ledger",
-        "telemetry",
         "extra",
     ],
+    later: &["cache", "logging", "audit", "ledger", "telemetry"],
+    prefix: None,
+};
+
+/// `extra` of the top level: where the predecessor's files have their rules.
+pub(crate) const PREDECESSOR: Keys = Keys {
+    known: &["routing_rules", "fallback_provider", "routing_strategy"],
+    later: &[],
     prefix: None,
 };
 
@@ -68,8 +76,10 @@ pub(crate) const PROVIDER: Keys = Keys {
         "compat",
         "private",
         "extra",
+        "api_keys",
+        "limits",
     ],
-    later: &["api_keys", "limits"],
+    later: &[],
     prefix: None,
 };
 
@@ -147,10 +157,99 @@ pub(crate) const PRICE: Keys =
     Keys { known: &["input", "output", "cache_read", "cache_write"], later: &[], prefix: None };
 
 pub(crate) const ROUTE: Keys = Keys {
-    known: &["pattern", "provider", "model", "priority", "name", "enabled"],
-    later: &["rule_type", "when", "weight", "fallbacks", "strategy", "set", "sticky"],
+    known: &[
+        "pattern",
+        "provider",
+        "model",
+        "priority",
+        "name",
+        "enabled",
+        "rule_type",
+        "header_name",
+        "header_value",
+        "when",
+        "weight",
+        "fallbacks",
+        "strategy",
+        "set",
+        "sticky",
+        "mirror",
+    ],
+    later: &[],
     prefix: None,
 };
+
+pub(crate) const WHEN: Keys = Keys {
+    known: &[
+        "thinking",
+        "min_input_tokens",
+        "has_images",
+        "has_tools",
+        "web_search",
+        "background",
+        "client",
+        "agent",
+    ],
+    later: &[],
+    prefix: None,
+};
+
+pub(crate) const SET: Keys = Keys {
+    known: &["effort", "max_tokens", "temperature", "extra_body", "system_append"],
+    later: &[],
+    prefix: None,
+};
+
+pub(crate) const MIRROR: Keys = Keys { known: &["to", "percent"], later: &[], prefix: None };
+
+pub(crate) const RESILIENCE: Keys = Keys {
+    known: &[
+        "retry",
+        "retry_budget",
+        "circuit_breaker",
+        "outlier_ejection",
+        "hedge_after",
+        "keepalive_ping",
+        "commit_after",
+    ],
+    later: &[],
+    prefix: None,
+};
+
+pub(crate) const RETRY: Keys = Keys {
+    known: &["max_retries", "base_delay", "max_delay", "jitter", "statuses", "respect_retry_after"],
+    later: &[],
+    prefix: None,
+};
+
+pub(crate) const BUDGET: Keys =
+    Keys { known: &["ratio", "min_per_second", "per_client"], later: &[], prefix: None };
+
+pub(crate) const BREAKER: Keys = Keys {
+    known: &["failure_threshold", "success_threshold", "open_seconds", "half_open_max"],
+    later: &[],
+    prefix: None,
+};
+
+pub(crate) const OUTLIERS: Keys = Keys {
+    known: &["enabled", "failure_ratio", "min_requests", "window", "eject_seconds"],
+    later: &[],
+    prefix: None,
+};
+
+pub(crate) const LIMITS: Keys = Keys {
+    known: &["concurrent", "requests_per_minute", "tokens_per_minute", "queue"],
+    later: &[],
+    prefix: None,
+};
+
+pub(crate) const CLIENT: Keys = Keys {
+    known: &["name", "key_hash", "allow_models", "limits", "pick_provider"],
+    later: &["budget"],
+    prefix: None,
+};
+
+pub(crate) const POOL_KEY: Keys = Keys { known: &["env", "weight"], later: &[], prefix: None };
 
 /// Kinds of providers; `google` is another word for `gemini`, `local` for `ollama`.
 pub(crate) const KINDS: &[&str] = &[
@@ -178,6 +277,16 @@ const SECTIONS: &[(&str, &Keys)] = &[
     ("a provider's `extra`", &EXTRA),
     ("a model of a provider's `models`", &MODEL),
     ("a route", &ROUTE),
+    ("a route's `when`", &WHEN),
+    ("a route's `set`", &SET),
+    ("`resilience`", &RESILIENCE),
+    ("`resilience.retry`", &RETRY),
+    ("`resilience.retry_budget`", &BUDGET),
+    ("`resilience.circuit_breaker`", &BREAKER),
+    ("`resilience.outlier_ejection`", &OUTLIERS),
+    ("a client", &CLIENT),
+    ("`limits`", &LIMITS),
+    ("`extra`", &PREDECESSOR),
 ];
 
 /// What a key is in its section.
@@ -252,7 +361,9 @@ mod tests {
             assert_eq!(nearest(typed, SERVER.known.iter().copied()), meant, "{typed}");
         }
         assert_eq!(TOP.remedy("port"), "`port` belongs in `server`");
-        assert!(TOP.remedy("resilence").contains("`resilience`? That is not in this version"));
+        assert!(TOP.remedy("telemetri").contains("`telemetry`? That is not in this version"));
+        assert_eq!(TOP.remedy("resilence"), "did you mean `resilience`?");
+        assert_eq!(ROUTE.remedy("base_delay"), "`base_delay` belongs in `resilience.retry`");
     }
 
     #[test]
@@ -265,9 +376,9 @@ mod tests {
     #[test]
     fn every_key_is_documented() {
         let page = include_str!("../../../docs/configuration.md");
-        for keys in
-            [&TOP, &SERVER, &TLS, &PROVIDER, &TIMEOUTS, &COMPAT, &EXTRA, &MODEL, &PRICE, &ROUTE]
-        {
+        let others =
+            [&TLS, &PRICE, &MIRROR, &POOL_KEY, &PREDECESSOR].into_iter().map(|keys| ("", keys));
+        for (_, keys) in SECTIONS.iter().copied().chain(others) {
             for key in keys.known {
                 let written = [format!("`{key}`"), format!(".{key}`"), format!("`{key}.")];
                 assert!(written.iter().any(|w| page.contains(w)), "{key} is not documented");

@@ -31,6 +31,7 @@ const SHORT: &[(&[&str], &str)] = &[
     (&["GATEWAY_DEFAULT_PROVIDER"], "default_provider"),
     (&["GATEWAY_LOG_LEVEL", "LOG_LEVEL"], "log_level"),
     (&["GATEWAY_TIMEOUT"], "timeout"),
+    (&["GATEWAY_MAX_RETRIES"], "resilience.retry.max_retries"),
 ];
 
 fn dotted(key: &str) -> Vec<String> {

@@ -7,13 +7,19 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::auth;
 use crate::check;
+use crate::clients;
 use crate::diag::{Diagnostic, Diagnostics};
 use crate::keys::TOP;
 use crate::layers;
+use crate::limits;
 use crate::locate;
 use crate::model::{Config, Effective};
+use crate::pool;
+use crate::predecessor::{self, Names};
 use crate::providers;
 use crate::read::Cx;
+use crate::resilience;
+use crate::rules;
 use crate::settings;
 use crate::shape;
 use crate::source::{At, SourceFile};
@@ -70,6 +76,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
     }
     shape::expand_values(&mut cx, &mut tree);
     layers::overlay(&mut tree, &cx.env, &sources.overrides);
+    let names = predecessor::adopt(&mut cx, &mut tree);
     if sources.overrides.demo {
         zero::put(&mut tree, "default_provider", None);
         zero::put(&mut tree, "providers", Some(zero::demo()));
@@ -78,7 +85,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
     } else {
         notes.extend(zero::unused(&cx.env));
     }
-    let config = read(&mut cx, &tree);
+    let config = read(&mut cx, &tree, &names);
     if !cx.errors.is_empty() {
         return Err(sorted(cx));
     }
@@ -112,13 +119,20 @@ fn collect_secrets(node: &Node, secret: bool, text: &str, out: &mut Vec<std::ops
             for (key, value) in entries {
                 let by_key = match key.text.as_str() {
                     "api_key" | "headers" | "proxy" | "state_keys" => true,
+                    "key_hash" => {
+                        !matches!(&value.value, Value::Text(t) if clients::of_hex(t).is_some())
+                    }
                     // People put the key itself where its variable's name belongs.
                     "api_key_env_var" => {
                         !matches!(&value.value, Value::Text(t) if auth::is_variable(t))
                     }
                     _ => false,
                 };
-                collect_secrets(value, secret || by_key, text, out);
+                if key.text == "api_keys" {
+                    collect_pool(value, out);
+                } else {
+                    collect_secrets(value, secret || by_key, text, out);
+                }
             }
         }
         Value::List(items) => {
@@ -136,12 +150,28 @@ fn collect_secrets(node: &Node, secret: bool, text: &str, out: &mut Vec<std::ops
     }
 }
 
+/// Places in `api_keys` that hold a key where its variable's name belongs.
+fn collect_pool(node: &Node, out: &mut Vec<std::ops::Range<usize>>) {
+    match (&node.value, &node.at) {
+        (Value::List(items), _) => items.iter().for_each(|item| collect_pool(item, out)),
+        (Value::Map(entries), _) => {
+            let values = entries.iter().filter(|(key, _)| key.text != "weight");
+            values.for_each(|(_, value)| collect_pool(value, out));
+        }
+        (Value::Text(text), _) if pool::is_name(text) || text.starts_with("${") => {}
+        (Value::Text(_) | Value::Int(_) | Value::Float(_), At::File(range)) => {
+            out.push(range.clone());
+        }
+        _ => {}
+    }
+}
+
 /// Takes everything out of the tree that `--demo` does not use.
 fn only_demo(tree: &mut Node) -> Vec<String> {
     let mut notes =
         vec!["provider `demo`, because of --demo: it answers by itself and asks nobody".to_owned()];
     let configured =
-        ["providers", "routes", "default_provider"].map(|key| zero::put(tree, key, None));
+        ["providers", "routes", "default_provider", "extra"].map(|key| zero::put(tree, key, None));
     if configured.contains(&true) {
         notes.push("the file's providers and routes are not used with --demo".to_owned());
     }
@@ -156,7 +186,7 @@ fn is_empty(node: &Node) -> bool {
     }
 }
 
-fn read(cx: &mut Cx, tree: &Node) -> Config {
+fn read(cx: &mut Cx, tree: &Node, names: &Names) -> Config {
     // An empty file is a configuration without keys.
     let top = cx.section("", &tree.at, tree, &TOP);
     let named =
@@ -174,10 +204,15 @@ fn read(cx: &mut Cx, tree: &Node) -> Config {
             providers::read(cx, key, node, timeout)
         })
         .collect();
-    let routes = settings::routes(cx, &top);
+    let strategy = predecessor::read(cx, &top);
+    let routes = rules::read(cx, &top, names.routes, strategy);
+    let resilience = resilience::read(cx, &top);
+    let clients = clients::read(cx, &top);
+    let limits = limits::callers(cx, &top);
     let default_provider = if providers.len() == count {
-        let default = check::default_provider(cx, named, &providers, &routes);
-        check::routes(cx, &routes, &providers);
+        let default =
+            check::default_provider(cx, names.default_provider, named, &providers, &routes);
+        check::rules(cx, &routes, &providers, &clients);
         check::providers(cx, &providers, &server);
         check::names_of_claudes(cx, default.as_deref(), &providers);
         default
@@ -186,16 +221,6 @@ fn read(cx: &mut Cx, tree: &Node) -> Config {
     };
     cx.effective(&top, "default_provider", default_provider.as_deref());
     cx.values.rotate_right(1); // the first key of every file, known last
-    for name in ["GATEWAY_MAX_RETRIES"] {
-        if let Some((_, at)) = cx.env.get(name) {
-            let at = at.clone();
-            cx.warn(
-                &at,
-                format!("{name} is not in this version yet and has no effect"),
-                "unset it",
-            );
-        }
-    }
     let client_keys = read_client_key(cx);
     Config {
         default_provider,
@@ -204,9 +229,9 @@ fn read(cx: &mut Cx, tree: &Node) -> Config {
         providers: providers.into_iter().map(|p| p.provider).collect(),
         routes: routes.into_iter().map(|r| r.route).collect(),
         client_keys,
-        resilience: gateway_resilience::settings::Resilience::default(),
-        clients: Vec::new(),
-        limits: gateway_resilience::settings::CallerLimits::default(),
+        resilience,
+        clients,
+        limits,
     }
 }
 

@@ -10,6 +10,7 @@ use crate::base::{self, Base};
 use crate::extra::{self, Extras};
 use crate::google;
 use crate::keys::{KINDS, PROVIDER, TIMEOUTS};
+use crate::limits;
 use crate::model::{Auth, Kind, Provider, ProxyUrl, Timeouts};
 use crate::models;
 use crate::places;
@@ -72,6 +73,7 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
     let compat = quirks::read_compat(cx, &section, kind, extras.api);
     let private = cx.truth(&section, "private").unwrap_or(kind == Some(Kind::Ollama));
     cx.effective(&section, "private", private);
+    let limits = limits::upstream(cx, &section);
 
     let provider = Provider {
         name: name.to_owned(),
@@ -94,8 +96,8 @@ pub(crate) fn read(cx: &mut Cx, key: &Key, node: &Node, first_byte: Duration) ->
         extra: extras.extra,
         compat,
         private,
-        pool: Vec::new(),
-        limits: gateway_resilience::settings::UpstreamLimits::default(),
+        pool: credential.pool,
+        limits,
     };
     Some(Placed {
         base,

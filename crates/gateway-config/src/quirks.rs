@@ -205,7 +205,7 @@ fn names(cx: &mut Cx, section: &Section<'_>, key: &str, needed: &[&str]) -> Vec<
     out
 }
 
-fn globs(cx: &mut Cx, section: &Section<'_>, key: &str) -> Vec<String> {
+pub(crate) fn globs(cx: &mut Cx, section: &Section<'_>, key: &str) -> Vec<String> {
     let mut out = Vec::new();
     let Some(given) = cx.texts(section, key) else { return out };
     for (text, at) in given {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::diag::{Diagnostic, Place};
 use crate::keys::{Keys, Standing, nearest, quoted};
@@ -11,6 +10,10 @@ use crate::model::{Effective, Origin};
 use crate::source::{At, SourceFile};
 use crate::sources::Env;
 use crate::tree::{Key, Node, Value};
+
+mod numbers;
+
+pub(crate) use numbers::Zero;
 
 /// What is carried through the whole reading.
 pub(crate) struct Cx {
@@ -96,6 +99,14 @@ impl Cx {
         let At::File(range) = at else { return false };
         let source = self.file.as_ref().and_then(|file| file.text.get(range.clone()));
         source.is_some_and(|source| !source.contains("${"))
+    }
+
+    /// Where a value comes from, in words.
+    pub(crate) fn told(&self, at: &At) -> String {
+        match self.origin(at) {
+            Origin::File { line } => format!("line {line}"),
+            other => other.to_string(),
+        }
     }
 
     fn origin(&self, at: &At) -> Origin {
@@ -209,6 +220,20 @@ impl Cx {
         (open, keys)
     }
 
+    /// A section of a section; where it is missing, one without keys.
+    pub(crate) fn inner<'t>(
+        &mut self,
+        section: &Section<'t>,
+        key: &str,
+        keys: &Keys,
+    ) -> Section<'t> {
+        let (path, at) = (section.full(key), section.place_of(key));
+        match section.get(key) {
+            Some(node) => self.section(&path, &at, node, keys),
+            None => Section { path, entries: BTreeMap::new(), at },
+        }
+    }
+
     fn wrong(&mut self, section: &Section<'_>, key: &str, wanted: &str, node: &Node) {
         if matches!(node.value, Value::Broken) {
             return;
@@ -264,99 +289,6 @@ impl Cx {
             (Value::Int(n), _) => Some(n.to_string()),
             (Value::Float(n), _) => Some(n.to_string()),
             _ => None,
-        }
-    }
-
-    /// A whole number within bounds (both included).
-    pub(crate) fn whole(
-        &mut self,
-        section: &Section<'_>,
-        key: &str,
-        min: i128,
-        max: i128,
-    ) -> Option<i128> {
-        let node = section.get(key)?;
-        let number = match &node.value {
-            Value::Int(n) => Some(*n),
-            Value::Text(text) if node.untyped => text.trim().replace('_', "").parse().ok(),
-            _ => None,
-        };
-        match number {
-            Some(n) if (min..=max).contains(&n) => Some(n),
-            Some(n) => {
-                let wanted = bounds(min, max);
-                let message = format!("`{}` must be {wanted}, found {n}", section.full(key));
-                self.error(
-                    &section.place_of(key),
-                    message,
-                    "out of range",
-                    format!("write {wanted}"),
-                );
-                None
-            }
-            None => {
-                self.wrong(section, key, &bounds(min, max), node);
-                None
-            }
-        }
-    }
-
-    /// A time in seconds, fractions allowed, more than `least_exclusive` where `zero` is forbidden.
-    pub(crate) fn seconds(
-        &mut self,
-        section: &Section<'_>,
-        key: &str,
-        zero: Zero,
-    ) -> Option<Duration> {
-        let node = section.get(key)?;
-        let number = match &node.value {
-            #[expect(clippy::cast_precision_loss, reason = "bounded to a week right below")]
-            Value::Int(n) => Some(*n as f64),
-            Value::Float(n) => Some(*n),
-            Value::Text(text) if node.untyped => text.trim().parse::<f64>().ok(),
-            _ => None,
-        };
-        let Some(n) = number else {
-            self.wrong(section, key, "a number of seconds", node);
-            return None;
-        };
-        let allowed =
-            n.is_finite() && n <= MAX_SECONDS && (n > 0.0 || (n == 0.0 && zero == Zero::Allowed));
-        if allowed {
-            return Some(Duration::from_secs_f64(n));
-        }
-        let wanted = match zero {
-            Zero::Allowed => "a number of seconds from 0 to 604800",
-            Zero::Refused => "a number of seconds above 0, at most 604800",
-        };
-        let message = format!("`{}` must be {wanted}, found {n}", section.full(key));
-        self.error(&section.place_of(key), message, "out of range", format!("write {wanted}"));
-        None
-    }
-
-    /// An amount of money in dollars, fractions allowed.
-    pub(crate) fn dollars(&mut self, section: &Section<'_>, key: &str) -> Option<f64> {
-        let node = section.get(key)?;
-        let number = match &node.value {
-            #[expect(clippy::cast_precision_loss, reason = "bounded right below")]
-            Value::Int(n) => Some(*n as f64),
-            Value::Float(n) => Some(*n),
-            Value::Text(text) if node.untyped => text.trim().parse::<f64>().ok(),
-            _ => None,
-        };
-        match number {
-            Some(n) if (0.0..=MAX_DOLLARS).contains(&n) => Some(n),
-            Some(n) => {
-                let wanted = "a number of dollars from 0 to 1000000";
-                let message = format!("`{}` must be {wanted}, found {n}", section.full(key));
-                let at = section.place_of(key);
-                self.error(&at, message, "out of range", format!("write {wanted}"));
-                None
-            }
-            None => {
-                self.wrong(section, key, "a number of dollars", node);
-                None
-            }
         }
     }
 
@@ -458,29 +390,7 @@ impl Cx {
     }
 }
 
-/// Whether a time may be nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Zero {
-    Allowed,
-    Refused,
-}
-
-fn bounds(min: i128, max: i128) -> String {
-    if max >= i128::from(i64::MAX) {
-        format!("a whole number of at least {min}")
-    } else if min <= i128::from(i64::MIN) + 1 || (min < 0 && min == -max) {
-        "a whole number".to_owned()
-    } else {
-        format!("a whole number from {min} to {max}")
-    }
-}
-
 /// Keys whose values are never repeated in a message.
 fn is_secret(key: &str) -> bool {
-    matches!(key, "api_key" | "headers" | "proxy" | "state_keys")
+    matches!(key, "api_key" | "api_keys" | "env" | "headers" | "proxy" | "state_keys" | "key_hash")
 }
-
-/// A week: far above any sensible wait, far below what overflows a clock.
-const MAX_SECONDS: f64 = 604_800.0;
-/// Per million tokens: above any price.
-const MAX_DOLLARS: f64 = 1e6;

@@ -1,22 +1,14 @@
-//! The top level, `server` and `routes`.
+//! The top level and `server`.
 
 use std::time::Duration;
 
 use secrecy::SecretString;
 
 use crate::base::bare_host;
-use crate::keys::{ROUTE, SERVER, TLS};
-use crate::model::{LogLevel, Route, Server, Tls};
-use crate::providers::{PATTERN_HELP, read_priority};
+use crate::keys::{SERVER, TLS};
+use crate::model::{LogLevel, Server, Tls};
 use crate::read::{Cx, Section, Zero};
-use crate::source::At;
-use crate::tree::{Node, Value};
-
-/// A route with the places that later checks point at.
-pub(crate) struct PlacedRoute {
-    pub(crate) route: Route,
-    pub(crate) provider_at: At,
-}
+use crate::tree::Node;
 
 pub(crate) fn log_level(cx: &mut Cx, top: &Section<'_>) -> LogLevel {
     let words = ["off", "error", "warn", "info", "debug", "trace", "warning"];
@@ -172,94 +164,6 @@ fn read_tls(cx: &mut Cx, section: &Section<'_>) -> Option<Tls> {
     };
     let (cert, key, client_ca) = (file("cert"), file("key"), file("client_ca"));
     Some(Tls { cert: cert?, key: key?, client_ca })
-}
-
-pub(crate) fn routes(cx: &mut Cx, top: &Section<'_>) -> Vec<PlacedRoute> {
-    let Some(node) = top.get("routes") else { return Vec::new() };
-    let Value::List(items) = &node.value else {
-        let message = format!("`routes` must be a list, found {}", node.describe());
-        cx.error(
-            &top.place_of("routes"),
-            message,
-            "not a list",
-            "write `- pattern: …` lines below `routes:`",
-        );
-        return Vec::new();
-    };
-    items.iter().enumerate().filter_map(|(at, item)| route(cx, at, item)).collect()
-}
-
-fn route(cx: &mut Cx, index: usize, node: &Node) -> Option<PlacedRoute> {
-    // A route has no key of its own: its first key stands for it.
-    let at = match &node.value {
-        Value::Map(entries) => {
-            entries.first().map_or_else(|| node.at.clone(), |(k, _)| k.at.clone())
-        }
-        _ => node.at.clone(),
-    };
-    let section = cx.section(&format!("routes[{index}]"), &at, node, &ROUTE);
-    if !matches!(node.value, Value::Map(_)) {
-        if matches!(node.value, Value::Null) {
-            cx.error(&at, format!("`routes[{index}]` is empty"), "empty", "remove it");
-        }
-        return None;
-    }
-    let pattern = required(cx, &section, "pattern", "add `pattern: \"claude-*\"`");
-    if let Some(pattern) = &pattern {
-        if let Err(why) = gateway_router::check_pattern(pattern) {
-            cx.error(
-                &section.place_of("pattern"),
-                format!("`{pattern}` is no pattern: {why}"),
-                "not a pattern",
-                PATTERN_HELP,
-            );
-        }
-        cx.effective(&section, "pattern", pattern.as_str());
-    }
-    let provider =
-        required(cx, &section, "provider", "add `provider:` with the name of one of `providers`");
-    if let Some(provider) = &provider {
-        cx.effective(&section, "provider", provider.as_str());
-    }
-    let model = cx.text(&section, "model");
-    cx.effective(&section, "model", model.as_deref());
-    let name = cx.text(&section, "name");
-    cx.effective(&section, "name", name.as_deref());
-    let priority = read_priority(cx, &section);
-    let enabled = cx.truth(&section, "enabled").unwrap_or(true);
-    cx.effective(&section, "enabled", enabled);
-    Some(PlacedRoute {
-        provider_at: section.place_of("provider"),
-        route: Route {
-            pattern: pattern?,
-            kind: gateway_router::RuleKind::default(),
-            when: gateway_router::When::default(),
-            provider: provider?,
-            model,
-            priority,
-            name,
-            enabled,
-            weight: 1,
-            fallbacks: None,
-            strategy: None,
-            set: crate::model::Changes::default(),
-            sticky: None,
-            mirror: None,
-        },
-    })
-}
-
-fn required(cx: &mut Cx, section: &Section<'_>, key: &str, help: &str) -> Option<String> {
-    if section.get(key).is_none() {
-        cx.error(
-            &section.at,
-            format!("`{}` has no `{key}`", section.path),
-            &format!("no {key}"),
-            help,
-        );
-        return None;
-    }
-    cx.text(section, key)
 }
 
 /// Anything shorter can be guessed.

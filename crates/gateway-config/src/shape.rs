@@ -10,9 +10,12 @@ use crate::read::Cx;
 use crate::source::{At, SourceFile};
 use crate::tree::{Key, Node, Value};
 
-/// Turns `providers` and each provider's `models`, where they are lists, into maps by name.
+/// Turns `providers`, each provider's `models` and `clients`, where they are lists, into maps by name.
 pub(crate) fn name_lists(cx: &mut Cx, tree: &mut Node) {
     let Value::Map(entries) = &mut tree.value else { return };
+    for (_, clients) in entries.iter_mut().filter(|(k, _)| k.text == "clients") {
+        list_to_map(cx, clients, "clients");
+    }
     for (_, providers) in entries.iter_mut().filter(|(k, _)| k.text == "providers") {
         list_to_map(cx, providers, "providers");
         let Value::Map(entries) = &mut providers.value else { continue };

@@ -34,6 +34,19 @@ pub(crate) enum At {
     BuiltIn,
 }
 
+impl At {
+    /// Which of two places of one value counts: the one with the higher rank.
+    pub(crate) fn rank(&self) -> u8 {
+        match self {
+            Self::BuiltIn => 0,
+            Self::File(_) => 1,
+            Self::DotEnv { .. } => 2,
+            Self::Env { .. } => 3,
+            Self::Flag(_) => 4,
+        }
+    }
+}
+
 impl SourceFile {
     pub(crate) fn new(path: &Path, text: String) -> Self {
         let masked = mask(&text);
@@ -144,7 +157,8 @@ fn stars(part: &str) -> String {
 
 const SHAPES: [&str; 2] = ["sk-", "gw-"];
 const SECRET_LISTS: [&str; 1] = ["state_keys:"];
-const SECRET_KEYS: [&str; 9] = [
+const SECRET_KEYS: [&str; 10] = [
+    "key_hash",
     "state_keys",
     "api_key",
     "api-key",

@@ -301,7 +301,7 @@ fn any_key_can_be_a_variable_with_and_without_a_file() {
 fn every_fault_is_reported_at_once_with_its_place() {
     let yaml = "\
 default_provider: antropic
-resilience: {retry: {}}
+telemetry: {}
 serber: {}
 server:
   port: 70000
@@ -320,13 +320,13 @@ providers:
     enabled: yes
 routes:
   - {pattern: 'claude-[', provider: anthropic}
-  - {pattern: a, provider: anthorpic, fallbacks: []}
+  - {pattern: a, provider: anthorpic, fallbacks: [b]}
   - {provider: anthropic}
 ";
     let found = faults(yaml, KEY);
     let expected = [
         "1:19 `default_provider` names the provider `antropic`, which does not exist",
-        "2:1 `resilience` is not in this version yet",
+        "2:1 `telemetry` is not in this version yet",
         "3:1 unknown key `serber`",
         "5:9 `server.port` must be a whole number from 0 to 65535, found 70000",
         "6:9 `server.host` is neither an address nor a host name",
@@ -344,7 +344,7 @@ routes:
         "18:14 `providers.anthropic.enabled` must be true or false, found text",
         "20:15 `claude-[` is no pattern: unclosed character class; missing ']'",
         "21:28 the route `a` (routes[1]) names the provider `anthorpic`, which does not exist",
-        "21:39 `routes[1].fallbacks` is not in this version yet",
+        "21:51 a fallback of the route `a` (routes[1]) names the provider `b`, which does not exist",
         "22:6 `routes[2]` has no `pattern`",
     ];
     assert_eq!(found, expected);

@@ -433,9 +433,12 @@ fn a_private_provider_has_no_fallbacks_and_says_that_it_is_private() {
     let loaded = good(&server("    private: true\n"), &[]);
     assert!(loaded.config.providers[0].private);
     assert_eq!(origin(&loaded, "providers.lab.private"), "file, line 5");
-    let rule = "routes: [{pattern: a, provider: lab, fallbacks: [x]}]\n";
+    let rule = "routes: [{pattern: a, provider: lab, fallbacks: [lab]}]\n";
     let found = faults(&server(&format!("    private: true\n{rule}")), &[]);
-    assert_eq!(found, ["6:38 `routes[0].fallbacks` is not in this version yet"]);
+    assert_eq!(
+        found,
+        ["6:38 the route `a` (routes[0]) has fallbacks, but `lab` is private: nothing leaves it"]
+    );
     let two = server("    private: true\n  anthropic:\ndefault_provider: lab\n");
     let table = good(&two, KEY).config.routing().expect("a table");
     let query = gateway_router::Query { model: "claude-opus-5", pick: Some("anthropic") };

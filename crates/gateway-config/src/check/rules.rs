@@ -1,0 +1,151 @@
+//! Rules that lead nowhere, leave where nothing may leave, or can never match.
+
+use gateway_router::{RuleKind, Target};
+
+use super::unknown;
+use crate::keys::{nearest, quoted};
+use crate::model::{Client, Route};
+use crate::providers::Placed;
+use crate::read::Cx;
+use crate::rules::PlacedRoute;
+use crate::source::At;
+
+pub(crate) fn rules(cx: &mut Cx, rules: &[PlacedRoute], providers: &[Placed], clients: &[Client]) {
+    for rule in rules {
+        let by = label(rule);
+        let own = leads_to(cx, rule, &by, &rule.route.provider, &rule.provider_at, providers);
+        let private = own.is_some_and(|own| own.provider.private);
+        fallbacks(cx, rule, &by, private, providers);
+        mirror(cx, rule, &by, private, providers);
+        callers(cx, rule, &by, clients);
+    }
+    never_matching(cx, rules);
+}
+
+fn label(rule: &PlacedRoute) -> String {
+    let named = rule.route.name.as_ref().unwrap_or(&rule.route.pattern);
+    format!("the route `{named}` ({})", rule.path)
+}
+
+/// The provider that a rule names, which must be there and enabled.
+fn leads_to<'p>(
+    cx: &mut Cx,
+    rule: &PlacedRoute,
+    by: &str,
+    name: &str,
+    at: &At,
+    providers: &'p [Placed],
+) -> Option<&'p Placed> {
+    let Some(found) = providers.iter().find(|p| p.provider.name == name) else {
+        unknown(cx, at, by, name, providers);
+        return None;
+    };
+    if !found.provider.enabled && rule.route.enabled {
+        let message = format!("{by} leads to `{name}`, which is disabled");
+        let off = match &found.enabled_at {
+            At::BuiltIn => String::new(),
+            at => format!(" ({})", cx.told(at)),
+        };
+        let help = format!("enable `{name}`{off}, or disable the route");
+        cx.error(at, message, "disabled", help);
+    }
+    Some(found)
+}
+
+fn fallbacks(cx: &mut Cx, rule: &PlacedRoute, by: &str, private: bool, providers: &[Placed]) {
+    let (key_at, places) = &rule.fallbacks_at;
+    let targets = rule.route.fallbacks.as_deref().unwrap_or_default();
+    if private && !targets.is_empty() {
+        let name = &rule.route.provider;
+        let message = format!("{by} has fallbacks, but `{name}` is private: nothing leaves it");
+        let help = format!(
+            "remove `fallbacks`, or write `private: false` at `{name}` if its requests may go to others"
+        );
+        cx.error(key_at, message, "never asked", help);
+    }
+    let mut seen = vec![rule.route.provider.as_str()];
+    for (target, at) in targets.iter().zip(places) {
+        let by = format!("a fallback of {by}");
+        if leads_to(cx, rule, &by, &target.provider, at, providers).is_none() {
+            continue;
+        }
+        if seen.contains(&target.provider.as_str()) {
+            let message = format!(
+                "{by} is `{}`, which has failed by then: a provider is asked once",
+                target.provider
+            );
+            cx.warn(at, message, "remove it, or name another provider");
+        }
+        seen.push(&target.provider);
+    }
+}
+
+fn mirror(cx: &mut Cx, rule: &PlacedRoute, by: &str, private: bool, providers: &[Placed]) {
+    let Some(mirror) = &rule.route.mirror else { return };
+    let Target { provider, .. } = &mirror.to;
+    if private && provider != &rule.route.provider {
+        let name = &rule.route.provider;
+        let message = format!("{by} is mirrored, but `{name}` is private: nothing leaves it");
+        let help = format!("remove `mirror`, or write `private: false` at `{name}`");
+        cx.error(&rule.mirror_at, message, "never sent", help);
+    }
+    leads_to(cx, rule, &format!("the mirror of {by}"), provider, &rule.mirror_at, providers);
+}
+
+fn callers(cx: &mut Cx, rule: &PlacedRoute, by: &str, clients: &[Client]) {
+    let names: Vec<&str> = clients.iter().map(|client| client.name.as_str()).collect();
+    let wanted = rule.route.when.client.as_deref().unwrap_or_default();
+    for (name, at) in wanted.iter().zip(&rule.clients_at) {
+        if names.contains(&name.as_str()) {
+            continue;
+        }
+        let help = match nearest(name, names.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None if names.is_empty() => {
+                "there are no `clients`: add them, or remove the condition".to_owned()
+            }
+            None => format!("the clients are {}", quoted(&names)),
+        };
+        let message = format!("{by} is for the client `{name}`, which does not exist");
+        cx.error(at, message, "no such client", help);
+    }
+}
+
+/// Names rules that decide nothing, because one before them takes every request that they would.
+fn never_matching(cx: &mut Cx, rules: &[PlacedRoute]) {
+    let mut order: Vec<&PlacedRoute> = rules.iter().filter(|rule| rule.route.enabled).collect();
+    order.sort_by_key(|rule| std::cmp::Reverse(rule.route.priority));
+    for (place, rule) in order.iter().enumerate() {
+        let taken = order[..place].iter().find(|before| takes_all(&before.route, &rule.route));
+        let (Some(before), true) = (taken, rule.at != At::BuiltIn) else { continue };
+        let message = format!(
+            "{} never decides: {} takes every request that it would",
+            label(rule),
+            label(before),
+        );
+        let help = match before.at {
+            At::BuiltIn => "give it a higher `priority`, or conditions".to_owned(),
+            _ => format!(
+                "move it before that one ({}), or give it a higher `priority`; who is only to be asked when another fails belongs into that one's `fallbacks`",
+                cx.told(&before.at)
+            ),
+        };
+        let at = if rule.pattern_at == rule.at { &rule.at } else { &rule.pattern_at };
+        cx.warn(at, message, help);
+    }
+}
+
+/// Whether a rule takes all that a later one would. Rules of one priority and pattern share requests by their weights.
+fn takes_all(before: &Route, rule: &Route) -> bool {
+    let same = before.kind == rule.kind && before.pattern == rule.pattern;
+    let shares = same && before.priority == rule.priority;
+    if shares || !(before.when.is_empty() || before.when == rule.when) {
+        return false;
+    }
+    let every = match before.kind {
+        RuleKind::CatchAll => true,
+        RuleKind::ModelPattern | RuleKind::PathPattern => before.pattern.chars().all(|c| c == '*'),
+        RuleKind::HeaderMatch { .. } => false,
+    };
+    every || same
+}
