@@ -38,14 +38,12 @@ fn entries<'t>(cx: &mut Cx, top: &Section<'t>) -> Vec<(Key, &'t Node)> {
         Value::List(items) => {
             let mut out = Vec::with_capacity(items.len());
             for (index, item) in items.iter().enumerate() {
-                match item.get("name").map(|name| (&name.value, &name.at)) {
-                    Some((Value::Text(text), at)) => {
-                        out.push((Key { text: text.clone(), at: at.clone() }, item));
-                    }
-                    _ => {
-                        let message = format!("`clients[{index}]` has no `name`");
-                        cx.error(&item.at, message, "no name", "add `name:` with a text");
-                    }
+                let name = item.get("name").map(|name| (&name.value, &name.at));
+                if let Some((Value::Text(text), at)) = name {
+                    out.push((Key { text: text.clone(), at: at.clone() }, item));
+                } else {
+                    let message = format!("`clients[{index}]` has no `name`");
+                    cx.error(&item.at, message, "no name", "add `name:` with a text");
                 }
             }
             out

@@ -121,7 +121,7 @@ providers:
 # resilience:
 #   retry: {max_retries: 2, base_delay: 1}
 
-# Who may call, and how much. The hash of a key: printf %s \"$KEY\" | sha256sum
+# Who may call, and how much. A hash is what `printf %s \"$KEY\" | sha256sum` prints.
 # clients:
 #   - name: alice
 #     key_hash: \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"

@@ -14,7 +14,7 @@ pub(crate) fn read(cx: &mut Cx, section: &Section<'_>, bearer: bool) -> Vec<Pool
     let faults = cx.errors.len();
     let mut named: Vec<(String, u32, At)> = Vec::new();
     for (item, index) in items(cx, section).into_iter().zip(0..) {
-        let Some((variable, weight, at)) = one(cx, section, index, item) else { continue };
+        let Some((variable, weight, at)) = one(cx, section, index, &item) else { continue };
         if named.iter().any(|(before, ..)| *before == variable) {
             let key = section.full("api_keys");
             let message = format!("`{key}` names {variable} twice");
@@ -86,13 +86,13 @@ fn items(cx: &mut Cx, section: &Section<'_>) -> Vec<Node> {
     }
 }
 
-fn one(cx: &mut Cx, section: &Section<'_>, index: usize, item: Node) -> Option<(String, u32, At)> {
+fn one(cx: &mut Cx, section: &Section<'_>, index: usize, item: &Node) -> Option<(String, u32, At)> {
     let path = format!("{}[{index}]", section.full("api_keys"));
     let (text, weight, at) = match &item.value {
         Value::Text(text) => (text.clone(), 1, item.at.clone()),
         Value::Map(pairs) => {
             let first = pairs.first().map_or_else(|| item.at.clone(), |(key, _)| key.at.clone());
-            let inner = &cx.section(&path, &first, &item, &POOL_KEY);
+            let inner = &cx.section(&path, &first, item, &POOL_KEY);
             let weight =
                 cx.whole(inner, "weight", 1, MOST).map_or(1, |n| u32::try_from(n).unwrap_or(1));
             if inner.get("env").is_none() {
@@ -139,7 +139,7 @@ fn secret(cx: &mut Cx, variable: &str, bearer: bool) -> Auth {
 /// Whether a text can be the name of a variable, and does not look like a key: many keys are nothing but letters and
 /// digits.
 pub(crate) fn is_name(text: &str) -> bool {
-    let has = |what: fn(&u8) -> bool| text.as_bytes().iter().any(|b| what(b));
+    let has = |what: fn(&u8) -> bool| text.as_bytes().iter().any(what);
     let mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase);
     let hex = text.bytes().all(|b| b.is_ascii_hexdigit());
     is_variable(text) && (text.len() < SHORTEST_KEY || !(mixed || hex))

@@ -700,6 +700,7 @@ fn init_writes_a_valid_file_once() {
     let all = good(&commented.replace("auth_type: client", ""), KEY);
     let parts = (all.config.routes.len(), all.config.providers.len());
     assert_eq!(parts, (1, 9), "the commented parts are valid too");
+    assert_eq!(all.config.clients.len(), 1);
 }
 
 proptest! {
