@@ -27,6 +27,13 @@ impl Config {
             priority: r.priority,
             name: r.name.clone(),
             enabled: r.enabled,
+            kind: r.kind.clone(),
+            when: r.when.clone(),
+            weight: r.weight,
+            fallbacks: r.fallbacks.clone(),
+            strategy: r.strategy,
+            sticky: r.sticky,
+            mirror: r.mirror.clone(),
         });
         Table::build(providers.collect(), rules.collect(), self.default_provider.as_deref())
     }

@@ -6,31 +6,15 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::name::strip_long_context;
-use crate::pattern::matcher;
-use crate::table::{NoRoute, Query, Rule, Table, VIA, is_via};
-
-/// What decided where a request goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(tag = "by", rename_all = "snake_case")]
-pub enum Winner {
-    /// The header `x-gateway-provider` named the provider.
-    Header,
-    /// A rule.
-    Rule {
-        /// Its place in the list the table was built from, from 0.
-        index: usize,
-    },
-    /// The name itself: `claude-via-<provider>--<model>`.
-    ViaName,
-    /// A provider lists the name in its `models`.
-    ListedModel,
-    /// Nothing else matched.
-    DefaultProvider,
-}
+use crate::pattern::{Reading, matcher};
+use crate::plan::{NoRoute, Winner};
+use crate::query::Query;
+use crate::rule::Rule;
+use crate::table::{Table, VIA, is_via};
 
 /// A decided way and its reasons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Plan {
+pub struct Explained {
     /// Index into the providers the table was built from.
     pub provider: usize,
     /// That provider's name.
@@ -55,7 +39,7 @@ pub struct Explanation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rejected {
     /// What was asked.
-    pub step: Step,
+    pub step: Asked,
     /// Why it did not decide, as half a sentence.
     pub why: String,
 }
@@ -63,7 +47,7 @@ pub struct Rejected {
 /// A step of the decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
-pub enum Step {
+pub enum Asked {
     /// A rule.
     Rule {
         /// Its place in the list the table was built from, from 0.
@@ -84,7 +68,7 @@ pub enum Step {
     DefaultProvider,
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Rule { index, rule, provider } => {
@@ -102,14 +86,14 @@ impl Table {
     ///
     /// # Errors
     /// The same [`NoRoute`] as [`Table::decide`].
-    pub fn explain(&self, query: &Query<'_>) -> Result<Plan, NoRoute> {
+    pub fn explain(&self, query: &Query<'_>) -> Result<Explained, NoRoute> {
         let decision = self.decide(query)?;
         let name = strip_long_context(query.model);
         let explanation = Explanation {
             winner: decision.winner,
             rejected: self.rejected(query.pick.is_some(), name, decision.winner),
         };
-        Ok(Plan {
+        Ok(Explained {
             provider: decision.provider,
             provider_name: self.providers[decision.provider].spec.name.clone(),
             upstream_model: decision.upstream_model.into_owned(),
@@ -120,14 +104,14 @@ impl Table {
     /// Everything that was asked for a name which goes nowhere ([`NoRoute::NotFound`]).
     pub fn explain_nowhere(&self, model: &str) -> Vec<Rejected> {
         let mut out = self.rejected(false, strip_long_context(model), Winner::DefaultProvider);
-        let why = match self.default_name() {
+        let why = match self.default.map(|at| &self.providers[at].spec.name) {
             _ if is_via(strip_long_context(model)) => {
                 "the name names another provider, and may mean a private one".to_owned()
             }
             Some(name) => format!("`{name}` is disabled"),
             None => "is not set".to_owned(),
         };
-        out.push(Rejected { step: Step::DefaultProvider, why });
+        out.push(Rejected { step: Asked::DefaultProvider, why });
         out
     }
 
@@ -146,12 +130,12 @@ impl Table {
                 None if decided => "it matches, but an earlier rule decided".to_owned(),
                 None => "it matches".to_owned(),
             };
-            let provider = self.providers[rule.provider].spec.name.clone();
-            let step = Step::Rule { index: rule.index, rule: rule.label().to_owned(), provider };
+            let provider = self.providers[rule.own.provider].spec.name.clone();
+            let step = Asked::Rule { index: rule.index, rule: rule.spec.label(), provider };
             out.push(Rejected { step, why });
         }
         match winner {
-            Winner::Header | Winner::Rule { .. } | Winner::ViaName => return out,
+            Winner::Header | Winner::Rule { .. } | Winner::ViaName | Winner::Own => return out,
             Winner::ListedModel | Winner::DefaultProvider => {}
         }
         if let Some(rest) = name.strip_prefix(VIA) {
@@ -159,7 +143,7 @@ impl Table {
                 Some((provider, _)) => format!("`{provider}` is no enabled provider"),
                 None => "it has no `--` between provider and model".to_owned(),
             };
-            out.push(Rejected { step: Step::ViaName, why });
+            out.push(Rejected { step: Asked::ViaName, why });
         }
         if winner == Winner::ListedModel {
             return out;
@@ -170,7 +154,7 @@ impl Table {
             } else {
                 "does not list it"
             };
-            let step = Step::ListedModel { provider: provider.name.clone() };
+            let step = Asked::ListedModel { provider: provider.name.clone() };
             out.push(Rejected { step, why: why.to_owned() });
         }
         out
@@ -181,10 +165,10 @@ impl Table {
         if !rule.spec.enabled {
             return Some("the rule is disabled".to_owned());
         }
-        if !matcher(&rule.spec.pattern).is_ok_and(|m| m.is_match(name)) {
+        if !matcher(Reading::Model, &rule.spec.pattern).is_ok_and(|m| m.is_match(name)) {
             return Some(format!("`{}` does not match `{name}`", rule.spec.pattern));
         }
-        let provider = &self.providers[rule.provider].spec;
+        let provider = &self.providers[rule.own.provider].spec;
         if !provider.enabled {
             return Some(format!("the provider `{}` is disabled", provider.name));
         }

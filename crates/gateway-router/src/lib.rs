@@ -25,16 +25,31 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod build;
+mod chain;
 mod explain;
+mod matching;
 mod name;
 mod pattern;
+mod plan;
+mod provider;
+mod query;
+mod rule;
 mod spec;
+mod strategy;
 mod table;
 #[cfg(test)]
 mod tests;
+mod view;
 
-pub use explain::{Explanation, Plan, Rejected, Step, Winner};
+pub use build::BuildError;
+pub use explain::{Asked, Explained, Explanation, Rejected};
 pub use name::{Family, Naming, family_of, strip_long_context, without_date};
 pub use pattern::{PatternError, check_pattern};
+pub use plan::{Decision, MirrorTo, NoRoute, Plan, Reason, Router, Step, Winner};
+pub use provider::ProviderSpec;
+pub use query::{Facts, Headers, Needs, NoHeaders, Query};
+pub use rule::RuleSpec;
 pub use spec::{Agent, Mirror, RuleKind, Sticky, Strategy, Target, When};
-pub use table::{BuildError, Decision, NoRoute, ProviderSpec, Query, RuleSpec, Table};
+pub use table::Table;
+pub use view::{Calm, View};

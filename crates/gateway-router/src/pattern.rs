@@ -1,5 +1,5 @@
-//! Globs over model names: `*` any run of characters (also `/`), `?` one, `[ab]` a class, `{a,b}`
-//! alternatives. Case counts, as it does in model names.
+//! Globs over model names, paths and header values: `*` any run of characters (also `/`), `?` one, `[ab]` a class, `{a,b}`
+//! alternatives. Case counts, as it does in all three.
 
 use globset::{Glob, GlobBuilder, GlobMatcher, GlobSet, GlobSetBuilder};
 
@@ -17,7 +17,20 @@ pub struct PatternError {
 /// # Errors
 /// The reason in words, without the pattern itself.
 pub fn check_pattern(pattern: &str) -> Result<(), PatternError> {
-    glob(pattern).map(|_| ())
+    check(Reading::Model, pattern)
+}
+
+pub(crate) fn check(reading: Reading, pattern: &str) -> Result<(), PatternError> {
+    glob(reading, pattern).map(|_| ())
+}
+
+/// What a pattern is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// A model's name, without its `[1m]`.
+    Model,
+    /// Any text as it is.
+    Text,
 }
 
 /// An ordered list of patterns, matched by one automaton.
@@ -30,38 +43,43 @@ impl Patterns {
     /// # Errors
     /// The index of the first pattern that is no glob, and why.
     pub(crate) fn new<'a>(
+        reading: Reading,
         patterns: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, (usize, PatternError)> {
         let mut builder = GlobSetBuilder::new();
         let mut last = 0;
         for (at, pattern) in patterns.into_iter().enumerate() {
             last = at;
-            builder.add(glob(pattern).map_err(|e| (at, e))?);
+            builder.add(glob(reading, pattern).map_err(|e| (at, e))?);
         }
         let set =
             builder.build().map_err(|e| (last, PatternError { reason: e.kind().to_string() }))?;
         Ok(Self { set })
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.set.is_empty()
-    }
-
     /// The indices of the patterns that match, ascending.
     pub(crate) fn matches(&self, name: &str) -> Vec<usize> {
         if self.set.is_empty() { Vec::new() } else { self.set.matches(name) }
     }
+
+    /// The first pattern that matches.
+    pub(crate) fn first(&self, name: &str) -> Option<usize> {
+        self.matches(name).first().copied()
+    }
 }
 
 /// One pattern alone, for explanations.
-pub(crate) fn matcher(pattern: &str) -> Result<GlobMatcher, PatternError> {
-    glob(pattern).map(|g| g.compile_matcher())
+pub(crate) fn matcher(reading: Reading, pattern: &str) -> Result<GlobMatcher, PatternError> {
+    glob(reading, pattern).map(|g| g.compile_matcher())
 }
 
-fn glob(pattern: &str) -> Result<Glob, PatternError> {
-    // A trailing `[1m]` is the client's marker, not a class of the characters `1` and `m`: names are
-    // matched without it, so patterns are read without it.
-    let pattern = strip_long_context(pattern);
+fn glob(reading: Reading, pattern: &str) -> Result<Glob, PatternError> {
+    let pattern = match reading {
+        // A trailing `[1m]` is the client's marker, not a class of the characters `1` and `m`: names are
+        // matched without it, so patterns are read without it.
+        Reading::Model => strip_long_context(pattern),
+        Reading::Text => pattern,
+    };
     if pattern.is_empty() {
         return Err(PatternError { reason: "the pattern is empty".to_owned() });
     }

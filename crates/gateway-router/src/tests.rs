@@ -96,7 +96,7 @@ fn r17_a_rename_is_visible_as_another_upstream_name() {
     let asked = "claude-opus-4-6-20260101";
     let d = t.decide(&Query::model(asked)).expect("a way");
     assert_ne!(d.upstream_model, asked, "the caller can tell a rename by comparing");
-    let same = t.decide(&Query { model: "claude-x", pick: Some("a") }).expect("a way");
+    let same = t.decide(&Query { pick: Some("a"), ..Query::model("claude-x") }).expect("a way");
     assert!(matches!(same.upstream_model, std::borrow::Cow::Borrowed("claude-x")));
 }
 
@@ -159,8 +159,9 @@ fn what_belongs_to_a_private_provider_stays_there() {
         let providers = vec![provider("public"), private.clone()];
         Table::build(providers, rules.clone(), Some(default)).expect("valid")
     };
-    let pick =
-        |t: &Table, model, pick| t.decide(&Query { model, pick: Some(pick) }).map(|d| d.provider);
+    let pick = |t: &Table, model, pick| {
+        t.decide(&Query { pick: Some(pick), ..Query::model(model) }).map(|d| d.provider)
+    };
     let t = build("private");
     let refused = |model: &str| {
         let (private, name) = ("private".to_owned(), "public".to_owned());
@@ -295,7 +296,7 @@ fn a_listed_model_beats_the_default_and_the_highest_priority_lists_it() {
 #[test]
 fn a_header_pick_names_the_provider_directly() {
     let t = table();
-    let pick = |model, pick| t.decide(&Query { model, pick: Some(pick) });
+    let pick = |model, pick| t.decide(&Query { pick: Some(pick), ..Query::model(model) });
     let d = pick("claude-haiku-4-5", "a").expect("a way");
     assert_eq!((d.provider, &*d.upstream_model, d.winner), (0, "claude-haiku-4-5", Winner::Header));
     let mapped = pick("claude-opus-4-6", "b").expect("a way");
@@ -322,7 +323,7 @@ fn a_name_that_goes_nowhere_says_so_and_why() {
     for empty in ["", "  ", "[1m]", " [1M][1m]"] {
         assert_eq!(t.decide(&Query::model(empty)), Err(NoRoute::NoModel));
     }
-    let pick = Query { model: "m", pick: Some("off") };
+    let pick = Query { pick: Some("off"), ..Query::model("m") };
     assert_eq!(t.decide(&pick), Err(NoRoute::DisabledProvider { name: "off".to_owned() }));
 }
 
@@ -421,7 +422,7 @@ proptest! {
     #[test]
     fn explain_and_decide_agree(table in any_table(), name in any_name(), pick in prop::option::of(0usize..3)) {
         let pick = pick.map(|at| format!("p{at}"));
-        let query = Query { model: &name, pick: pick.as_deref() };
+        let query = Query { pick: pick.as_deref(), ..Query::model(&name) };
         match (table.decide(&query), table.explain(&query)) {
             (Ok(decision), Ok(plan)) => {
                 prop_assert_eq!(decision.provider, plan.provider);

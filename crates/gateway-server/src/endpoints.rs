@@ -225,7 +225,7 @@ fn asked_for(runtime: &Runtime, known: &Model) -> Listed {
 /// The longest prompt and answer, in tokens and as far as known, of the model that answers to a name,
 /// if that is not one of Anthropic's.
 pub(crate) fn foreign_limits(runtime: &Runtime, asked: &str) -> Option<(Option<u64>, Option<u64>)> {
-    let decision = runtime.table.decide(&Query { model: asked, pick: None }).ok()?;
+    let decision = runtime.table.decide(&Query::model(asked)).ok()?;
     let own = runtime.providers[decision.provider].egress.is_none();
     if own && family(&decision.upstream_model) == Family::Claude {
         return None;
@@ -311,7 +311,7 @@ pub(crate) fn model(runtime: &Runtime, id: &str) -> Result<Bytes, ApiError> {
 
 /// A model that nobody listed, by a name that leads to its provider.
 fn named_via(runtime: &Runtime, id: &str) -> Option<Listed> {
-    let decision = runtime.table.decide(&Query { model: id, pick: None }).ok()?;
+    let decision = runtime.table.decide(&Query::model(id)).ok()?;
     let sent = &*decision.upstream_model;
     let leads = id.starts_with("claude-via-") && sent != id;
     leads.then(|| Listed::at(runtime, decision.provider, id.to_owned(), sent))

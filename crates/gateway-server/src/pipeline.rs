@@ -186,7 +186,7 @@ async fn messages(
 
     // Plan.
     let pick = head.headers.get(PICK).map(picked).transpose()?;
-    let decision = runtime.table.decide(&Query { model: &asked, pick: pick.as_deref() });
+    let decision = runtime.table.decide(&Query { pick: pick.as_deref(), ..Query::model(&asked) });
     let decision = decision.map_err(|fault| no_route(&fault))?;
     let (index, upstream_model) = (decision.provider, decision.upstream_model.into_owned());
     let provider = &runtime.providers[index];

@@ -30,7 +30,7 @@ fn resolve(args: &ResolveArgs, loaded: &Loaded, globals: &Globals) -> Result<Exi
     }
     let pick = args.headers.iter().find(|(name, _)| name == PICK).map(|(_, value)| value.as_str());
     let table = loaded.config.routing()?;
-    let query = Query { model: &model, pick };
+    let query = Query { pick, ..Query::model(&model) };
     match table.explain(&query) {
         Ok(plan) => {
             match globals.format {
@@ -88,6 +88,7 @@ fn because(winner: Winner, config: &Config) -> String {
         },
         Winner::ViaName => "the name itself picks the provider".to_owned(),
         Winner::ListedModel => "the provider lists it in `models`".to_owned(),
+        Winner::Own => "a router of its own".to_owned(),
         Winner::DefaultProvider => "nothing else matched: default_provider".to_owned(),
     }
 }

@@ -165,14 +165,14 @@ fn what_belongs_to_a_server_of_ones_own_never_leaves_it() {
         assert!(hosts.iter().all(|h| h.starts_with("http://localhost:")), "{hosts:?}");
         let table = config.routing().expect("a table");
         for pick in ["anthropic", "openai", "custom"] {
-            let query = Query { model: "claude-opus-5", pick: Some(pick) };
+            let query = Query { pick: Some(pick), ..Query::model("claude-opus-5") };
             let own = config.default_provider.as_deref() == Some(pick);
             assert_eq!(table.decide(&query).is_ok(), own, "{pick}");
         }
     }
     let config = loaded(&[A, O, LOCAL, prefers("anthropic"), ("SMALL_MODEL", "openai/q")]).config;
     let table = config.routing().expect("a table");
-    let pick = |model| table.decide(&Query { model, pick: Some("anthropic") });
+    let pick = |model| table.decide(&Query { pick: Some("anthropic"), ..Query::model(model) });
     assert!(pick("claude-opus-5").is_ok());
     assert!(matches!(pick("claude-haiku-4-5"), Err(gateway_router::NoRoute::Private { .. })));
 }
