@@ -54,7 +54,6 @@ pub(crate) fn arrange<T>(
     let best = members.first().map(tier);
     let choice = members.iter().take_while(|m| Some(tier(m)) == best).count();
     match strategy {
-        Strategy::Ordered => {}
         Strategy::Weighted => {
             let seed = match draw.session {
                 Some(session) => hash(session.as_bytes(), OFFSET),
@@ -67,7 +66,7 @@ pub(crate) fn arrange<T>(
         Strategy::RoundRobin if !is_pinned && choice > 1 => {
             members[..choice].rotate_left(draw.view.turn(draw.rule) % choice);
         }
-        Strategy::RoundRobin => {}
+        Strategy::Ordered | Strategy::RoundRobin => {}
         Strategy::LeastLatency => {
             // Who was never asked is tried: otherwise nothing would ever be known about it.
             let quickness = |m: &Member<T>| figures.latency(&m.what);

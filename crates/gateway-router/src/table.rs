@@ -127,15 +127,12 @@ impl Table {
         }
         let keeps = |provider: &usize| *provider != picked && self.is_private(*provider);
         let matched = self.matched(query, name);
-        let owner = match Sharing::of(self, &matched) {
-            Some(sharing) => {
-                let mut owners = sharing.members().map(|(_, dest, ..)| dest.provider);
-                owners.find(|p| self.providers[*p].spec.enabled && keeps(p))
-            }
-            None => {
-                let own = self.plan_without_rules(query, name).ok();
-                own.map(|plan| plan.steps[0].provider).filter(keeps)
-            }
+        let owner = if let Some(sharing) = Sharing::of(self, &matched) {
+            let mut owners = sharing.members().map(|(_, dest, ..)| dest.provider);
+            owners.find(|p| self.providers[*p].spec.enabled && keeps(p))
+        } else {
+            let own = self.plan_without_rules(query, name).ok();
+            own.map(|plan| plan.steps[0].provider).filter(keeps)
         };
         match owner {
             None => Ok(()),

@@ -441,7 +441,10 @@ fn a_private_provider_has_no_fallbacks_and_says_that_it_is_private() {
     );
     let two = server("    private: true\n  anthropic:\ndefault_provider: lab\n");
     let table = good(&two, KEY).config.routing().expect("a table");
-    let query = gateway_router::Query { pick: Some("anthropic"), ..Query::model("claude-opus-5") };
+    let query = gateway_router::Query {
+        pick: Some("anthropic"),
+        ..gateway_router::Query::model("claude-opus-5")
+    };
     assert!(matches!(table.decide(&query), Err(gateway_router::NoRoute::Private { .. })));
 }
 
@@ -498,8 +501,10 @@ fn the_examples_of_the_reference_are_valid() {
         let loaded = good(yaml, &[("GROQ_API_KEY", "k"), ("RELAY_API_KEY", "k")]);
         let table = loaded.config.routing().expect("a table");
         let provider = loaded.config.providers[0].name.as_str();
-        let query =
-            gateway_router::Query { pick: Some(provider), ..Query::model("claude-haiku-4-5") };
+        let query = gateway_router::Query {
+            pick: Some(provider),
+            ..gateway_router::Query::model("claude-haiku-4-5")
+        };
         table.explain(&query).expect("a way").upstream_model
     });
     assert_eq!(ways.collect::<Vec<_>>(), ["qwen3-coder", "openai/gpt-oss-20b", "claude-haiku-4-5"]);
