@@ -64,6 +64,10 @@ impl Table {
             let mate = ordered[..at].iter().find(|r| r.spec.shares_with(&ordered[at].spec));
             ordered[at].group = mate.map_or(ordered[at].index, |r| r.group);
         }
+        let mut positions = vec![0; ordered.len()];
+        for (at, rule) in ordered.iter().enumerate() {
+            positions[rule.index] = at;
+        }
         let listed = index_models(&providers);
         let off = |p: &&ProviderSpec| !p.enabled && p.private;
         let withheld = providers.iter().filter(off).flat_map(|p| &p.models);
@@ -75,6 +79,7 @@ impl Table {
         Ok(Self {
             providers,
             rules: ordered,
+            positions,
             matchers,
             listed,
             withheld,

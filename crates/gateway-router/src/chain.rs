@@ -65,14 +65,18 @@ impl Table {
         let session = query.session.filter(|_| sharing.sticky == Sticky::Session);
         let pinned = session.and_then(|session| view.pinned(session, sharing.first.index));
         let mut members: Vec<Member<Sharer<'a>>> = Vec::with_capacity(sharing.rules.len());
+        let is_choice = sharing.strategy != Strategy::Ordered && sharing.members().nth(1).is_some();
         for (rule, dest, weight, reason) in sharing.members() {
             if !self.providers[dest.provider].spec.enabled {
                 continue;
             }
             let model = self.model_of(dest, name);
-            // What only one can have needs no look at who is up.
-            let is_up = self.is_private(dest.provider) || view.is_up(dest.provider, &model);
-            let is_pinned = pinned == Some(dest.provider) && is_up;
+            let is_pinned = pinned == Some(dest.provider);
+            // Where nothing is to choose, nobody needs to know who is up.
+            let is_up = !(is_choice || is_pinned)
+                || self.is_private(dest.provider)
+                || view.is_up(dest.provider, &model);
+            let is_pinned = is_pinned && is_up;
             let what = Sharer { rule, provider: dest.provider, model, reason };
             members.push(Member { what, seed: dest.seed, weight, is_up, is_pinned });
         }
@@ -133,7 +137,7 @@ impl Table {
     /// Who gets a copy of what the first step serves.
     fn mirror<'a>(&'a self, steps: &[Step<'a>], name: &'a str) -> Option<MirrorTo<'a>> {
         let first = steps.first()?;
-        let rule = self.rules.iter().find(|rule| Some(rule.index) == first.rule)?;
+        let rule = self.rule(first.rule?);
         let (dest, percent) = rule.mirror.as_ref()?;
         let goes = self.providers[dest.provider].spec.enabled && !self.is_private(first.provider);
         goes.then(|| MirrorTo {

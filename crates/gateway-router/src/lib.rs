@@ -42,9 +42,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod view;
+mod why;
 
 pub use build::BuildError;
-pub use explain::{Asked, Explained, Explanation, Rejected};
+pub use explain::{Asked, Copied, Explained, Explanation, Link, Rejected, Share, Shares};
 pub use name::{Family, Naming, family_of, strip_long_context, without_date};
 pub use pattern::{PatternError, check_pattern};
 pub use plan::{Decision, MirrorTo, NoRoute, Plan, Reason, Router, Step, Winner};

@@ -68,7 +68,9 @@ fn glob_covers(reading: Reading, wide: &str, narrow: &str) -> bool {
         return matcher(reading, wide).is_ok_and(|glob| glob.is_match(narrow));
     }
     // `**` has a meaning of its own between slashes.
-    let is_plain = |glob: &str| !glob.contains(['[', ']', '{', '}', '\\']) && !glob.contains("**");
+    let is_plain = |glob: &str| {
+        glob.is_ascii() && !glob.contains(['[', ']', '{', '}', '\\']) && !glob.contains("**")
+    };
     is_plain(wide) && is_plain(narrow) && plain_covers(wide, narrow)
 }
 

@@ -1,5 +1,7 @@
 //! What a rule can say besides a name and a provider.
 
+use serde::Serialize;
+
 use crate::name::strip_long_context;
 
 /// What a rule's pattern is held against.
@@ -50,7 +52,8 @@ impl When {
 }
 
 /// Which agent of the caller's asks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Agent {
     /// The one that the person talks to.
     #[default]
@@ -60,7 +63,8 @@ pub enum Agent {
 }
 
 /// In which order the providers of a rule, or of a group of rules, are asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// As they are written.
     Ordered,
@@ -75,7 +79,8 @@ pub enum Strategy {
 }
 
 /// What is kept together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sticky {
     /// The requests of one session of the client's.
     Session,

@@ -18,6 +18,8 @@ pub struct Table {
     pub(crate) providers: Vec<Provider>,
     /// In the order of decision: highest priority first, then as given.
     pub(crate) rules: Vec<Rule>,
+    /// Place in the list that the table was built from → place in `rules`.
+    pub(crate) positions: Vec<usize>,
     pub(crate) matchers: Matchers,
     /// Models that only private providers list which are disabled.
     pub(crate) withheld: HashSet<String>,
@@ -65,6 +67,11 @@ impl Table {
     /// The providers' names, in the order the table was built with.
     pub fn provider_names(&self) -> impl Iterator<Item = &str> {
         self.providers.iter().map(|p| p.spec.name.as_str())
+    }
+
+    /// The rule at a place of the list that the table was built from.
+    pub(crate) fn rule(&self, index: usize) -> &Rule {
+        &self.rules[self.positions[index]]
     }
 
     /// Positions of the rules that take the request, in the order of decision.

@@ -315,7 +315,8 @@ fn a_name_that_goes_nowhere_says_so_and_why() {
     let t = Table::build(vec![off, provider("on")], rules, Some("off")).expect("valid");
     let nowhere = NoRoute::NotFound { model: "m[1m]".to_owned() };
     assert_eq!(t.decide(&Query::model("m[1m]")), Err(nowhere));
-    let why: Vec<String> = t.explain_nowhere("m").into_iter().map(|r| r.why).collect();
+    let why: Vec<String> =
+        t.explain_nowhere(&Query::model("m")).into_iter().map(|r| r.why).collect();
     assert_eq!(
         why,
         ["the provider `off` is disabled", "the rule is disabled", "`off` is disabled"]
@@ -437,7 +438,7 @@ proptest! {
                 let nothing_matched = matches!(a, NoRoute::NotFound { .. });
                 prop_assert_eq!(a, b);
                 if nothing_matched {
-                    prop_assert!(table.explain_nowhere(&name).iter().all(|r| r.why != "it matches"));
+                    prop_assert!(table.explain_nowhere(&query).iter().all(|r| r.why != "it matches"));
                 }
             }
             (a, b) => prop_assert!(false, "{:?} but {:?}", a, b),
