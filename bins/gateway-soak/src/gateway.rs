@@ -1,0 +1,215 @@
+//! The gateway's process: its configuration, what the system knows of it, its log.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use tokio::time::sleep;
+
+use crate::wire::{Connection, Exchange, Reply, Stay};
+
+/// What callers show.
+pub(crate) const CLIENT_KEY: &str = "soak-client-key-0123456789abcdef";
+
+/// A running gateway; ends when dropped.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    child: Child,
+    pub(crate) addr: SocketAddr,
+    dir: tempfile::TempDir,
+}
+
+/// What the system knows of the process at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sample {
+    /// Bytes of memory that are resident.
+    pub(crate) resident: u64,
+    /// Open descriptors.
+    pub(crate) descriptors: u64,
+}
+
+impl Gateway {
+    /// Starts it in front of both upstreams and waits until it answers.
+    pub(crate) async fn start(
+        binary: &Path,
+        messages: SocketAddr,
+        chat: SocketAddr,
+    ) -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let addr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let file = dir.path().join("gateway.yaml");
+        fs::write(&file, config(addr, messages, chat))?;
+        let output = fs::File::create(dir.path().join("output"))?;
+        let mut command = Command::new(binary);
+        command.args(["gateway", "--log-format", "json", "--config"]).arg(file);
+        command.arg("--log-file").arg(dir.path().join("log"));
+        command.env("GATEWAY_API_KEY", CLIENT_KEY);
+        command.env("SOAK_KEY_A", "upstream-key-a").env("SOAK_KEY_B", "upstream-key-b");
+        command.current_dir(dir.path()).stdin(Stdio::null());
+        command.stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().with_context(|| binary.display().to_string())?;
+        let mut gateway = Self { child, addr, dir };
+        for _ in 0..400 {
+            if gateway.get("/health").await.is_ok_and(|reply| reply.status == 200) {
+                return Ok(gateway);
+            }
+            if gateway.child.try_wait()?.is_some() {
+                break;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        let said = fs::read_to_string(gateway.dir.path().join("output"))?;
+        bail!("the gateway did not come up: {said}")
+    }
+
+    /// What it answers to a question about itself.
+    pub(crate) async fn get(&self, path: &str) -> Result<Reply> {
+        let connection = Connection::open(self.addr).await?;
+        let ask = format!(
+            "GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nx-api-key: {CLIENT_KEY}\r\nconnection: close\r\n\r\n"
+        );
+        match connection.exchange(ask.as_bytes(), Stay::ToTheEnd).await {
+            Exchange::Reply(reply, _) if reply.whole => Ok(reply),
+            other => bail!("GET {path}: {other:?}"),
+        }
+    }
+
+    /// Requests that are being served, as it says; without this question, which is one.
+    pub(crate) async fn in_flight(&self) -> Result<u64> {
+        let reply = self.get("/status").await?;
+        let status: Value = serde_json::from_slice(&reply.body).context("/status is JSON")?;
+        // Wherever it stands: the place may change, the name does not.
+        let all = find(&status, "in_flight");
+        Ok(all.with_context(|| format!("/status has no in_flight: {status}"))?.saturating_sub(1))
+    }
+
+    /// How much it holds.
+    pub(crate) fn sample(&self) -> Result<Sample> {
+        let proc = PathBuf::from(format!("/proc/{}", self.child.id()));
+        let status = fs::read_to_string(proc.join("status")).context("the gateway is gone")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib: Option<u64> = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        let descriptors = fs::read_dir(proc.join("fd"))?.count() as u64;
+        Ok(Sample { resident: kib.context("no VmRSS: the gateway is gone")? * 1024, descriptors })
+    }
+
+    /// Asks it to end and waits; its exit code.
+    pub(crate) async fn stop(&mut self) -> Result<Option<i32>> {
+        self.signal();
+        for _ in 0..600 {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status.code());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        bail!("the gateway does not end after SIGTERM")
+    }
+
+    /// How many lines each question has, by its mark, after the end.
+    pub(crate) fn logged(&self) -> Result<HashMap<String, u64>> {
+        let log = fs::File::open(self.dir.path().join("log")).context("there is no log")?;
+        let mut lines: HashMap<String, u64> = HashMap::new();
+        for line in BufReader::new(log).lines() {
+            let line = line?;
+            let line: Value = serde_json::from_str(&line)
+                .with_context(|| format!("a line that is no JSON: {line}"))?;
+            if let Some(session) = line["session"].as_str() {
+                *lines.entry(session.to_owned()).or_default() += 1;
+            }
+        }
+        Ok(lines)
+    }
+
+    /// Keeps its directory for a look, and says where.
+    pub(crate) fn keep(&mut self) -> PathBuf {
+        self.dir.disable_cleanup(true);
+        self.dir.path().to_owned()
+    }
+
+    fn signal(&self) {
+        let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(pid) = pid {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn find(value: &Value, name: &str) -> Option<u64> {
+    match value {
+        Value::Object(fields) => fields
+            .get(name)
+            .and_then(Value::as_u64)
+            .or_else(|| fields.values().find_map(|value| find(value, name))),
+        _ => None,
+    }
+}
+
+/// Two providers that stand in for each other, one rule that nobody stands in for, and short times, so that
+/// minutes see what days would.
+fn config(addr: SocketAddr, messages: SocketAddr, chat: SocketAddr) -> String {
+    let port = addr.port();
+    if std::env::var_os("SOAK_PLAIN").is_some() {
+        return format!(
+            "default_provider: alpha
+server: {{host: 127.0.0.1, port: {port}}}
+providers:
+  alpha:
+    kind: anthropic
+    api_base: \"http://{messages}/v1\"
+    api_key: \"${{SOAK_KEY_A}}\"
+    timeouts: {{connect: 2, first_byte: 4, idle: 3, unary: 6}}
+  beta:
+    kind: openai
+    api_base: \"http://{chat}/v1\"
+    api_key: \"${{SOAK_KEY_B}}\"
+    extra: {{api: chat}}
+    timeouts: {{connect: 2, first_byte: 4, idle: 3, unary: 6}}
+routes:
+  - {{pattern: \"claude-haiku-*\", provider: beta, model: mock-model}}
+"
+        );
+    }
+    format!(
+        "default_provider: alpha
+server: {{host: 127.0.0.1, port: {port}, max_concurrent_requests: 256}}
+providers:
+  alpha:
+    kind: anthropic
+    api_base: \"http://{messages}/v1\"
+    api_keys: [{{env: SOAK_KEY_A, weight: 2}}, {{env: SOAK_KEY_B}}]
+    timeouts: {{connect: 2, first_byte: 4, idle: 3, unary: 6}}
+    limits: {{concurrent: 24, requests_per_minute: 6000, tokens_per_minute: 20000000, queue: 16}}
+  beta:
+    kind: openai
+    api_base: \"http://{chat}/v1\"
+    api_key: \"${{SOAK_KEY_B}}\"
+    extra: {{api: chat}}
+    timeouts: {{connect: 2, first_byte: 4, idle: 3, unary: 6}}
+    limits: {{concurrent: 24, queue: 16}}
+routes:
+  - {{pattern: \"claude-sonnet-*\", provider: alpha, fallbacks: [beta/mock-model]}}
+  - {{pattern: \"claude-haiku-*\", provider: beta, model: mock-model, fallbacks: [alpha/claude-haiku-4-5]}}
+  - {{pattern: \"claude-opus-*\", provider: alpha, fallbacks: []}}
+resilience:
+  retry: {{max_retries: 2, base_delay: 0.05, max_delay: 2, jitter: full}}
+  retry_budget: {{ratio: 0.2, min_per_second: 10}}
+  circuit_breaker: {{failure_threshold: 5, success_threshold: 2, open_seconds: 2, half_open_max: 1}}
+  keepalive_ping: 1
+  commit_after: 2
+limits: {{concurrent: 200, queue: 50, requests_per_minute: 60000}}
+"
+    )
+}
