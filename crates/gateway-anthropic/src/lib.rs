@@ -5,7 +5,7 @@
 //! this dialect nothing is translated:
 //! [`headers`] says which header goes which way; [`Relay`] passes a reply stream on byte for byte,
 //! watches whether it began and ended, renames its model and reads its usage; [`reply`] reads whole
-//! replies; [`fault`] reads error bodies. [`facts`] says what routing may ask. What can't go up or down as it is, is changed in place and
+//! replies; [`fault`] reads error bodies and [`remedy`] says what may help. [`facts`] says what routing may ask. What can't go up or down as it is, is changed in place and
 //! nowhere else: [`edit`] does that to requests, [`Filter`] to replies. No I/O, no clock.
 //!
 //! ```
@@ -33,6 +33,7 @@ pub mod hosted;
 pub mod presets;
 mod refused;
 mod relay;
+mod remedy;
 pub mod reply;
 mod usage;
 mod writer;
@@ -43,6 +44,7 @@ pub use filter::{Filter, filter_message};
 pub use gateway_translate::BodyEnd as StreamEnd;
 pub use refused::{LEAVABLE, Refused, refused};
 pub use relay::{Output, Phase, Relay};
+pub use remedy::{Reading, Scope, remedy, remedy_of_event};
 pub use usage::UsageTap;
 pub use writer::{Folder, Messages, StreamWriter};
 

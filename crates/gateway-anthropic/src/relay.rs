@@ -1,5 +1,7 @@
 //! A reply stream on its way through: byte for byte, but for the spliced name.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 use gateway_sse::{Frame, Framer};
 use gateway_translate::{BodyEnd as StreamEnd, Redactor, Splice, find};
@@ -76,9 +78,49 @@ struct Watch {
     events: u32,
     saw_start: bool,
     saw_error: bool,
-    /// An `error` event has come, ever.
-    failed: bool,
+    /// What the first `error` event said.
+    error: Option<Told>,
     tap: UsageTap,
+}
+
+/// What an `error` event says; empty where it says it in no known way.
+#[derive(Debug, Default)]
+struct Told {
+    kind: String,
+    message: String,
+}
+
+impl Told {
+    fn mask(&mut self, redactor: &Redactor) {
+        for text in [&mut self.kind, &mut self.message] {
+            if redactor.finds(text.as_bytes()) {
+                *text = String::from_utf8_lossy(&redactor.mask(text.as_bytes())).into_owned();
+            }
+        }
+    }
+
+    fn read(data: &[u8]) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Body<'b> {
+            #[serde(borrow)]
+            error: Inner<'b>,
+        }
+        #[derive(serde::Deserialize)]
+        struct Inner<'b> {
+            #[serde(borrow, default)]
+            r#type: Cow<'b, str>,
+            #[serde(borrow, default)]
+            message: Cow<'b, str>,
+        }
+        let read = serde_json::from_slice::<Body<'_>>(data);
+        read.map_or_else(
+            |_| Self::default(),
+            |Body { error }| Self {
+                kind: error.r#type.into_owned(),
+                message: error.message.into_owned(),
+            },
+        )
+    }
 }
 
 /// Longest frame that is read when it spans chunks, in bytes. Only the few with usage or a name in
@@ -138,7 +180,7 @@ impl Relay {
                 events: 0,
                 saw_start: false,
                 saw_error: false,
-                failed: false,
+                error: None,
                 tap: UsageTap::default(),
             },
             rename,
@@ -150,7 +192,13 @@ impl Relay {
 
     /// Whether the stream told of an error: then it has ended, but the answer is not whole.
     pub fn failed(&self) -> bool {
-        self.watch.failed
+        self.watch.error.is_some()
+    }
+
+    /// `error.type` and `error.message` of the first `error` event, if one has come; either may be empty.
+    /// The redactor's secrets are masked.
+    pub fn error(&self) -> Option<(&str, &str)> {
+        self.watch.error.as_ref().map(|told| (&*told.kind, &*told.message))
     }
 
     /// Takes a chunk as it came off the wire; returns what to hand on now.
@@ -158,6 +206,9 @@ impl Relay {
         let watch = &mut self.watch;
         (watch.saw_start, watch.saw_error) = (false, false);
         let complete = self.framer.push(&chunk, |frame| watch.on_frame(&frame));
+        if let Some(told) = watch.error.as_mut().filter(|_| watch.saw_error) {
+            told.mask(&self.redactor);
+        }
 
         // 1. The frames that are whole now.
         let mut region = chunk.slice(..complete);
@@ -290,7 +341,8 @@ impl Watch {
             Kind::BlockStart => Phase::InBlocks,
             Kind::MessageStop => Phase::Ended,
             Kind::Error => {
-                (self.saw_error, self.failed) = (true, true);
+                self.saw_error = true;
+                self.error.get_or_insert_with(|| Told::read(&frame.data()));
                 Phase::Ended
             }
             Kind::Other => Phase::Started,
@@ -373,121 +425,4 @@ fn append(mut output: Output, tail: Bytes) -> Output {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn run(rename: Option<&str>, keys: &[&str], chunks: &[&[u8]]) -> (Vec<u8>, Phase) {
-        let mut relay = Relay::new(rename.map(str::to_owned), Redactor::new(keys.iter().copied()));
-        let mut out = Vec::new();
-        for chunk in chunks {
-            out.extend_from_slice(&relay.push(Bytes::copy_from_slice(chunk)).concat());
-        }
-        out.extend_from_slice(&relay.finish(StreamEnd::Clean).concat());
-        (out, relay.phase())
-    }
-
-    const START: &[u8] = b"event: message_start\ndata: {\"type\":\"message_start\",\"x\":{\"model\":\"no\"},\"message\":{\"model\":\"real\",\"usage\":{\"input_tokens\":3}}}\n\n";
-
-    #[test]
-    fn r17_the_name_is_replaced_in_message_start_alone() {
-        let wanted = String::from_utf8_lossy(START).replace("real", "as ked");
-        let delta = b"event: content_block_delta\ndata: {\"message\":{\"model\":\"real\"}}\n\n";
-        let (out, _) = run(Some("as ked"), &[], &[b"event: ping\ndata: {}\n\n", START, delta]);
-        let text = String::from_utf8_lossy(&out);
-        assert!(text.contains(&wanted), "{text}");
-        assert!(text.ends_with(&*String::from_utf8_lossy(delta)), "{text}");
-    }
-
-    #[test]
-    fn r17_data_over_several_lines_is_renamed_too() {
-        let start =
-            b"event: message_start\r\ndata: {\"message\":\r\ndata: {\"model\":\"real\"}}\r\n\r\n";
-        let (out, _) = run(Some("asked"), &[], &[start]);
-        assert_eq!(
-            String::from_utf8_lossy(&out),
-            String::from_utf8_lossy(start).replace("real", "asked")
-        );
-    }
-
-    #[test]
-    fn phases_follow_the_events_with_or_without_their_names() {
-        assert_eq!(run(None, &[], &[b": hello\n\n", crate::PING]).1, Phase::Waiting);
-        assert_eq!(run(None, &[], &[START]).1, Phase::Started);
-        assert_eq!(
-            run(None, &[], &[b"data: {\"type\": \"content_block_start\"}\n\n"]).1,
-            Phase::InBlocks
-        );
-        assert_eq!(run(None, &[], &[b"event: message_stop\ndata: {}\n\n"]).1, Phase::Ended);
-        assert_eq!(run(None, &[], &[b"event: message_stop\ndata: {}"]).1, Phase::Ended);
-        assert_eq!(run(None, &[], &[b"event: error\ndata: {}\n\n"]).1, Phase::Ended);
-        assert_eq!(run(None, &[], &[b"data: [DONE]\n\n"]).1, Phase::Started);
-    }
-
-    #[test]
-    fn r04_a_terminal_event_that_was_cut_itself_is_none() {
-        for (bytes, end, wanted) in [
-            (&b"event: error\ndata: {\"type\":\"err"[..], StreamEnd::Cut, Phase::Waiting),
-            (b"event: error\ndata: {\"type\":\"error\"}\n", StreamEnd::Clean, Phase::Waiting),
-            (b"event: message_stop\ndata: {\"type\":\"mess", StreamEnd::Clean, Phase::Waiting),
-            (
-                b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n",
-                StreamEnd::Cut,
-                Phase::Waiting,
-            ),
-            (
-                b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n",
-                StreamEnd::Clean,
-                Phase::Ended,
-            ),
-        ] {
-            let mut relay = Relay::new(None, Redactor::default());
-            let mut out = relay.push(Bytes::from_static(bytes)).concat().to_vec();
-            out.extend_from_slice(&relay.finish(end).concat());
-            assert_eq!((&out[..], relay.phase()), (bytes, wanted), "{end:?}");
-        }
-    }
-
-    #[test]
-    fn an_echoed_key_is_masked_in_error_events_and_only_there() {
-        let key = "sk-ant-planted-key";
-        let text = format!(
-            "event: content_block_delta\ndata: {{\"text\":\"{key}\"}}\n\nevent: error\ndata: {{\"type\":\"error\",\"error\":{{\"message\":\"bad {key}\"}}}}\n\n"
-        );
-        for cut in 0..text.len() {
-            let (first, second) = text.as_bytes().split_at(cut);
-            let (out, phase) = run(None, &[key], &[first, second]);
-            let out = String::from_utf8_lossy(&out);
-            assert_eq!(phase, Phase::Ended);
-            assert_eq!(out.matches(key).count(), 1, "cut at {cut}: {out}");
-            assert!(out.contains("bad [redacted]"), "cut at {cut}: {out}");
-        }
-    }
-
-    #[test]
-    fn a_boundary_is_where_a_ping_may_go() {
-        let mut relay = Relay::new(None, Redactor::default());
-        assert!(relay.at_boundary());
-        relay.push(Bytes::from_static(b"event: x\n"));
-        assert!(!relay.at_boundary());
-        relay.push(Bytes::from_static(b"data: 1\n\n"));
-        assert!(relay.at_boundary());
-    }
-
-    #[test]
-    fn a_start_that_never_ends_is_passed_on_in_the_end() {
-        let mut relay = Relay::new(Some("asked".into()), Redactor::default());
-        let mut handed = 0;
-        for _ in 0..1000 {
-            handed += relay.push(Bytes::from_static(&[b'x'; 1024])).concat().len();
-            assert!(relay.held.len() <= MAX_HELD_BYTES);
-        }
-        assert_eq!(handed + relay.finish(StreamEnd::Clean).concat().len(), 1000 * 1024);
-    }
-
-    #[test]
-    fn usage_of_a_cut_stream_is_partial() {
-        let mut relay = Relay::new(None, Redactor::default());
-        relay.push(Bytes::from_static(START));
-        assert_eq!(relay.usage().1, UsageQuality::Partial);
-    }
-}
+mod tests;

@@ -4,14 +4,13 @@
 //! of HTML. [`said`] finds the words, this module judges them: by code first, by text where there is
 //! none, by status last.
 
-mod date;
 mod said;
 mod words;
 
 use std::time::Duration;
 
 use gateway_models::overflow;
-use gateway_translate::FaultCx;
+use gateway_translate::{FaultCx, Waits};
 use gateway_types::{ApiError, ErrorKind, Fault, Feature, Remedy};
 use http::{HeaderMap, StatusCode};
 
@@ -30,7 +29,7 @@ pub(crate) fn read(
     body: &[u8],
 ) -> Fault {
     let said = Said::read(body);
-    let after = date::retry_after(head).or(said.retry_after);
+    let after = Waits::new(head, None).asked().or(said.retry_after);
     let should_retry = head.get("x-should-retry").and_then(|value| match value.as_bytes() {
         b"true" => Some(true),
         b"false" => Some(false),

@@ -41,6 +41,7 @@ mod seal;
 mod signs;
 mod splice;
 mod stops;
+mod wait;
 mod write;
 
 pub use assemble::{Assembler, CallRef, Expect, ThinkingShown};
@@ -59,4 +60,5 @@ pub use scan::{find, members};
 pub use seal::{Binding, Keyring, SEALED_PREFIX, Unsealed, is_sealed};
 pub use splice::Splice;
 pub use stops::{Scanned, Stops};
+pub use wait::{Waits, rfc3339, wait_in_text, waiting_seconds};
 pub use write::{Json, StringWriter};

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use gateway_translate::{wait_in_text, waiting_seconds};
 use serde_json::Value;
-
-use super::date;
 
 /// How much of an upstream's text is quoted, in bytes.
 const QUOTED_BYTES: usize = 2048;
@@ -43,7 +42,7 @@ impl Said {
             said.all.clone_from(&said.words);
         }
         said.lower = said.words.to_ascii_lowercase();
-        said.retry_after = said.retry_after.or_else(|| date::in_text(&said.words));
+        said.retry_after = said.retry_after.or_else(|| wait_in_text(&said.words));
         said
     }
 
@@ -140,7 +139,7 @@ impl Said {
             }
         }
         let wait = [&object["retry_after"], &object["availability"]["retry_after"]];
-        let wait = wait.into_iter().find_map(Value::as_f64).and_then(date::seconds);
+        let wait = wait.into_iter().find_map(Value::as_f64).and_then(waiting_seconds);
         self.retry_after = self.retry_after.or(wait);
     }
 
