@@ -6,7 +6,7 @@
 //! [`headers`] says which header goes which way; [`Relay`] passes a reply stream on byte for byte,
 //! watches whether it began and ended, renames its model and reads its usage; [`reply`] reads whole
 //! replies; [`fault`] reads error bodies and [`remedy`] says what may help. [`facts`] says what routing may ask. What can't go up or down as it is, is changed in place and
-//! nowhere else: [`edit`] does that to requests, [`Filter`] to replies. No I/O, no clock.
+//! nowhere else: [`edit`] does that to requests, [`Filter`] to replies; [`overrides`] is what a rule sets. No I/O, no clock.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -30,6 +30,7 @@ pub mod fault;
 mod filter;
 pub mod headers;
 pub mod hosted;
+pub mod overrides;
 pub mod presets;
 mod refused;
 mod relay;

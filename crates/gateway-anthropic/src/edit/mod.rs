@@ -84,7 +84,7 @@ pub(crate) struct EditedText {
     pub(crate) betas: Option<Vec<String>>,
 }
 
-fn invalid(what: String) -> ApiError {
+pub(crate) fn invalid(what: String) -> ApiError {
     ApiError::new(ErrorKind::InvalidRequest, what)
 }
 
@@ -98,10 +98,7 @@ pub(crate) fn edit_asked(
     let betas: Vec<&str> = betas.split(',').map(str::trim).filter(|b| !b.is_empty()).collect();
     let mut cx =
         Cx { policy, dropped: Dropped::new(policy, &betas), losses: Losses::new(), effort };
-    let edits = body_edits(text, &mut cx).map_err(|fault| match fault {
-        Stop::Malformed(fault) => invalid(format!("the request body is not valid: {fault}")),
-        Stop::Refused(fault) => fault,
-    })?;
+    let edits = body_edits(text, &mut cx).map_err(ApiError::from)?;
     let betas = cx.dropped.betas(policy, &betas, &mut cx.losses);
     if edits.is_empty() && betas.is_none() {
         return Ok(None);
@@ -136,7 +133,7 @@ impl Cx<'_> {
 }
 
 /// Why there is no edited body.
-enum Stop {
+pub(crate) enum Stop {
     Malformed(Malformed),
     Refused(ApiError),
 }
@@ -144,6 +141,15 @@ enum Stop {
 impl From<Malformed> for Stop {
     fn from(fault: Malformed) -> Self {
         Self::Malformed(fault)
+    }
+}
+
+impl From<Stop> for ApiError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Malformed(fault) => invalid(format!("the request body is not valid: {fault}")),
+            Stop::Refused(fault) => fault,
+        }
     }
 }
 
@@ -234,7 +240,7 @@ fn inner_fields(outer: &str, value: Node<'_>, cx: &mut Cx<'_>) -> Done<Fate> {
 
 /// `context_management` without the edits that need thinking: "`clear_thinking_20251015` strategy
 /// requires `thinking` to be enabled or adaptive".
-fn without_clearing(value: Node<'_>, losses: &mut Losses) -> Done<Fate> {
+pub(crate) fn without_clearing(value: Node<'_>, losses: &mut Losses) -> Done<Fate> {
     let Some(list) = value.get("edits")? else { return Ok(Fate::Keep) };
     let edits = list.elements()?;
     let mut fates = Vec::with_capacity(edits.len());

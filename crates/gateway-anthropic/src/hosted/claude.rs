@@ -51,7 +51,7 @@ impl Claude {
     }
 
     /// Whether it is known to be this version or a later one.
-    pub(super) fn is_surely(self, major: u8, minor: u8) -> bool {
+    pub(crate) fn is_surely(self, major: u8, minor: u8) -> bool {
         self.version.is_some_and(|version| version >= (major, minor))
     }
 
