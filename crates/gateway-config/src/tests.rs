@@ -7,10 +7,14 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod callers;
 mod kinds;
 mod openai;
 mod pages;
 mod places;
+mod predecessor;
+mod resilience;
+mod rules;
 mod vendors;
 mod without_file;
 
@@ -60,6 +64,19 @@ fn brief(d: &Diagnostic) -> String {
         Some((line, column)) => format!("{line}:{column} {}", d.message()),
         None => d.message().to_owned(),
     }
+}
+
+/// The one fault of a configuration and what it proposes.
+fn fault(yaml: &str, env: &[(&str, &str)]) -> (String, String) {
+    let faults = load(&case(yaml, env).sources).expect_err(yaml);
+    let [fault] = faults.errors.as_slice() else { panic!("{yaml}: one fault: {faults}") };
+    (brief(fault), fault.help_lines().join("; "))
+}
+
+/// `line:column message` of every warning, and what they propose.
+fn warnings(yaml: &str, env: &[(&str, &str)]) -> Vec<(String, String)> {
+    let warnings = good(yaml, env).warnings;
+    warnings.iter().map(|w| (brief(w), w.help_lines().join("; "))).collect()
 }
 
 fn origin(loaded: &Loaded, key: &str) -> String {

@@ -56,13 +56,6 @@ fn auth(p: &Provider) -> String {
     }
 }
 
-/// The one fault of a configuration and what it proposes.
-fn fault(yaml: &str, env: Vars<'_>) -> (String, String) {
-    let faults = load(&case(yaml, env).sources).expect_err(yaml);
-    let [fault] = faults.errors.as_slice() else { panic!("{yaml}: one fault: {faults}") };
-    (brief(fault), fault.help_lines().join("; "))
-}
-
 #[test]
 fn a_built_in_name_fills_the_rest_in() {
     for (name, kind, shown, env, base, credential) in [
