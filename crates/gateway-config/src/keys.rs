@@ -318,8 +318,10 @@ impl Keys {
                 _ => format!("did you mean `{meant}`?"),
             };
         }
-        if let Some((section, _)) = SECTIONS.iter().find(|(_, keys)| keys.known.contains(&key)) {
-            return format!("`{key}` belongs in {section}");
+        let sections = SECTIONS.iter().filter(|(_, keys)| keys.known.contains(&key));
+        let sections: Vec<&str> = sections.map(|(section, _)| *section).collect();
+        if !sections.is_empty() {
+            return format!("`{key}` belongs in {}", sections.join(" or in "));
         }
         format!("the keys here are {}", quoted(self.known))
     }
@@ -363,6 +365,10 @@ mod tests {
         assert_eq!(TOP.remedy("port"), "`port` belongs in `server`");
         assert!(TOP.remedy("telemetri").contains("`telemetry`? That is not in this version"));
         assert_eq!(TOP.remedy("resilence"), "did you mean `resilience`?");
+        assert_eq!(
+            ROUTE.remedy("max_tokens"),
+            "`max_tokens` belongs in a model of a provider's `models` or in a route's `set`"
+        );
         assert_eq!(ROUTE.remedy("base_delay"), "`base_delay` belongs in `resilience.retry`");
     }
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::load::Loaded;
 use crate::model::Effective;
+use crate::rules;
 
 impl Loaded {
     /// Every effective value with its origin as an aligned table, or only those below `prefix`.
@@ -32,7 +33,7 @@ impl Loaded {
         })
     }
 
-    /// One line a provider and one a route, for people.
+    /// One line a provider, a route and a client, for people.
     pub fn summary(&self) -> String {
         let mut out = String::new();
         for p in &self.config.providers {
@@ -53,7 +54,14 @@ impl Loaded {
         for r in &self.config.routes {
             let model = r.model.as_deref().map(|m| format!("/{m}")).unwrap_or_default();
             let state = if r.enabled { "" } else { " (disabled)" };
-            let _ = writeln!(out, "route {} -> {}{model}{state}", r.pattern, r.provider);
+            let _ = write!(out, "route {} -> {}{model}", r.pattern, r.provider);
+            for fallback in r.fallbacks.iter().flatten() {
+                let _ = write!(out, ", else {}", rules::shown(fallback));
+            }
+            let _ = writeln!(out, "{state}");
+        }
+        for client in &self.config.clients {
+            let _ = writeln!(out, "client {}", client.name);
         }
         out
     }

@@ -274,11 +274,7 @@ fn a_bad_value_of_resilience_names_its_key_its_place_and_what_is_allowed() {
             "1:21 `resilience.retry` must be a map of keys, found text",
             "key: value",
         ),
-        (
-            "resilience: {retyr: {}}",
-            "1:14 unknown key `resilience.retyr`",
-            "did you mean `retry`?",
-        ),
+        ("resilience: {retyr: {}}", "1:14 unknown key `resilience.retyr`", "did you mean `retry`?"),
         (
             "resilience: {max_retries: 2}",
             "1:14 unknown key `resilience.max_retries`",
