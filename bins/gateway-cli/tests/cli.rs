@@ -299,6 +299,10 @@ fn mistake_wrong_option_value() {
     let home = Home::new();
     home.run(&["gateway", "--port", "70000"]).refused(2, &["invalid value '70000'"]);
     home.run(&["gateway", "--prot", "1"]).refused(2, &["a similar argument exists: '--port'"]);
+    home.run(&["gateway", "--max-retries", "101"])
+        .refused(1, &["`resilience.retry.max_retries` must be", "option --max-retries"]);
+    home.run(&["gateway", "--retry-delay", "31"])
+        .refused(1, &["`resilience.retry.base_delay` (31) is above", "option --retry-delay"]);
     home.run(&["gateway", "--timeout", "0"]).refused(1, &["`timeout` must be", "option --timeout"]);
     home.run(&["gateway", "--log-level", "loud"])
         .refused(1, &["there is no log_level `loud`", "option --log-level"]);

@@ -1,9 +1,11 @@
 //! What can only be said of the configuration as a whole: names that lead nowhere, credentials that are
 //! missing, a base URL that is the gateway itself.
 
+use gateway_router::RuleKind;
+
 use crate::base::{self, leads_back};
 use crate::keys::{nearest, quoted};
-use crate::model::{Auth, Kind, Server};
+use crate::model::{Auth, Kind, Route, Server};
 use crate::providers::Placed;
 use crate::read::Cx;
 use crate::rules::PlacedRoute;
@@ -30,6 +32,7 @@ pub(crate) fn default_provider(
             (Some(only), None) if routes.is_empty() && only.provider.models.is_empty() => {
                 Some(only.provider.name.clone())
             }
+            (Some(_), _) if routes.iter().any(|r| takes_everything(&r.route)) => None,
             (Some(_), _) => {
                 let message = "there is no `default_provider`: a model that no route matches and no provider lists is answered with 404";
                 cx.warn(
@@ -55,6 +58,16 @@ pub(crate) fn default_provider(
         None => unknown(cx, &at, &format!("`{key}`"), &name, providers),
     }
     None
+}
+
+/// Whether nothing is left for others.
+fn takes_everything(route: &Route) -> bool {
+    let every = match route.kind {
+        RuleKind::CatchAll => true,
+        RuleKind::ModelPattern | RuleKind::PathPattern => route.pattern == "*",
+        RuleKind::HeaderMatch { .. } => false,
+    };
+    every && route.enabled && route.when.is_empty()
 }
 
 fn unknown(cx: &mut Cx, at: &At, by: &str, name: &str, providers: &[Placed]) {

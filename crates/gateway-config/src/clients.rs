@@ -1,5 +1,7 @@
 //! `clients`: who may call, with keys known by their hashes.
 
+use gateway_resilience::settings::CallerLimits;
+
 use crate::keys::CLIENT;
 use crate::limits;
 use crate::model::Client;
@@ -8,7 +10,8 @@ use crate::read::{Cx, Section};
 use crate::source::At;
 use crate::tree::{Key, Node, Value};
 
-pub(crate) fn read(cx: &mut Cx, top: &Section<'_>) -> Vec<Client> {
+/// Reads the clients, each of them one of `all` callers.
+pub(crate) fn read(cx: &mut Cx, top: &Section<'_>, all: &CallerLimits) -> Vec<Client> {
     let mut out: Vec<(Client, At)> = Vec::new();
     for (name, node) in entries(cx, top) {
         let twice = out.iter().find(|(known, _)| known.name == name.text);
@@ -18,7 +21,7 @@ pub(crate) fn read(cx: &mut Cx, top: &Section<'_>) -> Vec<Client> {
             cx.error(&name.at, message, "the second one", help);
             continue;
         }
-        let Some(client) = one(cx, &name, node) else { continue };
+        let Some(client) = one(cx, &name, node, all) else { continue };
         if let Some((other, _)) = out.iter().find(|(known, _)| known.key_hash == client.key_hash) {
             let message =
                 format!("the clients `{}` and `{}` have the same key", other.name, client.name);
@@ -58,7 +61,7 @@ fn entries<'t>(cx: &mut Cx, top: &Section<'t>) -> Vec<(Key, &'t Node)> {
     }
 }
 
-fn one(cx: &mut Cx, name: &Key, node: &Node) -> Option<Client> {
+fn one(cx: &mut Cx, name: &Key, node: &Node, all: &CallerLimits) -> Option<Client> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
     if name.text.is_empty() || !name.text.chars().all(is_name) {
         let message = format!("`{}` can't be a client's name", name.text);
@@ -90,7 +93,7 @@ fn one(cx: &mut Cx, name: &Key, node: &Node) -> Option<Client> {
     }
     let may_pick_provider = cx.truth(section, "pick_provider").unwrap_or(true);
     cx.effective(section, "pick_provider", may_pick_provider);
-    let limits = limits::callers(cx, section);
+    let limits = limits::client(cx, section, all);
     Some(Client {
         name: name.text.clone(),
         key_hash: key_hash?,

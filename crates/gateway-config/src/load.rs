@@ -207,8 +207,8 @@ fn read(cx: &mut Cx, tree: &Node, names: &Names) -> Config {
     let strategy = predecessor::read(cx, &top);
     let routes = rules::read(cx, &top, names.routes, strategy);
     let resilience = resilience::read(cx, &top);
-    let clients = clients::read(cx, &top);
     let limits = limits::callers(cx, &top);
+    let clients = clients::read(cx, &top, &limits);
     let default_provider = if providers.len() == count {
         let default =
             check::default_provider(cx, names.default_provider, named, &providers, &routes);

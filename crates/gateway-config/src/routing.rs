@@ -2,7 +2,7 @@
 
 use gateway_router::{BuildError, Family, Naming, ProviderSpec, RuleSpec, Table, family_of};
 
-use crate::model::{Config, Kind, Provider};
+use crate::model::{Config, Kind, Provider, Route};
 
 impl Config {
     /// Compiles providers and routes; indices of the table are indices of [`Config::providers`].
@@ -20,22 +20,27 @@ impl Config {
             default_model: p.default_model.clone(),
             private: p.private,
         });
-        let rules = self.routes.iter().map(|r| RuleSpec {
-            pattern: r.pattern.clone(),
-            provider: r.provider.clone(),
-            model: r.model.clone(),
-            priority: r.priority,
-            name: r.name.clone(),
-            enabled: r.enabled,
-            kind: r.kind.clone(),
-            when: r.when.clone(),
-            weight: r.weight,
-            fallbacks: r.fallbacks.clone(),
-            strategy: r.strategy,
-            sticky: r.sticky,
-            mirror: r.mirror.clone(),
-        });
+        let rules = self.routes.iter().map(rule);
         Table::build(providers.collect(), rules.collect(), self.default_provider.as_deref())
+    }
+}
+
+/// A route in the router's words.
+pub(crate) fn rule(r: &Route) -> RuleSpec {
+    RuleSpec {
+        pattern: r.pattern.clone(),
+        provider: r.provider.clone(),
+        model: r.model.clone(),
+        priority: r.priority,
+        name: r.name.clone(),
+        enabled: r.enabled,
+        kind: r.kind.clone(),
+        when: r.when.clone(),
+        weight: r.weight,
+        fallbacks: r.fallbacks.clone(),
+        strategy: r.strategy,
+        sticky: r.sticky,
+        mirror: r.mirror.clone(),
     }
 }
 

@@ -24,6 +24,8 @@ pub(crate) struct PlacedRoute {
     /// Of the key, and of each of them.
     pub(crate) fallbacks_at: (At, Vec<At>),
     pub(crate) mirror_at: At,
+    /// `strategy` and `sticky`, where the rule says them itself.
+    pub(crate) of_group: [(&'static str, Option<At>); 2],
     /// Of each client of `when`.
     pub(crate) clients_at: Vec<At>,
 }
@@ -89,12 +91,17 @@ fn one(cx: &mut Cx, path: String, node: &Node, strategy: Option<Strategy>) -> Op
         if word == "none" { Sticky::No } else { Sticky::Session }
     });
     let mirror = read_mirror(cx, section);
+    let said = |key| (key, section.get(key).map(|_| section.place_of(key)));
     Some(PlacedRoute {
         at,
         pattern_at: section.place_of("pattern"),
         provider_at: section.place_of("provider"),
         fallbacks_at: (section.place_of("fallbacks"), places.unwrap_or_default()),
-        mirror_at: section.place_of("mirror"),
+        mirror_at: section
+            .get("mirror")
+            .and_then(|mirror| mirror.get("to"))
+            .map_or_else(|| section.at.clone(), |to| to.at.clone()),
+        of_group: [said("strategy"), said("sticky")],
         clients_at,
         route: Route {
             pattern: pattern?,

@@ -6,6 +6,7 @@ use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
+use crate::keys::{CLIENT, ROUTE, SET, WHEN};
 
 mod callers;
 mod kinds;
@@ -729,11 +730,28 @@ proptest! {
     }
 
     #[test]
-    fn no_value_makes_it_panic(key in prop::sample::select(vec!["timeout", "server", "providers", "routes", "log_level"]), value in "\\PC{0,20}") {
+    fn no_value_makes_it_panic(key in prop::sample::select(vec!["timeout", "server", "providers", "routes", "log_level", "resilience", "clients", "limits", "extra", "max_retries"]), value in "\\PC{0,20}") {
         let yaml = format!("{key}: {}\n", serde_json::to_string(&value).expect("a string"));
         if let Err(faults) = load(&case(&yaml, &[]).sources) {
             prop_assert!(!faults.errors.is_empty());
             prop_assert!(faults.errors.iter().all(|d| !d.help_lines().is_empty()));
+        }
+    }
+
+    #[test]
+    fn no_rule_and_no_client_makes_it_panic(
+        key in prop::sample::select([ROUTE.known, WHEN.known, SET.known, CLIENT.known].concat()),
+        value in "[-a-z0-9\\[\\]{}*:, ]{0,12}",
+    ) {
+        for yaml in [
+            format!("routes: [{{pattern: a, provider: anthropic, {key}: {value}}}]"),
+            format!("routes: [{{pattern: a, provider: anthropic, when: {{{key}: {value}}}, set: {{{key}: {value}}}}}]"),
+            format!("clients: [{{name: a, {key}: {value}}}]"),
+            format!("providers: {{anthropic: {{api_keys: [{value}], limits: {{{key}: {value}}}}}}}"),
+        ] {
+            if let Err(faults) = load(&case(&yaml, KEY).sources) {
+                prop_assert!(faults.errors.iter().all(|d| !d.help_lines().is_empty()));
+            }
         }
     }
 }

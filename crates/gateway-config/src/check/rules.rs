@@ -1,12 +1,13 @@
 //! Rules that lead nowhere, leave where nothing may leave, or can never match.
 
-use gateway_router::{RuleKind, Target};
+use gateway_router::{Target, strip_long_context, unreachable};
 
 use super::unknown;
 use crate::keys::{nearest, quoted};
 use crate::model::{Client, Route};
 use crate::providers::Placed;
 use crate::read::Cx;
+use crate::routing;
 use crate::rules::PlacedRoute;
 use crate::source::At;
 
@@ -19,12 +20,12 @@ pub(crate) fn rules(cx: &mut Cx, rules: &[PlacedRoute], providers: &[Placed], cl
         mirror(cx, rule, &by, private, providers);
         callers(cx, rule, &by, clients);
     }
+    sharing(cx, rules);
     never_matching(cx, rules);
 }
 
 fn label(rule: &PlacedRoute) -> String {
-    let named = rule.route.name.as_ref().unwrap_or(&rule.route.pattern);
-    format!("the route `{named}` ({})", rule.path)
+    format!("the route `{}` ({})", routing::rule(&rule.route).label(), rule.path)
 }
 
 /// The provider that a rule names, which must be there and enabled.
@@ -111,13 +112,40 @@ fn callers(cx: &mut Cx, rule: &PlacedRoute, by: &str, clients: &[Client]) {
     }
 }
 
+/// Notes what a rule says of a group whose first rule says otherwise.
+fn sharing(cx: &mut Cx, rules: &[PlacedRoute]) {
+    let enabled: Vec<&PlacedRoute> = rules.iter().filter(|rule| rule.route.enabled).collect();
+    for (place, rule) in enabled.iter().enumerate() {
+        let first = enabled[..place].iter().find(|first| share(&first.route, &rule.route));
+        let Some(first) = first else { continue };
+        let (a, b) = (&first.route, &rule.route);
+        let differs = [a.strategy != b.strategy, a.sticky != b.sticky];
+        for ((key, at), differs) in rule.of_group.iter().zip(differs) {
+            let Some(at) = at.as_ref().filter(|_| differs) else { continue };
+            let message = format!(
+                "`{}.{key}` is not used: {} comes first of those that share its requests, and says it for all",
+                rule.path,
+                label(first)
+            );
+            cx.warn(at, message, format!("say it there ({}), or remove it", cx.told(&first.at)));
+        }
+    }
+}
+
+/// Whether two rules take the same requests with the same right.
+fn share(a: &Route, b: &Route) -> bool {
+    let (one, other) = (strip_long_context(&a.pattern), strip_long_context(&b.pattern));
+    a.priority == b.priority && a.kind == b.kind && a.when == b.when && one == other
+}
+
 /// Names rules that decide nothing, because one before them takes every request that they would.
 fn never_matching(cx: &mut Cx, rules: &[PlacedRoute]) {
-    let mut order: Vec<&PlacedRoute> = rules.iter().filter(|rule| rule.route.enabled).collect();
-    order.sort_by_key(|rule| std::cmp::Reverse(rule.route.priority));
-    for (place, rule) in order.iter().enumerate() {
-        let taken = order[..place].iter().find(|before| takes_all(&before.route, &rule.route));
-        let (Some(before), true) = (taken, rule.at != At::BuiltIn) else { continue };
+    let specs: Vec<_> = rules.iter().map(|rule| routing::rule(&rule.route)).collect();
+    for (hidden, by) in unreachable(&specs) {
+        let (rule, before) = (&rules[hidden], &rules[by]);
+        if rule.at == At::BuiltIn {
+            continue; // what variables alone set up says itself what is not used
+        }
         let message = format!(
             "{} never decides: {} takes every request that it would",
             label(rule),
@@ -130,22 +158,6 @@ fn never_matching(cx: &mut Cx, rules: &[PlacedRoute]) {
                 cx.told(&before.at)
             ),
         };
-        let at = if rule.pattern_at == rule.at { &rule.at } else { &rule.pattern_at };
-        cx.warn(at, message, help);
+        cx.warn(&rule.pattern_at, message, help);
     }
-}
-
-/// Whether a rule takes all that a later one would. Rules of one priority and pattern share requests by their weights.
-fn takes_all(before: &Route, rule: &Route) -> bool {
-    let same = before.kind == rule.kind && before.pattern == rule.pattern;
-    let shares = same && before.priority == rule.priority;
-    if shares || !(before.when.is_empty() || before.when == rule.when) {
-        return false;
-    }
-    let every = match before.kind {
-        RuleKind::CatchAll => true,
-        RuleKind::ModelPattern | RuleKind::PathPattern => before.pattern.chars().all(|c| c == '*'),
-        RuleKind::HeaderMatch { .. } => false,
-    };
-    every || same
 }

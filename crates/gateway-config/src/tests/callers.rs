@@ -181,6 +181,23 @@ fn a_bad_client_says_where_and_what_to_do() {
 }
 
 #[test]
+fn a_limit_above_that_of_all_callers_is_warned_of() {
+    let yaml = format!(
+        "clients: [{{name: a, key_hash: '{A}', limits: {{concurrent: 9, requests_per_minute: 5, tokens_per_minute: 50001}}}}]
+limits: {{concurrent: 8, requests_per_minute: 5, tokens_per_minute: 50000}}
+"
+    );
+    let found: Vec<String> = warnings(&yaml, KEY).into_iter().map(|(message, _)| message).collect();
+    assert_eq!(
+        found,
+        [
+            "1:127 `clients.a.limits.concurrent` (9) is never reached: `limits.concurrent` allows 8 to all callers together",
+            "1:173 `clients.a.limits.tokens_per_minute` (50001) is never reached: `limits.tokens_per_minute` allows 50000 to all callers together",
+        ]
+    );
+}
+
+#[test]
 fn a_key_in_the_place_of_its_hash_or_its_variable_is_never_shown() {
     for yaml in [
         "clients: [{name: a, key_hash: planted-0123}]".to_owned(),

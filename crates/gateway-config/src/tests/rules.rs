@@ -377,12 +377,12 @@ fn a_bad_value_of_a_rule_names_its_key_its_place_and_what_is_allowed() {
         ),
         (
             "mirror: {to: nobody, percent: 5}",
-            "44 the mirror of the route `a` (routes[0]) names the provider `nobody`, which does not exist",
+            "57 the mirror of the route `a` (routes[0]) names the provider `nobody`, which does not exist",
             "the providers are",
         ),
         (
             "mirror: {to: off, percent: 5}",
-            "44 the mirror of the route `a` (routes[0]) leads to `off`, which is disabled",
+            "57 the mirror of the route `a` (routes[0]) leads to `off`, which is disabled",
             "enable `off`",
         ),
     ] {
@@ -416,7 +416,7 @@ fn a_bad_value_of_a_rule_names_its_key_its_place_and_what_is_allowed() {
         ),
         (
             "{pattern: a, provider: lab, mirror: {to: backup, percent: 5}}",
-            "1:38 the route `a` (routes[0]) is mirrored, but `lab` is private: nothing leaves it",
+            "1:51 the route `a` (routes[0]) is mirrored, but `lab` is private: nothing leaves it",
             "remove `mirror`",
         ),
     ] {
@@ -527,6 +527,48 @@ fn a_rule_that_never_decides_is_named_with_the_one_that_takes_everything() {
         "3:13 the route `a` (routes[1]) never decides: the route `*` (routes[0]) takes every request that it would"
     );
     assert!(found[0].1.starts_with("move it before that one (line 2), or"), "{found:?}");
+}
+
+#[test]
+fn the_first_of_those_that_share_speaks_for_all() {
+    let found = |first: &str, second: &str| {
+        let rule = |more: &str| format!("{{pattern: 'a*', provider: anthropic, {more}}}");
+        let yaml = with(&format!("{},\n {}", rule(first), rule(second)));
+        warnings(&yaml, KEY).into_iter().map(|(message, _)| message).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found("weight: 1", "strategy: round_robin, sticky: none"),
+        [
+            "2:49 `routes[1].strategy` is not used: the route `a*` (routes[0]) comes first of those that share its requests, and says it for all",
+            "2:70 `routes[1].sticky` is not used: the route `a*` (routes[0]) comes first of those that share its requests, and says it for all",
+        ]
+    );
+    for (first, second) in [
+        ("strategy: round_robin", "strategy: round_robin"),
+        ("strategy: round_robin, sticky: none", "weight: 2"),
+        ("weight: 1", "strategy: round_robin, when: {thinking: true}"),
+        ("weight: 1", "strategy: round_robin, enabled: false"),
+    ] {
+        let found = found(first, second);
+        assert!(!found.iter().any(|message| message.contains("is not used")), "{found:?}");
+    }
+}
+
+#[test]
+fn rules_that_take_everything_need_no_default() {
+    let two = "providers: {anthropic: {}, demo: {}}\n";
+    for (rule, count) in [
+        ("rule_type: catch_all", 0),
+        ("pattern: '*'", 0),
+        ("rule_type: path_pattern, pattern: '*'", 0),
+        ("pattern: '*', when: {thinking: true}", 1),
+        ("pattern: '*', enabled: false", 1),
+        ("pattern: 'a*'", 1),
+        ("rule_type: header_match, header_name: h", 1),
+    ] {
+        let yaml = format!("routes: [{{{rule}, provider: anthropic}}]\n{two}");
+        assert_eq!(warnings(&yaml, KEY).len(), count, "{rule}");
+    }
 }
 
 #[test]
