@@ -34,20 +34,21 @@ impl<'a> Sharing<'a> {
         Some(Self { first, rules, strategy, sticky })
     }
 
+    /// Whether a rule alone lets its strategy order its fallbacks, too.
+    fn has_fallbacks_as_members(&self) -> bool {
+        self.rules.len() == 1 && self.strategy != Strategy::Ordered
+    }
+
     /// Who may be chosen, each with its rule, its weight and why it is there.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&'a Rule, &'a Dest, u32, Reason)> + '_ {
-        let alone = self.rules.len() == 1;
         let own = self.rules.iter().enumerate().map(|(at, rule)| {
             let reason = if at == 0 { Reason::Rule } else { Reason::Group };
             (*rule, &rule.own, rule.spec.weight, reason)
         });
         // In a group each rule keeps its fallbacks for itself, and in a rule that is ordered they are asked
         // only when its provider fails.
-        let fallbacks = if alone && self.strategy != Strategy::Ordered {
-            self.first.fallbacks.as_slice()
-        } else {
-            &[]
-        };
+        let fallbacks =
+            if self.has_fallbacks_as_members() { self.first.fallbacks.as_slice() } else { &[] };
         own.chain(fallbacks.iter().map(|dest| (self.first, dest, 1, Reason::Fallback)))
     }
 }
@@ -96,7 +97,7 @@ impl Table {
                 _ => reason,
             };
             chain.push(Step { provider, model, rule: Some(rule.index), reason }, rule.ends());
-            if at == 0 {
+            if at == 0 && !sharing.has_fallbacks_as_members() {
                 for dest in &rule.fallbacks {
                     chain.push_dest(dest, name, rule, Reason::Fallback);
                 }

@@ -1,3 +1,10 @@
+mod chains;
+mod hidden;
+mod kinds;
+mod properties;
+mod strategies;
+mod support;
+
 use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, prop_assert_ne, proptest};
 use proptest::strategy::Strategy as _;
 

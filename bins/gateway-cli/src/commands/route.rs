@@ -55,7 +55,7 @@ fn resolve(args: &ResolveArgs, loaded: &Loaded, globals: &Globals) -> Result<Exi
         }
         Err(error) => {
             let rejected = match error {
-                NoRoute::NotFound { .. } => table.explain_nowhere(&model),
+                NoRoute::NotFound { .. } => table.explain_nowhere(&query),
                 _ => Vec::new(),
             };
             match globals.format {
