@@ -37,6 +37,7 @@ impl Table {
                     "the request's header picks the provider".to_owned()
                 }
                 (None, Some(chosen)) if chosen.group == rule.group => {
+                    decided = true; // rules between those that share come behind the first of them
                     let (other, weight) = (chosen.index + 1, rule.spec.weight);
                     let why = format!(
                         "it shares these requests with rule {other}, which was chosen; its own weight is {weight}"

@@ -24,6 +24,7 @@ fn none(_: usize) -> Option<String> {
     None
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "in the place of `none`")]
 fn sessions(at: usize) -> Option<String> {
     Some(format!("session-{at}"))
 }
@@ -109,6 +110,24 @@ fn a_weight_of_nothing_is_behind_the_others_but_in_the_chain() {
         100,
         "nobody has a weight: all have"
     );
+}
+
+#[test]
+fn a_rule_between_those_that_share_comes_behind_them() {
+    let between = RuleSpec { kind: RuleKind::CatchAll, ..RuleSpec::new("*", "c") };
+    let rules = vec![shares("a", 0), between, shares("b", 1)];
+    let table = table("abc", rules);
+    let told = table.explain(&Query::model("m")).expect("a way");
+    assert_eq!(told.explanation.winner, Winner::Rule { index: 2 });
+    let why: Vec<_> = told.explanation.rejected.iter().map(|r| &*r.why).collect();
+    assert_eq!(
+        why,
+        [
+            "it shares these requests with rule 3, which was chosen; its own weight is 0",
+            "it matches, but an earlier rule decided",
+        ]
+    );
+    assert_eq!(chain(&table, &Query::model("m"), &Calm), "b a c");
 }
 
 #[test]
