@@ -1,6 +1,7 @@
 //! The translation by itself, call by call: how long each part of it takes, without a socket.
 
 mod dialects;
+mod routing;
 
 use std::fmt::Write as _;
 use std::hint::black_box;
@@ -105,6 +106,7 @@ pub(crate) fn run() -> Result<String> {
             }
         });
     }
+    routing::run(&mut line)?;
     out.push_str(&dialects::run(&body, &workload::small_body(true))?);
     Ok(out)
 }
