@@ -26,6 +26,7 @@ pub mod limits;
 pub mod outlier;
 pub mod places;
 pub mod settings;
+pub mod walk;
 
 mod slots;
 
