@@ -1,17 +1,17 @@
 //! One attempt at an upstream: what is sent, and what its answer means.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_anthropic::headers::ANTHROPIC_VERSION;
 use gateway_anthropic::{
-    Phase, Relay, StreamEnd, fault, filter_message, headers as policy, reply as unary,
+    Phase, Reading, Relay, StreamEnd, fault, filter_message, headers as policy, remedy,
+    remedy_of_event, reply as unary,
 };
 use gateway_bedrock::Unwrap;
 use gateway_config::Kind;
 use gateway_translate::{FaultCx, Splice};
-use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, Usage, UsageQuality};
+use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, Remedy, Usage, UsageQuality};
 use gateway_upstream::{BoxError, Call, Encoding, Outgoing};
 use http::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
@@ -19,11 +19,14 @@ use http::header::{
 };
 use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
-use tokio::time::{Instant, timeout_at};
+use jiff::Timestamp;
+use tokio::time::timeout_at;
 
+use crate::asked::Until;
 use crate::authorized;
 use crate::demo;
 use crate::desk::Worker;
+use crate::failure::{Failed, Refused};
 use crate::feed::{Feed, Source};
 use crate::foreign;
 use crate::house::Reserved;
@@ -58,9 +61,6 @@ pub(crate) struct Ask {
     pub(crate) rename: Option<String>,
     /// The exchange's id.
     pub(crate) id: String,
-    pub(crate) started: Instant,
-    /// The caller's own limit for a unary reply.
-    pub(crate) patience: Option<Duration>,
     /// What a stream comes in.
     pub(crate) framing: Framing,
 }
@@ -74,9 +74,10 @@ pub(crate) enum Framing {
     Aws,
 }
 
-/// A stream whose first event has come.
+/// A stream whose first block has begun, or which is over already.
 #[derive(Debug)]
 pub(crate) struct Opened {
+    pub(crate) provider: Arc<Provider>,
     pub(crate) headers: HeaderMap,
     pub(crate) body: UpBody,
     pub(crate) feed: Feed,
@@ -85,8 +86,6 @@ pub(crate) struct Opened {
     pub(crate) ended: Option<Result<(), BoxError>>,
     /// What of the request could not be carried over.
     pub(crate) losses: Losses,
-    /// How often the request was written again before it was taken.
-    pub(crate) rewrites: u32,
     /// How the rest is asked for, where the upstream may stop in the middle.
     pub(crate) resume: Option<Arc<Resume>>,
 }
@@ -101,33 +100,8 @@ pub(crate) struct Whole {
     pub(crate) quality: UsageQuality,
     /// What the upstream says it cost, in billionths of a dollar.
     pub(crate) billed: Option<u64>,
-    /// What of the reply could not be carried over.
+    /// What of request and reply could not be carried over.
     pub(crate) losses: Losses,
-    /// How often the request was written again before it was taken.
-    pub(crate) rewrites: u32,
-}
-
-/// Why an attempt brought no answer.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    /// The gateway says so, after it wrote the request again so many times.
-    Gateway(ApiError, u32),
-    /// The upstream says so, in Anthropic's shape or wrapped into it.
-    Upstream(Box<Refused>),
-}
-
-/// An upstream's error, ready to be passed on.
-#[derive(Debug)]
-pub(crate) struct Refused {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl From<ApiError> for Refusal {
-    fn from(err: ApiError) -> Self {
-        Self::Gateway(err, 0)
-    }
 }
 
 /// The gateways that the request has come through, this one last. What no gateway wrote is left out.
@@ -141,7 +115,12 @@ pub(crate) fn hops(worker: &Worker, headers: &HeaderMap) -> Vec<HeaderValue> {
 
 /// The headers of an attempt, made from the caller's in place: its own credentials only where the
 /// provider's way is to pass them on, ours otherwise.
-pub(crate) fn outgoing_headers(worker: &Worker, provider: &Provider, headers: &mut HeaderMap) {
+pub(crate) fn outgoing_headers(
+    worker: &Worker,
+    provider: &Provider,
+    key: usize,
+    headers: &mut HeaderMap,
+) {
     let own_credentials: Vec<_> = match provider.auth {
         UpstreamAuth::Client => [policy::X_API_KEY, http::header::AUTHORIZATION]
             .into_iter()
@@ -167,28 +146,27 @@ pub(crate) fn outgoing_headers(worker: &Worker, provider: &Provider, headers: &m
     for (name, value) in own_credentials {
         headers.append(name, value);
     }
-    if let UpstreamAuth::Own(name, value) = &provider.auth {
-        headers.insert(name.clone(), value.clone());
+    if let UpstreamAuth::Own(name, values) = &provider.auth {
+        headers.insert(name.clone(), values[key].clone());
     }
     for (name, value) in &provider.headers {
         headers.insert(name.clone(), value.clone());
     }
 }
 
-/// Asks for a stream and waits for its first event, so that until then the answer can still be an
-/// honest status. Owns all it needs, because the reply may have to begin before it is done.
-pub(crate) async fn open_stream(worker: Arc<Worker>, ask: Ask) -> Result<Opened, Refusal> {
-    let provider = &worker.runtime.providers[ask.provider];
-    let limit = provider.timeouts.first_byte;
-    let deadline = ask.started + limit;
-    timeout_at(deadline, open_stream_unbounded(&worker, ask)).await.unwrap_or_else(|_| {
-        let text = format!("{} sent no event within {} s", provider.name, limit.as_secs());
-        Err(ApiError::new(ErrorKind::Timeout, text).into())
-    })
+/// Asks for a stream and waits until its first block begins: until then a failure is an honest status, and
+/// somebody else can be asked. What comes before it is held.
+pub(crate) async fn open_stream(worker: &Worker, ask: Ask, until: Until) -> Result<Opened, Failed> {
+    let provider = worker.runtime.providers[ask.provider].clone();
+    let opened = timeout_at(until.at, open_stream_unbounded(worker, &provider, ask)).await;
+    opened.unwrap_or_else(|_| Err(until.late(&provider, "sent no event").into()))
 }
 
-async fn open_stream_unbounded(worker: &Worker, mut ask: Ask) -> Result<Opened, Refusal> {
-    let provider = &worker.runtime.providers[ask.provider];
+async fn open_stream_unbounded(
+    worker: &Worker,
+    provider: &Arc<Provider>,
+    mut ask: Ask,
+) -> Result<Opened, Failed> {
     let told = Told::of(&mut ask);
     let rename = ask.rename.take();
     let whose = FaultCx { provider: &provider.name, model: &told.model, prompt_estimate: 0 };
@@ -208,7 +186,8 @@ async fn open_stream_unbounded(worker: &Worker, mut ask: Ask) -> Result<Opened, 
                 if !sniffed {
                     sniffed = looks_like_events(&chunk);
                     if !sniffed && !chunk.is_empty() {
-                        return Err(not_a_stream(provider, &head.headers).into());
+                        let nonsense = Failed::from(not_a_stream(provider, &head.headers));
+                        return Err(nonsense.with_remedy(Remedy::NextProvider));
                     }
                 }
                 held += chunk.len();
@@ -216,27 +195,32 @@ async fn open_stream_unbounded(worker: &Worker, mut ask: Ask) -> Result<Opened, 
                     None => chunk,
                     Some(unwrap) => {
                         let mut events = Vec::new();
-                        unwrap.push(&chunk, &mut events).map_err(|fault| fault.error)?;
+                        unwrap.push(&chunk, &mut events)?;
                         events.into()
                     }
                 };
                 first.extend(relay.push(chunk).into_parts());
-                if relay.take_events() > 0 || held > MAX_HELD_BYTES {
+                if let Some(failed) = told_early(&relay, provider, &told.id) {
+                    return Err(failed);
+                }
+                if relay.phase() >= Phase::InBlocks || held > MAX_HELD_BYTES {
                     break None;
                 }
             }
-            // Nothing has been promised yet: an end before the first event is an honest error.
+            // Nothing has been promised yet: an end before the first block is an honest error.
             None => {
-                let rest = relay.finish(StreamEnd::Clean);
-                if relay.phase() == Phase::Waiting {
-                    let text = format!("{} ended its stream before the first event", provider.name);
-                    return Err(ApiError::new(ErrorKind::BadGateway, text).into());
+                first.extend(relay.finish(StreamEnd::Clean).into_parts());
+                if let Some(failed) = told_early(&relay, provider, &told.id) {
+                    return Err(failed);
                 }
-                first.extend(rest.into_parts());
-                break Some(Ok(()));
+                if relay.phase() == Phase::Ended {
+                    break Some(Ok(()));
+                }
+                let text = format!("{} ended its stream before the first block", provider.name);
+                return Err(ApiError::new(ErrorKind::BadGateway, text).into());
             }
             Some(Err(err)) => {
-                let text = format!("{} broke off before the first event", provider.name);
+                let text = format!("{} broke off before the first block", provider.name);
                 return Err(ApiError::new(ErrorKind::BadGateway, text).with_source(err).into());
             }
         }
@@ -252,24 +236,22 @@ async fn open_stream_unbounded(worker: &Worker, mut ask: Ask) -> Result<Opened, 
     };
     let mut feed = Feed::new(source, &provider.drop_events);
     let first = feed.filtered(first);
-    let losses = Losses::new();
-    Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0, resume: None })
+    let provider = provider.clone();
+    Ok(Opened { provider, headers, body, feed, first, ended, losses: Losses::new(), resume: None })
 }
 
 /// Asks for a unary reply and reads it whole.
-pub(crate) async fn unary(worker: &Worker, ask: Ask) -> Result<Whole, Refusal> {
-    let provider = &worker.runtime.providers[ask.provider];
-    let limit =
-        ask.patience.map_or(provider.timeouts.unary, |own| own.min(provider.timeouts.unary));
-    let deadline = ask.started + limit;
-    timeout_at(deadline, unary_unbounded(worker, ask)).await.unwrap_or_else(|_| {
-        let text = format!("{} did not answer within {} s", provider.name, limit.as_secs());
-        Err(ApiError::new(ErrorKind::Timeout, text).into())
-    })
+pub(crate) async fn unary(worker: &Worker, ask: Ask, until: Until) -> Result<Whole, Failed> {
+    let provider = worker.runtime.providers[ask.provider].clone();
+    let whole = timeout_at(until.at, unary_unbounded(worker, &provider, ask)).await;
+    whole.unwrap_or_else(|_| Err(until.late(&provider, "did not answer").into()))
 }
 
-async fn unary_unbounded(worker: &Worker, mut ask: Ask) -> Result<Whole, Refusal> {
-    let provider = &worker.runtime.providers[ask.provider];
+async fn unary_unbounded(
+    worker: &Worker,
+    provider: &Provider,
+    mut ask: Ask,
+) -> Result<Whole, Failed> {
     let told = Told::of(&mut ask);
     let (endpoint, rename) = (ask.endpoint, ask.rename.take());
     let (head, body) = exchange_heads(worker, ask).await?;
@@ -301,7 +283,7 @@ async fn unary_unbounded(worker: &Worker, mut ask: Ask) -> Result<Whole, Refusal
             "{} answered {} with {kind} that is no Messages reply; check the provider's api_base",
             provider.name, head.status
         );
-        ApiError::new(ErrorKind::BadGateway, text)
+        Failed::from(ApiError::new(ErrorKind::BadGateway, text)).with_remedy(Remedy::NextProvider)
     })?;
     let mut headers = head.headers;
     policy::towards_caller(&mut headers, provider.credential());
@@ -310,7 +292,7 @@ async fn unary_unbounded(worker: &Worker, mut ask: Ask) -> Result<Whole, Refusal
     let body = without_events(provider, body);
     let losses = Losses::new();
     let status = head.status;
-    Ok(Whole { status, headers, body, usage, quality, billed: None, losses, rewrites: 0 })
+    Ok(Whole { status, headers, body, usage, quality, billed: None, losses })
 }
 
 /// Sends the request and waits for the head of the reply. Undoes a content coding that was not
@@ -436,16 +418,43 @@ impl Told {
     }
 }
 
+/// An error that a stream told before its first block: nothing has been promised yet, so it gets the status
+/// that it would have had.
+fn told_early(relay: &Relay, provider: &Provider, id: &str) -> Option<Failed> {
+    let (kind, message) = relay.error()?;
+    let status = match kind {
+        "invalid_request_error" => StatusCode::BAD_REQUEST,
+        "authentication_error" => StatusCode::UNAUTHORIZED,
+        "billing_error" => StatusCode::PAYMENT_REQUIRED,
+        "permission_error" => StatusCode::FORBIDDEN,
+        "not_found_error" => StatusCode::NOT_FOUND,
+        "timeout_error" => StatusCode::GATEWAY_TIMEOUT,
+        "conflict_error" => StatusCode::CONFLICT,
+        "request_too_large" => StatusCode::PAYLOAD_TOO_LARGE,
+        "rate_limit_error" => StatusCode::TOO_MANY_REQUESTS,
+        "overloaded_error" => ErrorKind::UpstreamOverloaded.status(),
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let body = serde_json::json!({
+        "type": "error", "error": {"type": kind, "message": message}, "request_id": id,
+    });
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let body = Bytes::from(body.to_string());
+    let told = Refused { provider: provider.name.clone(), status, headers, body };
+    Some(blamed(provider, told, remedy_of_event(kind, message)))
+}
+
 /// What a reply without success means for the caller.
 pub(crate) async fn refused(
     worker: &Worker,
     asked: &Told,
     head: http::response::Parts,
     body: UpBody,
-) -> Refusal {
+) -> Failed {
     let provider = &worker.runtime.providers[asked.provider];
     if head.status.is_redirection() {
-        return redirected(provider, &head).into();
+        return Failed::from(redirected(provider, &head)).with_remedy(Remedy::NextProvider);
     }
     let expected = head.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     let (bytes, complete) = match collect(body, MAX_ERROR_BYTES, expected).await {
@@ -481,8 +490,9 @@ pub(crate) async fn refused(
     if let (fault::Shape::Foreign, Some(egress)) = (&shape, &provider.egress) {
         // The cloud itself speaks, not the model behind it.
         let cx = FaultCx { provider: &provider.name, model: &asked.model, prompt_estimate: 0 };
-        return foreign::refusal(provider, &**egress, &cx, &head, &bytes).error.into();
+        return foreign::refusal(provider, &**egress, &cx, &head, &bytes).into();
     }
+    let reading = remedy(head.status, &head.headers, &bytes, Timestamp::now().into());
     let mut headers = head.headers;
     policy::towards_caller(&mut headers, provider.credential());
     headers.remove(CONTENT_LENGTH);
@@ -494,7 +504,18 @@ pub(crate) async fn refused(
             fault::wrap(head.status, &provider.name, &bytes, Some(&asked.id)).into()
         }
     };
-    Refusal::Upstream(Box::new(Refused { status: head.status, headers, body }))
+    let told = Refused { provider: provider.name.clone(), status: head.status, headers, body };
+    blamed(provider, told, reading)
+}
+
+/// An upstream's answer, and what may be done about it. What is wrong with the caller's own credential
+/// nobody else can mend.
+fn blamed(provider: &Provider, told: Refused, reading: Reading) -> Failed {
+    let remedy = match (reading.remedy, &provider.auth) {
+        (Remedy::NextKey, UpstreamAuth::Client) => Remedy::Final,
+        (remedy, _) => remedy,
+    };
+    Failed { account: reading.is_of_account(), ..Failed::upstream(told, remedy) }
 }
 
 pub(crate) fn is_event_stream(headers: &HeaderMap) -> bool {

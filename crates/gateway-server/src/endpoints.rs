@@ -5,12 +5,16 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use gateway_config::Kind;
 use gateway_models::{Family, Model, family};
+use gateway_resilience::breaker::State;
+use gateway_resilience::keys::KeyStatus;
 use gateway_router::Query;
 use gateway_types::{ApiError, ErrorKind};
 use http::Method;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::runtime::{Provider, Runtime, UpstreamAuth};
+use crate::standing::ModelStatus;
 
 /// What a path means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,8 +96,14 @@ pub(crate) fn ready(runtime: &Runtime, all: bool) -> (Bytes, bool) {
                 UpstreamAuth::None => "none needed",
                 UpstreamAuth::Missing(_) => "missing",
             };
+            let standing = provider.live.standing.model_status(Instant::now());
+            let breaker = match () {
+                () if standing.iter().any(|m| matches!(m.breaker, State::Open { .. })) => "open",
+                () if standing.iter().any(|m| m.breaker == State::HalfOpen) => "half-open",
+                () => "closed",
+            };
             let said = json!({
-                "ready": provider.is_ready(), "credential": credential,
+                "ready": provider.is_ready(), "credential": credential, "breaker": breaker,
                 "last_success_seconds_ago": last,
             });
             (provider.name.to_string(), said)
@@ -115,13 +125,61 @@ fn learnt(provider: &Provider) -> Vec<Value> {
         .collect()
 }
 
+/// How the models of a provider stand that were asked for.
+fn models_of(provider: &Provider, now: Instant) -> Value {
+    let one = |status: ModelStatus| {
+        let mut said = json!({
+            "breaker": word(status.breaker), "ejected": status.ejected,
+            "in_flight": status.running,
+            "first_event_ms": status.latency.map(|time| time.as_secs_f64() * 1000.0),
+        });
+        if let State::Open { until } = status.breaker {
+            let rest = until.saturating_duration_since(now.into_std());
+            said["opens_again_in_seconds"] = json!(rest.as_secs_f64());
+        }
+        (status.model, said)
+    };
+    let all = provider.live.standing.model_status(now).into_iter().map(one);
+    Value::Object(all.collect())
+}
+
+/// How a provider's keys stand, by their places: never what they are.
+fn keys_of(provider: &Provider, now: Instant) -> Value {
+    if !provider.has_keys() {
+        return json!([]);
+    }
+    let one = |status: KeyStatus| {
+        let rests = status
+            .limited
+            .iter()
+            .map(|(model, rest)| json!({"model": model, "for_seconds": rest.as_secs_f64()}));
+        json!({
+            "rejected_for_seconds": status.rejected_for.map(|rest| rest.as_secs_f64()),
+            "limited": rests.collect::<Vec<_>>(),
+        })
+    };
+    provider.live.standing.key_status(now).into_iter().map(one).collect()
+}
+
+fn word(state: State) -> &'static str {
+    match state {
+        State::Closed => "closed",
+        State::Open { .. } => "open",
+        State::HalfOpen => "half-open",
+    }
+}
+
 /// `GET /status`.
 pub(crate) fn status(runtime: &Runtime) -> Bytes {
+    let now = Instant::now();
     let providers: serde_json::Map<String, Value> = runtime
         .providers
         .iter()
         .map(|provider| {
             let mut said = json!(runtime.house.stats.provider(&provider.live.stats));
+            said["models"] = models_of(provider, now);
+            said["keys"] = keys_of(provider, now);
+            said["retry_budget"] = json!(provider.live.standing.budget().balance(now.into_std()));
             if let learnt @ [_, ..] = &*learnt(provider) {
                 said["learnt"] = json!(learnt);
             }
@@ -234,7 +292,11 @@ pub(crate) fn foreign_limits(runtime: &Runtime, asked: &str) -> Option<(Option<u
 }
 
 /// The longest prompt and answer, in tokens and as far as known, of what a provider asks for by a name.
-fn limits(runtime: &Runtime, provider: usize, model: &str) -> (Option<u64>, Option<u64>) {
+pub(crate) fn limits(
+    runtime: &Runtime,
+    provider: usize,
+    model: &str,
+) -> (Option<u64>, Option<u64>) {
     let provider = &runtime.config.providers[provider];
     // One deployment serves every name; only one of OpenAI's says what that is where its own does not.
     let deployment = provider.extra.deployment.as_deref();

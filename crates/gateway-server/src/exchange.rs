@@ -50,6 +50,7 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if let Some(mut exchange) = self.exchange.take() {
+            exchange.close();
             exchange.settled = Some((Timestamp::now(), exchange.started.elapsed()));
             self.runtime.house.stats.settle(&exchange);
             self.runtime.house.log.exchange(exchange);

@@ -10,7 +10,7 @@ use gateway_config::Kind;
 use gateway_translate::{
     AttemptCx, BodyEnd, Egress, Encoded, FaultCx, Ingress as _, ReplyCx, Splice,
 };
-use gateway_types::{ApiError, Endpoint, ErrorKind, Fault, Feature, Losses, Remedy};
+use gateway_types::{ApiError, ErrorKind, Fault, Feature, Losses, Remedy};
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue,
     USER_AGENT,
@@ -18,103 +18,86 @@ use http::header::{
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::attempt::{self, Ask, Framing, Opened, Refusal, Whole};
+use crate::asked::{Asked, Draft, Until};
+use crate::attempt::{self, Ask, Framing, Opened, Whole};
+use crate::attempts::Counted;
 use crate::authorized;
 use crate::desk::Worker;
+use crate::failure::{Failed, Refusal};
 use crate::feed::{Feed, Source};
-use crate::intake::Held;
-use crate::record::Exchange;
 use crate::resume::Resume;
-use crate::rewrites::Rewrites;
 use crate::runtime::{Provider, UpstreamAuth, X_GATEWAY_HOP};
 use crate::translation::Translation;
 use crate::upbody::{Collected, UpBody, collect};
 
-/// A request for an upstream of another dialect, with all that is needed to write it again without
-/// something the upstream refuses.
-#[derive(Debug)]
-pub(crate) struct Job {
-    pub(crate) provider: usize,
-    pub(crate) endpoint: Endpoint,
-    /// Whether the caller asked for a stream.
-    pub(crate) streaming: bool,
-    /// The model's name as the caller asked for it.
-    pub(crate) asked: String,
-    /// The name the upstream gets.
-    pub(crate) model: String,
-    /// The exchange's id.
-    pub(crate) id: String,
-    pub(crate) held: Held,
-    /// The caller's headers.
-    pub(crate) headers: HeaderMap,
-    pub(crate) started: Instant,
-    /// The caller's own limit for a unary reply.
-    pub(crate) patience: Option<Duration>,
-    /// Whether the caller would rather have an error than a lossy translation.
-    pub(crate) strict: bool,
-    /// What the upstream says of the model, where the dialect asks for it.
-    pub(crate) about: Option<Bytes>,
+/// Writes a request for an upstream of another dialect, without what it was found to refuse. `about` is what
+/// the upstream says of the model, where the dialect asks for it.
+///
+/// # Errors
+/// What can't be said to this upstream, and what a strict caller will not have lost.
+pub(crate) fn encode(
+    worker: &Worker,
+    draft: &Draft<'_>,
+    about: Option<&[u8]>,
+    without: &[Feature],
+) -> Result<Encoded, ApiError> {
+    let request = Messages.decode(&draft.body)?;
+    let reply_id = reply_id(&draft.asked.id);
+    let betas = betas(&draft.asked.headers);
+    let cx = AttemptCx {
+        endpoint: draft.asked.endpoint,
+        model: draft.model,
+        provider: &draft.provider.name,
+        reply_id: &reply_id,
+        without,
+        betas: &betas,
+        about,
+        ..AttemptCx::new(&worker.runtime.keys)
+    };
+    let mut encoded = egress(draft.provider)?.encode(&request, &cx)?;
+    encoded.losses.extend(&draft.losses);
+    if draft.asked.strict {
+        refuse_losses(&encoded.losses)?;
+    }
+    Ok(encoded)
 }
 
-impl Job {
-    /// Writes the request, without what the upstream was found to refuse.
-    ///
-    /// # Errors
-    /// What can't be said to this upstream, and what a strict caller will not have lost.
-    pub(crate) fn encode(&self, worker: &Worker, without: &[Feature]) -> Result<Encoded, ApiError> {
-        let provider = &worker.runtime.providers[self.provider];
-        let request = Messages.decode(&self.held.bytes)?;
-        let reply_id = reply_id(&self.id);
-        let betas = betas(&self.headers);
-        let cx = AttemptCx {
-            endpoint: self.endpoint,
-            model: &self.model,
-            provider: &provider.name,
-            reply_id: &reply_id,
-            without,
-            betas: &betas,
-            about: self.about.as_deref(),
-            ..AttemptCx::new(&worker.runtime.keys)
-        };
-        let encoded = egress(provider)?.encode(&request, &cx)?;
-        if self.strict {
-            refuse_losses(&encoded.losses)?;
-        }
-        Ok(encoded)
-    }
+fn ask(
+    worker: &Worker,
+    draft: &Draft<'_>,
+    key: usize,
+    encoded: &Encoded,
+    body: Bytes,
+) -> Result<Ask, ApiError> {
+    let (asked, provider) = (draft.asked, draft.provider);
+    let path = format!("{}{}", provider.base_path, encoded.path).parse().map_err(
+        |err: http::uri::InvalidUri| {
+            let text = format!("{}: the path can't be asked for", provider.name);
+            ApiError::new(ErrorKind::Internal, text).with_source(err)
+        },
+    )?;
+    let body_len = body.len() as u64;
+    let stream = encoded.stream;
+    Ok(Ask {
+        provider: draft.index,
+        endpoint: asked.endpoint,
+        model: draft.model.to_owned(),
+        streaming: stream,
+        method: Method::POST,
+        path,
+        headers: headers_for(worker, provider, key, &asked.headers, &encoded.headers, stream),
+        body: Splice::none(body),
+        reserved: vec![crate::intake::reserve(&worker.runtime, body_len)?],
+        rename: None,
+        id: asked.id.clone(),
+        framing: Framing::Events,
+    })
+}
 
-    fn ask(&self, worker: &Worker, encoded: &Encoded, body: Bytes) -> Result<Ask, ApiError> {
-        let provider = &worker.runtime.providers[self.provider];
-        let path = format!("{}{}", provider.base_path, encoded.path).parse().map_err(
-            |err: http::uri::InvalidUri| {
-                let text = format!("{}: the path can't be asked for", provider.name);
-                ApiError::new(ErrorKind::Internal, text).with_source(err)
-            },
-        )?;
-        let body_len = body.len() as u64;
-        Ok(Ask {
-            provider: self.provider,
-            endpoint: self.endpoint,
-            model: self.model.clone(),
-            streaming: encoded.stream,
-            method: Method::POST,
-            path,
-            headers: headers_for(worker, provider, &self.headers, &encoded.headers, encoded.stream),
-            body: Splice::none(body),
-            reserved: vec![crate::intake::reserve(&worker.runtime, body_len)?],
-            rename: None,
-            id: self.id.clone(),
-            started: self.started,
-            patience: self.patience,
-            framing: Framing::Events,
-        })
-    }
-
-    fn translation(&self, encoded: Encoded) -> Translation {
-        let id = reply_id(&self.id);
-        let cx = ReplyCx { id: &id, model: &self.asked, stream: self.streaming };
-        Translation::new(encoded.reader, Messages.writer(&cx))
-    }
+fn translation(asked: &Asked, encoded: Encoded) -> Translation {
+    let id = reply_id(&asked.id);
+    let cx = ReplyCx { id: &id, model: &asked.model, stream: asked.streaming };
+    Translation::new(encoded.reader, Messages.writer(&cx))
 }
 
 fn reply_id(exchange: &str) -> String {
@@ -132,6 +115,7 @@ fn egress(provider: &Provider) -> Result<&dyn Egress, ApiError> {
 pub(crate) fn headers_for(
     worker: &Worker,
     provider: &Provider,
+    key: usize,
     caller: &HeaderMap,
     own: &HeaderMap,
     stream: bool,
@@ -156,8 +140,8 @@ pub(crate) fn headers_for(
         }
     }
     match &provider.auth {
-        UpstreamAuth::Own(name, value) => {
-            headers.insert(name.clone(), value.clone());
+        UpstreamAuth::Own(name, values) => {
+            headers.insert(name.clone(), values[key].clone());
         }
         UpstreamAuth::Client => {
             let access = &worker.runtime.access;
@@ -177,54 +161,32 @@ pub(crate) fn headers_for(
 }
 
 /// Asks for a stream and waits until the caller's reply is bound to begin, so that until then the
-/// answer can still be an honest status.
+/// answer can still be an honest status, or somebody else's.
 pub(crate) async fn open(
-    worker: Arc<Worker>,
-    job: Job,
-    mut encoded: Encoded,
-) -> Result<Opened, Refusal> {
-    let mut rewrites = Rewrites::new(&worker, &job);
-    loop {
-        let losses = std::mem::take(&mut encoded.losses);
-        let path = encoded.path.clone();
-        let sent = Bytes::from(std::mem::take(&mut encoded.body));
-        match open_once(&worker, &job, encoded, sent.clone()).await {
-            Ok(opened) => {
-                rewrites.remember();
-                return Ok(Opened { rewrites: rewrites.told(), losses, ..opened });
-            }
-            Err(fault) => encoded = rewrites.again(fault, &path, &sent)?,
-        }
-    }
-}
-
-async fn open_once(
     worker: &Arc<Worker>,
-    job: &Job,
-    encoded: Encoded,
+    draft: &Draft<'_>,
+    key: usize,
+    mut encoded: Encoded,
     sent: Bytes,
-) -> Result<Opened, Fault> {
-    let provider = &worker.runtime.providers[job.provider];
-    let ask = job.ask(worker, &encoded, sent).map_err(told)?;
-    let resume = resuming(worker, job, &ask);
-    let limit = provider.timeouts.first_byte;
-    let deadline = job.started + limit;
-    let late = |limit: Duration| {
-        let text = format!("{} sent no event within {} s", provider.name, limit.as_secs());
-        Fault::new(ApiError::new(ErrorKind::Timeout, text), Remedy::NextProvider)
-    };
-    let asked = heads(worker, &job.model, encoded.prompt_estimate, ask);
-    let (head, mut body) =
-        timeout_at(deadline, asked).await.unwrap_or_else(|_| Err(late(limit)))?;
+    until: Until,
+) -> Result<Opened, Failed> {
+    let provider = draft.provider;
+    let ask = ask(worker, draft, key, &encoded, sent)?;
+    let resume = resuming(worker, draft, &ask);
+    let late = |until: Until| Failed::from(until.late(provider, "sent no event"));
+    let losses = std::mem::take(&mut encoded.losses);
+    let asked = heads(worker, draft.model, encoded.prompt_estimate, ask);
+    let heads = timeout_at(until.at, asked).await;
+    let (head, mut body) = heads.map_err(|_| late(until))??;
     let events = attempt::is_event_stream(&head.headers);
-    let mut translation = job.translation(encoded);
+    let mut translation = translation(draft.asked, encoded);
     let mut first = Vec::new();
     let mut heard = false;
     let ended = loop {
         // Comments say that the upstream lives, not that it has begun.
         let idle = provider.timeouts.idle;
-        let (wait, limit) = if heard { (Instant::now() + idle, idle) } else { (deadline, limit) };
-        let next = timeout_at(wait, body.next()).await.map_err(|_| late(limit))?;
+        let wait = if heard { Until { at: Instant::now() + idle, limit: idle } } else { until };
+        let next = timeout_at(wait.at, body.next()).await.map_err(|_| late(wait))?;
         let (bytes, ended) = match next {
             Some(Ok(chunk)) => {
                 heard = heard || !events || holds_data(&chunk);
@@ -241,36 +203,35 @@ async fn open_once(
             break ended;
         }
         if let Some(fault) = translation.take_fault() {
-            return Err(named(fault, &head, provider));
+            return Err(named(fault, &head, provider).into());
         }
         if ended.is_some() {
             if let (Some(rest), Some(resume)) = (translation.take_goes_on(), &resume) {
-                body = resume.rest(rest).await.map_err(told)?;
+                body = resume.rest(rest).await?;
                 continue;
             }
             let text = format!("{} ended its stream before the first event", provider.name);
-            return Err(told(ApiError::new(ErrorKind::BadGateway, text)));
+            return Err(ApiError::new(ErrorKind::BadGateway, text).into());
         }
     };
     let mut feed = Feed::new(Source::Translation(Box::new(translation)), &provider.drop_events);
     let first = feed.filtered(first);
-    let (headers, losses) = (HeaderMap::new(), Losses::new());
-    Ok(Opened { headers, body, feed, first, ended, losses, rewrites: 0, resume })
+    let provider = provider.clone();
+    Ok(Opened { provider, headers: HeaderMap::new(), body, feed, first, ended, losses, resume })
 }
 
 /// What the rest of a reply is asked with, for the dialects whose replies may stop in the middle.
-fn resuming(worker: &Arc<Worker>, job: &Job, ask: &Ask) -> Option<Arc<Resume>> {
-    let kind = worker.runtime.providers[job.provider].kind;
-    matches!(kind, Kind::Gemini | Kind::Vertex).then(|| {
+fn resuming(worker: &Arc<Worker>, draft: &Draft<'_>, ask: &Ask) -> Option<Arc<Resume>> {
+    matches!(draft.provider.kind, Kind::Gemini | Kind::Vertex).then(|| {
         Arc::new(Resume {
             worker: worker.clone(),
-            provider: job.provider,
-            endpoint: job.endpoint,
+            provider: draft.index,
+            endpoint: ask.endpoint,
             streaming: ask.streaming,
-            model: job.model.clone(),
+            model: ask.model.clone(),
             path: ask.path.clone(),
             headers: ask.headers.clone(),
-            id: job.id.clone(),
+            id: ask.id.clone(),
         })
     })
 }
@@ -290,67 +251,52 @@ fn named(fault: Fault, head: &http::response::Parts, provider: &Provider) -> Fau
     fault
 }
 
-/// Asks for a reply and reads it whole.
-pub(crate) async fn unary(
-    worker: &Arc<Worker>,
-    job: &Job,
-    mut encoded: Encoded,
-) -> Result<Whole, Refusal> {
-    let provider = &worker.runtime.providers[job.provider];
-    let limit =
-        job.patience.map_or(provider.timeouts.unary, |own| own.min(provider.timeouts.unary));
-    let deadline = job.started + limit;
-    let mut rewrites = Rewrites::new(worker, job);
-    loop {
-        let losses = std::mem::take(&mut encoded.losses);
-        let path = encoded.path.clone();
-        let sent = Bytes::from(std::mem::take(&mut encoded.body));
-        let once = timeout_at(deadline, unary_once(worker, job, encoded, sent.clone())).await;
-        let once = once.unwrap_or_else(|_| {
-            let text = format!("{} did not answer within {} s", provider.name, limit.as_secs());
-            Err(told(ApiError::new(ErrorKind::Timeout, text)))
-        });
-        match once {
-            Ok(mut whole) => {
-                rewrites.remember();
-                whole.losses.extend(&losses);
-                return Ok(Whole { rewrites: rewrites.told(), ..whole });
-            }
-            Err(fault) => encoded = rewrites.again(fault, &path, &sent)?,
-        }
-    }
-}
-
 /// How long the end of a body is waited for whose answer is whole.
 const END_GRACE: Duration = Duration::from_millis(20);
 
-async fn unary_once(
+/// Asks for a reply and reads it whole.
+pub(crate) async fn unary(
     worker: &Arc<Worker>,
-    job: &Job,
+    draft: &Draft<'_>,
+    key: usize,
     encoded: Encoded,
     sent: Bytes,
-) -> Result<Whole, Fault> {
-    let provider = &worker.runtime.providers[job.provider];
-    let ask = job.ask(worker, &encoded, sent).map_err(told)?;
+    until: Until,
+) -> Result<Whole, Failed> {
+    let whole = timeout_at(until.at, unary_unbounded(worker, draft, key, encoded, sent)).await;
+    whole.unwrap_or_else(|_| Err(until.late(draft.provider, "did not answer").into()))
+}
+
+async fn unary_unbounded(
+    worker: &Arc<Worker>,
+    draft: &Draft<'_>,
+    key: usize,
+    mut encoded: Encoded,
+    sent: Bytes,
+) -> Result<Whole, Failed> {
+    let provider = draft.provider;
+    let ask = ask(worker, draft, key, &encoded, sent)?;
     let stream = encoded.stream;
-    let resume = resuming(worker, job, &ask);
-    let (head, mut body) = heads(worker, &job.model, encoded.prompt_estimate, ask).await?;
-    let mut translation = job.translation(encoded);
+    let resume = resuming(worker, draft, &ask);
+    let mut losses = std::mem::take(&mut encoded.losses);
+    let (head, mut body) = heads(worker, draft.model, encoded.prompt_estimate, ask).await?;
+    let mut translation = translation(draft.asked, encoded);
     let bytes = loop {
         let bytes = if stream || attempt::is_event_stream(&head.headers) {
             read_stream(&mut translation, &mut body, provider).await?
         } else {
-            let whole = whole_body(provider, &head, body).await.map_err(told)?;
+            let whole = whole_body(provider, &head, body).await?;
             translation.whole(&whole)
         };
         if let Some(fault) = translation.take_fault() {
-            return Err(named(fault, &head, provider));
+            return Err(named(fault, &head, provider).into());
         }
         match (translation.take_goes_on(), &resume) {
-            (Some(rest), Some(resume)) => body = resume.rest(rest).await.map_err(told)?,
+            (Some(rest), Some(resume)) => body = resume.rest(rest).await?,
             _ => break bytes,
         }
     };
+    losses.extend(translation.losses());
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let (usage, quality) = translation.usage();
@@ -361,8 +307,7 @@ async fn unary_once(
         usage,
         quality,
         billed: translation.billed(),
-        losses: translation.losses().clone(),
-        rewrites: 0,
+        losses,
     })
 }
 
@@ -371,14 +316,14 @@ async fn read_stream(
     translation: &mut Translation,
     body: &mut UpBody,
     provider: &Provider,
-) -> Result<Bytes, Fault> {
+) -> Result<Bytes, ApiError> {
     let (mut bytes, mut read) = (Bytes::new(), 0);
     while !translation.is_done() {
         let ended = match body.next().await {
             Some(Ok(chunk)) => {
                 read += chunk.len();
                 if read > attempt::MAX_UNARY_BYTES {
-                    return Err(told(too_large(provider)));
+                    return Err(too_large(provider));
                 }
                 bytes = translation.push(&chunk);
                 false
@@ -403,40 +348,39 @@ async fn read_stream(
 }
 
 /// The tokens of a request: counted by the upstream where it has a counter, else estimated.
-/// And why it is an estimate, where a counter was asked.
 pub(crate) async fn count(
     worker: &Worker,
-    record: &mut Exchange,
-    job: &Job,
+    draft: &Draft<'_>,
+    key: usize,
     mut encoded: Encoded,
-) -> (Count, Option<Fault>) {
+) -> Counted {
+    let losses = std::mem::take(&mut encoded.losses);
     let estimate = Count::Estimate(encoded.prompt_estimate);
-    if !egress(&worker.runtime.providers[job.provider])
-        .is_ok_and(|egress| egress.counts(&job.model))
-    {
-        return (estimate, None);
+    if !egress(draft.provider).is_ok_and(|egress| egress.counts(draft.model)) {
+        return Counted { count: estimate, losses, asked: false, why: None };
     }
     let body = Bytes::from(std::mem::take(&mut encoded.body));
-    let ask = match job.ask(worker, &encoded, body) {
-        Ok(ask) => ask,
-        Err(err) => return (estimate, Some(told(err))),
-    };
-    record.attempts += 1;
-    let provider = &worker.runtime.providers[job.provider];
+    let ask = ask(worker, draft, key, &encoded, body);
     let (reader, prompt_estimate) = (encoded.reader, encoded.prompt_estimate);
-    let answered = timeout(COUNT_LIMIT, async {
-        let (head, body) = heads(worker, &job.model, prompt_estimate, ask).await?;
-        whole_body(provider, &head, body).await.map_err(told)
+    let answered = timeout(COUNT_LIMIT, async move {
+        let (head, body) = heads(worker, draft.model, prompt_estimate, ask?).await?;
+        let body = whole_body(draft.provider, &head, body).await?;
+        reader.count(&body).map_err(Failed::from)
     });
-    match answered.await.map(|answer| answer.and_then(|body| reader.count(&body))) {
-        Ok(Ok(tokens)) => (Count::Exact(tokens), None),
-        // A client without a count misjudges when to compact (R31).
-        Ok(Err(fault)) => (estimate, Some(fault)),
-        Err(_) => {
-            let text = format!("{} did not count in time", provider.name);
-            (estimate, Some(told(ApiError::new(ErrorKind::Timeout, text))))
+    let why = match answered.await {
+        Ok(Ok(tokens)) => {
+            return Counted { count: Count::Exact(tokens), losses, asked: true, why: None };
         }
-    }
+        Ok(Err(failed)) => match failed.refusal {
+            Refusal::Gateway(err) => worker.runtime.fault_text(&err),
+            Refusal::Upstream(refused) => {
+                format!("{} answered {}", refused.provider, refused.status)
+            }
+        },
+        Err(_) => format!("{} did not count in time", draft.provider.name),
+    };
+    // A client without a count misjudges when to compact (R31).
+    Counted { count: estimate, losses, asked: true, why: Some(why) }
 }
 
 /// How long a counter may take; the client asks for some 25 counts at once and waits for them.
@@ -455,18 +399,19 @@ pub(crate) async fn heads(
     model: &str,
     prompt_estimate: u64,
     ask: Ask,
-) -> Result<(http::response::Parts, UpBody), Fault> {
+) -> Result<(http::response::Parts, UpBody), Failed> {
     let provider = &worker.runtime.providers[ask.provider];
-    let (head, body) = attempt::exchange_heads(worker, ask).await.map_err(told)?;
+    let (head, body) = attempt::exchange_heads(worker, ask).await?;
     if head.status.is_success() {
         return Ok((head, body));
     }
     if head.status.is_redirection() {
-        return Err(told(attempt::redirected(provider, &head)));
+        let elsewhere = Failed::from(attempt::redirected(provider, &head));
+        return Err(elsewhere.with_remedy(Remedy::NextProvider));
     }
     let bytes = attempt::masked(worker, body).await;
     let cx = FaultCx { provider: &provider.name, model, prompt_estimate };
-    Err(refusal(provider, egress(provider).map_err(told)?, &cx, &head, &bytes))
+    Err(refusal(provider, egress(provider)?, &cx, &head, &bytes).into())
 }
 
 /// What an answer without success means, and which credential it is about if it is about one: not every
@@ -525,11 +470,6 @@ fn too_large(provider: &Provider) -> ApiError {
     let most = attempt::MAX_UNARY_BYTES;
     let text = format!("{} answered with more than {most} bytes", provider.name);
     ApiError::new(ErrorKind::BadGateway, text)
-}
-
-/// A failure that the dialect knows nothing of.
-fn told(error: ApiError) -> Fault {
-    Fault::new(error, Remedy::NextProvider)
 }
 
 /// What a strict caller will not have.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use gateway_config::{Config, LogLevel};
 use gateway_models::Catalogue;
+use gateway_router::Router;
 use http::HeaderValue;
 use tokio::sync::{mpsc, watch};
 
@@ -16,7 +17,7 @@ use crate::desk::{Desk, Worker};
 use crate::house::House;
 use crate::listener::{self, Phase};
 use crate::log::{Log, LogSettings};
-use crate::runtime::{CompileError, Extras, Pace, Provider, Runtime};
+use crate::runtime::{CompileError, Extras, Provider, Runtime};
 use crate::stats::{ProviderSummary, Summary};
 use crate::tls::{self, TlsError};
 
@@ -31,8 +32,6 @@ pub struct Options {
     pub no_auth: bool,
     /// Idle connections kept per upstream, all workers together; 0 keeps none.
     pub pool_size: usize,
-    /// When a silent stream gets a sign of life.
-    pub pace: Pace,
     /// The log.
     pub log: LogSettings,
     /// Seals state that travels with callers where the configuration names no `server.state_keys`.
@@ -40,6 +39,9 @@ pub struct Options {
     pub state_key: Option<Vec<u8>>,
     /// What is known of models: the built-in catalogue, perhaps with rows laid over it.
     pub catalogue: Catalogue,
+    /// Decides where requests go, in the place of the configuration's `routes`. Its providers are indices into
+    /// [`Config::providers`].
+    pub router: Option<Arc<dyn Router>>,
     /// Worker threads; the number of cores this process may use without one.
     pub workers: Option<usize>,
 }
@@ -51,10 +53,10 @@ impl Default for Options {
             passthrough: false,
             no_auth: false,
             pool_size: 10,
-            pace: Pace::default(),
             log: LogSettings::default(),
             state_key: None,
             catalogue: Catalogue::builtin().clone(),
+            router: None,
             workers: None,
         }
     }
@@ -140,9 +142,9 @@ impl Gateway {
             anthropic_version: version,
             passthrough: options.passthrough,
             open: options.no_auth,
-            pace: options.pace,
             state_key: options.state_key.or_else(random_key),
             catalogue: options.catalogue,
+            router: options.router,
         };
         let acceptor = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
         let file = options.log.file.clone().unwrap_or_default();

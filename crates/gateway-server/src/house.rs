@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use http::HeaderValue;
 
 use crate::log::Log;
+use crate::mirror::Mirrors;
+use crate::pins::Pins;
 use crate::record::Ids;
 use crate::stats::Stats;
 
@@ -15,6 +17,12 @@ pub(crate) struct House {
     pub(crate) stats: Stats,
     pub(crate) log: Log,
     pub(crate) ids: Ids,
+    /// For everything that is left to chance.
+    pub(crate) luck: Luck,
+    /// Where sessions are.
+    pub(crate) pins: Pins,
+    /// Copies on their way.
+    pub(crate) mirrors: Mirrors,
     /// Names this process in [`X_GATEWAY_HOP`](crate::runtime::X_GATEWAY_HOP).
     pub(crate) instance: HeaderValue,
     draining: AtomicBool,
@@ -28,6 +36,9 @@ impl House {
             stats: Stats::new(),
             log,
             instance: HeaderValue::try_from(ids.instance()).expect("hexadecimal digits"),
+            luck: Luck::new(),
+            pins: Pins::default(),
+            mirrors: Mirrors::default(),
             ids,
             draining: AtomicBool::new(false),
             buffered: AtomicU64::new(0),
@@ -50,6 +61,28 @@ impl House {
         let room = |held: u64| held.checked_add(bytes).filter(|sum| *sum <= limit);
         self.buffered.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok()?;
         Some(Reserved { bytes, house: self.clone() })
+    }
+}
+
+/// Numbers that nobody foresees, and that need not be secret.
+#[derive(Debug)]
+pub(crate) struct Luck(AtomicU64);
+
+impl Luck {
+    fn new() -> Self {
+        let mut seed = [0; 8];
+        // Without the system's randomness every process has the same luck, which only spreads load worse.
+        let _ = getrandom::fill(&mut seed);
+        Self(AtomicU64::new(u64::from_le_bytes(seed)))
+    }
+
+    /// The next number (`SplitMix64`).
+    pub(crate) fn next(&self) -> u64 {
+        const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.0.fetch_add(GAMMA, Ordering::Relaxed).wrapping_add(GAMMA);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
     }
 }
 

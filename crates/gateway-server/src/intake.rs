@@ -35,7 +35,8 @@ const STEP: u64 = 64 << 10;
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) bytes: Bytes,
-    pub(crate) reserved: Vec<Reserved>,
+    /// Given back when the body is let go.
+    pub(crate) _reserved: Vec<Reserved>,
 }
 
 /// Refuses by the announced length, before a byte is read.
@@ -55,11 +56,11 @@ pub(crate) async fn read(runtime: &Runtime, body: &mut Incoming) -> Result<Held,
     let mut reserved = vec![reserve(runtime, room)?];
 
     let Some(first) = next(body).await? else {
-        return Ok(Held { bytes: Bytes::new(), reserved });
+        return Ok(Held { bytes: Bytes::new(), _reserved: reserved });
     };
     // Most bodies that fit the read buffer come in one frame, and need no copy.
     if body.is_end_stream() && first.len() as u64 <= limit.min(room.max(STEP)) {
-        return Ok(Held { bytes: first, reserved });
+        return Ok(Held { bytes: first, _reserved: reserved });
     }
     let expected = usize::try_from(room).unwrap_or(usize::MAX).max(first.len());
     // What is announced is not yet there: a caller must send before much is set aside for it.
@@ -77,7 +78,7 @@ pub(crate) async fn read(runtime: &Runtime, body: &mut Incoming) -> Result<Held,
         whole.extend_from_slice(&bytes);
         chunk = next(body).await?;
     }
-    Ok(Held { bytes: whole.freeze(), reserved })
+    Ok(Held { bytes: whole.freeze(), _reserved: reserved })
 }
 
 /// Keeps reading a refused body for a little while, so that the caller gets to see the answer.

@@ -21,7 +21,9 @@
 //! ```
 
 mod access;
+mod asked;
 mod attempt;
+mod attempts;
 mod authorized;
 mod checks;
 mod credentials;
@@ -31,6 +33,7 @@ mod egress;
 mod ending;
 mod endpoints;
 mod exchange;
+mod failure;
 mod feed;
 mod foreign;
 mod gateway;
@@ -40,7 +43,10 @@ mod lessons;
 mod listener;
 mod live;
 mod log;
+mod mirror;
+mod pins;
 mod pipeline;
+mod plan;
 mod questions;
 mod raw;
 mod record;
@@ -50,15 +56,17 @@ mod rewrites;
 mod runtime;
 mod shaped;
 mod stall;
+mod standing;
 mod stats;
 mod stream;
 mod tls;
+mod trace;
 mod translation;
 mod upbody;
 mod upload;
 
 pub use gateway::{Gateway, Options, StartError};
 pub use log::{Log, LogFormat, LogSettings};
-pub use runtime::{CompileError, Pace};
+pub use runtime::CompileError;
 pub use stats::{ProviderSummary, Summary};
 pub use tls::TlsError;

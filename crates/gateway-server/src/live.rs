@@ -8,6 +8,7 @@ use gateway_types::Feature;
 
 use crate::lessons::Lessons;
 use crate::questions::Answers;
+use crate::standing::Standing;
 use crate::stats::ProviderStats;
 
 /// The living part of a provider, shared by every snapshot in which it is the same upstream.
@@ -24,11 +25,13 @@ pub(crate) struct Live {
     pub(crate) uncounted: Lessons<()>,
     /// What it says of its models.
     pub(crate) answers: Answers,
+    /// How it stands: breakers, keys, budget.
+    pub(crate) standing: Standing,
 }
 
 impl Live {
     /// Of an upstream that nothing is known of yet.
-    pub(crate) fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str, standing: Standing) -> Self {
         Self {
             name: name.into(),
             stats: ProviderStats::default(),
@@ -36,6 +39,7 @@ impl Live {
             refusals: Lessons::default(),
             uncounted: Lessons::default(),
             answers: Answers::default(),
+            standing,
         }
     }
 }

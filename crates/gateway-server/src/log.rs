@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::record::{Exchange, Outcome};
+use crate::trace::{End, Tried};
 
 /// How a line looks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -274,6 +275,7 @@ fn exchange_line(x: &Exchange, format: LogFormat, clock: &mut Clock, out: &mut V
             "method": x.method.as_str(), "path": x.path, "status": x.status.as_u16(),
             "outcome": x.outcome.as_str(), "session": x.session, "model": x.model,
             "provider": provider, "upstream_model": upstream, "attempts": x.attempts,
+            "chain": x.tried.iter().map(link).collect::<Vec<_>>(),
             "stream": x.streaming, "duration_ms": rounded(millis),
             "first_byte_ms": x.first_byte.map(|t| rounded(t.as_secs_f64() * 1000.0)),
             "usage": x.usage, "usage_quality": x.quality,
@@ -298,6 +300,10 @@ fn exchange_line(x: &Exchange, format: LogFormat, clock: &mut Clock, out: &mut V
     }
     if let Some(provider) = provider {
         let _ = write!(out, " via {provider}");
+    }
+    if x.tried.len() > 1 || x.tried.iter().any(|tried| matches!(tried.end, End::Skipped(_))) {
+        let chain: Vec<String> = x.tried.iter().map(Tried::told).collect();
+        let _ = write!(out, " chain={}", chain.join(","));
     }
     // In tenths, for formatting a float costs more than the rest of the line.
     let tenths = took.as_micros() / 100;
@@ -334,6 +340,21 @@ fn exchange_line(x: &Exchange, format: LogFormat, clock: &mut Clock, out: &mut V
 fn losses(x: &Exchange) -> Value {
     let one = |loss: &Loss| json!({"what": loss.what.as_str(), "path": loss.path, "why": loss.why});
     x.losses.iter().map(one).collect()
+}
+
+/// One step of the chain that was walked.
+fn link(tried: &Tried) -> Value {
+    let millis = |time: Duration| rounded(time.as_secs_f64() * 1000.0);
+    let (how, status, why) = match &tried.end {
+        End::Asked => ("left", None, None),
+        End::Answered => ("answered", None, None),
+        End::Status(status) => ("failed", Some(status.as_u16()), None),
+        End::Skipped(why) => ("skipped", None, Some(*why)),
+    };
+    json!({
+        "provider": &*tried.provider, "model": tried.model, "key": tried.key, "result": how,
+        "status": status, "why": why, "at_ms": millis(tried.at), "took_ms": millis(tried.took),
+    })
 }
 
 /// Billionths of a dollar as dollars.

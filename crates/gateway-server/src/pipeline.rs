@@ -8,11 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use gateway_anthropic::{edit, headers as policy};
+use gateway_anthropic::headers as policy;
 use gateway_config::Kind;
-use gateway_models::Estimate;
-use gateway_router::Query;
-use gateway_translate::{Splice, peek};
+use gateway_translate::peek;
 use gateway_types::{ApiError, Endpoint, ErrorKind};
 use gateway_upstream::{Call, Outgoing};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
@@ -23,23 +21,26 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-use crate::attempt::{self, Ask, Framing, Opened, Refusal, Refused, Told, Whole};
+use crate::asked::Asked;
+use crate::attempt::{self, Opened, Told, Whole};
+use crate::attempts::{self, Got};
 use crate::checks::{
-    can_be_cut, credential_present, has_no_counter, no_route, picked, seconds, stays_below_base,
-    strictly, upstream_path,
+    can_be_cut, credential_present, picked, seconds, stays_below_base, strictly, upstream_path,
 };
 use crate::desk::Worker;
 use crate::endpoints::{self, Path};
 use crate::exchange::Open;
-use crate::foreign::{self, Count, Job};
+use crate::failure::{Refusal, Refused};
+use crate::foreign::Count;
 use crate::intake;
-use crate::questions;
+use crate::mirror;
+use crate::plan;
 use crate::raw::RawBody;
 use crate::record::{Exchange, Outcome, Served};
 use crate::reply::{self, ReplyBody};
 use crate::runtime::{Provider, X_GATEWAY_HOP};
-use crate::shaped::{self, Shaped};
 use crate::stream::{Pending, StreamBody};
+use crate::trace::Trace;
 use crate::upbody::UpBody;
 use crate::upload::{Upload, Verdict};
 
@@ -57,7 +58,7 @@ enum Answer {
     /// A count of the upstream's, or the gateway's guess where it has no counter.
     Count(Count),
     Whole(Whole),
-    Opened(Box<Opened>, Arc<Provider>),
+    Opened(Box<Opened>),
     /// The upstream has been silent for so long that the stream begins without it.
     Committed(Pending, Arc<Provider>),
     Refused(Box<Refused>),
@@ -158,7 +159,7 @@ async fn answer(
 async fn messages(
     worker: &Arc<Worker>,
     record: &mut Exchange,
-    mut head: http::request::Parts,
+    head: http::request::Parts,
     body: &mut Option<Incoming>,
     endpoint: Endpoint,
 ) -> Result<Answer, ApiError> {
@@ -186,212 +187,82 @@ async fn messages(
 
     // Plan.
     let pick = head.headers.get(PICK).map(picked).transpose()?;
-    let decision = runtime.table.decide(&Query { pick: pick.as_deref(), ..Query::model(&asked) });
-    let decision = decision.map_err(|fault| no_route(&fault))?;
-    let (index, upstream_model) = (decision.provider, decision.upstream_model.into_owned());
-    let provider = &runtime.providers[index];
-    credential_present(provider)?;
-    let patience = head.headers.get(STAINLESS_TIMEOUT).and_then(seconds);
-    let strict = strictly(head.headers.get(STRICT))?;
-    if provider.host_of(&upstream_model).is_some() || provider.learns {
-        let (model_span, foreign_state) = (envelope.model_span.clone(), envelope.foreign_state);
-        let shaped = Shaped {
-            provider: index,
-            endpoint,
-            streaming: record.streaming,
-            asked,
-            model: upstream_model,
-            id: record.id.clone(),
-            held,
-            model_span,
-            foreign_state,
-            headers: head.headers,
-            query: head.uri.query().map(ToOwned::to_owned),
-            started: Instant::now(),
-            patience,
-            strict,
-        };
-        return Box::pin(reshaped(worker, record, shaped)).await;
-    }
-    if provider.egress.is_some() {
-        let job = Job {
-            provider: index,
-            endpoint,
-            streaming: record.streaming,
-            asked,
-            model: upstream_model,
-            id: record.id.clone(),
-            held,
-            headers: head.headers,
-            started: Instant::now(),
-            patience,
-            strict,
-            about: None,
-        };
-        // In a box, so that the futures of relayed requests are not as large as this one.
-        return Box::pin(translated(worker, record, job)).await;
-    }
-    let renamed = upstream_model != asked;
-    let edited = if envelope.foreign_state || provider.policy.acts() {
-        edited(provider, record, &held.bytes, &mut head.headers, strict)?
-    } else {
-        None
-    };
-    let (bytes, span) = match edited {
-        Some(bytes) => {
-            let span = peek(&bytes)?.model_span;
-            (bytes, span)
-        }
-        None => (held.bytes.clone(), envelope.model_span.clone()),
-    };
-    let body =
-        if renamed { Splice::string(&bytes, span, &upstream_model) } else { Splice::none(bytes) };
+    let way = plan::plan(
+        runtime,
+        &plan::Request {
+            model: &asked,
+            pick: pick.as_deref(),
+            path: head.uri.path(),
+            headers: &head.headers,
+            client: None,
+            session: record.session.as_deref(),
+            body: &held.bytes,
+        },
+    )?;
 
-    // Attempt: one in this version.
-    attempt::outgoing_headers(worker, provider, &mut head.headers);
-    let ask = Ask {
-        provider: index,
-        endpoint,
-        model: upstream_model.clone(),
-        streaming: record.streaming,
-        method: head.method,
-        path: upstream_path(provider, endpoint.path(), head.uri.query())?,
-        headers: head.headers,
-        body,
-        reserved: held.reserved,
-        rename: renamed.then_some(asked),
+    // Attempts.
+    let (model_span, foreign_state) = (envelope.model_span.clone(), envelope.foreign_state);
+    let asked = Asked {
         id: record.id.clone(),
+        endpoint,
+        streaming: record.streaming,
+        model: asked,
+        model_span,
+        held,
+        foreign_state,
+        query: head.uri.query().map(ToOwned::to_owned),
         started: Instant::now(),
-        patience,
-        framing: Framing::Events,
+        patience: head.headers.get(STAINLESS_TIMEOUT).and_then(seconds),
+        strict: strictly(head.headers.get(STRICT))?,
+        session: record.session.clone(),
+        headers: head.headers,
     };
-    record.served = Some(Served { provider: provider.clone(), model: upstream_model });
-    record.attempts += 1;
-
-    if !record.streaming {
-        return match Box::pin(attempt::unary(worker, ask)).await {
-            Ok(whole) => {
-                (record.usage, record.quality) = (whole.usage, whole.quality);
-                Ok(Answer::Whole(whole))
-            }
-            Err(Refusal::Upstream(refused))
-                if endpoint == Endpoint::CountTokens && has_no_counter(refused.status) =>
-            {
-                // A client without a count misjudges when to compact (R31).
-                let text = String::from_utf8_lossy(&held.bytes);
-                let served = record.served.as_ref().map_or("", |served| served.model.as_str());
-                let mut estimate = Estimate::new(runtime.catalogue.facts(served).family);
-                estimate.raw_body(&text);
-                Ok(Answer::Count(Count::Estimate(estimate.total())))
-            }
-            Err(refusal) => refused(refusal, record, provider),
-        };
+    if let Some(leg) = &way.mirror {
+        mirror::send(worker, &asked, leg.clone());
     }
-    drop(held.bytes);
-    let mut pending: Pending = Box::pin(attempt::open_stream(worker.clone(), ask));
-    match timeout(runtime.pace.commit_after, &mut pending).await {
-        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), provider.clone())),
-        Ok(Err(refusal)) => refused(refusal, record, provider),
-        Err(_) => Ok(Answer::Committed(pending, provider.clone())),
+    let trace = Arc::new(Trace::default());
+    record.trace = Some(trace.clone());
+    if !record.streaming {
+        let got = Box::pin(attempts::answer(worker, &asked, &way, &trace)).await;
+        return answered(got, record);
+    }
+    let first = runtime.providers[way.legs[0].provider].clone();
+    let worker = worker.clone();
+    let mut pending: Pending = Box::pin(async move {
+        match attempts::answer(&worker, &asked, &way, &trace).await? {
+            Got::Opened(opened) => Ok(*opened),
+            Got::Whole(_) | Got::Counted(_) => {
+                let text = "a stream was asked for, and something else came";
+                Err(Refusal::Gateway(ApiError::new(ErrorKind::Internal, text)))
+            }
+        }
+    });
+    match timeout(runtime.config.resilience.commit_after, &mut pending).await {
+        Ok(opened) => answered(opened.map(|opened| Got::Opened(Box::new(opened))), record),
+        Err(_) => Ok(Answer::Committed(pending, first)),
     }
 }
 
-/// The body for an Anthropic-shaped upstream where it can't go up as it came; `None` where it can.
-fn edited(
-    provider: &Provider,
-    record: &mut Exchange,
-    body: &Bytes,
-    headers: &mut HeaderMap,
-    strict: bool,
-) -> Result<Option<Bytes>, ApiError> {
-    if provider.kind != Kind::Anthropic {
-        return Ok(None);
-    }
-    let Some(edited) = edit::edit(body, &provider.policy, &policy::betas(headers))? else {
-        return Ok(None);
-    };
-    if let Some(betas) = edited.betas {
-        policy::set_betas(headers, &betas);
-    }
-    record.losses.extend(&edited.losses);
-    if strict {
-        foreign::refuse_losses(&edited.losses)?;
-    }
-    Ok(Some(edited.body))
-}
-
-/// A request that keeps its shape but is written for somebody who is not Anthropic.
-async fn reshaped(
-    worker: &Arc<Worker>,
-    record: &mut Exchange,
-    shaped: Shaped,
-) -> Result<Answer, ApiError> {
-    let index = shaped.provider;
-    let provider = &worker.runtime.providers[index];
-    record.served = Some(Served { provider: provider.clone(), model: shaped.model.clone() });
-    if shaped.endpoint == Endpoint::CountTokens && provider.host_of(&shaped.model).is_some() {
-        return shaped::count(worker, record, &shaped).await.map(Answer::Count);
-    }
-    record.attempts += 1;
-    if !record.streaming {
-        return match Box::pin(shaped::unary(worker, &shaped)).await {
-            Ok(whole) => {
-                (record.usage, record.quality) = (whole.usage, whole.quality);
-                record.losses.extend(&whole.losses);
-                record.attempts += whole.rewrites;
-                Ok(Answer::Whole(whole))
-            }
-            Err(Refusal::Upstream(refused))
-                if shaped.endpoint == Endpoint::CountTokens && has_no_counter(refused.status) =>
-            {
-                Ok(Answer::Count(Count::Estimate(shaped.estimate(worker))))
-            }
-            Err(refusal) => refused(refusal, record, provider),
-        };
-    }
-    let mut pending: Pending = Box::pin(shaped::open(worker.clone(), shaped));
-    match timeout(worker.runtime.pace.commit_after, &mut pending).await {
-        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), provider.clone())),
-        Ok(Err(refusal)) => refused(refusal, record, provider),
-        Err(_) => Ok(Answer::Committed(pending, provider.clone())),
-    }
-}
-
-/// A request for an upstream of another dialect: written anew, its reply read and written anew.
-async fn translated(
-    worker: &Arc<Worker>,
-    record: &mut Exchange,
-    mut job: Job,
-) -> Result<Answer, ApiError> {
-    let index = job.provider;
-    let provider = &worker.runtime.providers[index];
-    record.served = Some(Served { provider: provider.clone(), model: job.model.clone() });
-    job.about = questions::about(worker, &job).await;
-    let encoded = job.encode(worker, &provider.live.lessons.known(&job.model))?;
-    record.losses.extend(&encoded.losses);
-    if job.endpoint == Endpoint::CountTokens {
-        let (count, fault) = foreign::count(worker, record, &job, encoded).await;
-        record.fault = fault.map(|fault| worker.runtime.fault_text(&fault.error));
-        return Ok(Answer::Count(count));
-    }
-    record.attempts += 1;
-    if !record.streaming {
-        return match Box::pin(foreign::unary(worker, &job, encoded)).await {
-            Ok(whole) => {
-                (record.usage, record.quality) = (whole.usage, whole.quality);
-                record.billed = whole.billed;
-                record.losses.extend(&whole.losses);
-                record.attempts += whole.rewrites;
-                Ok(Answer::Whole(whole))
-            }
-            Err(refusal) => refused(refusal, record, provider),
-        };
-    }
-    let mut pending: Pending = Box::pin(foreign::open(worker.clone(), job, encoded));
-    match timeout(worker.runtime.pace.commit_after, &mut pending).await {
-        Ok(Ok(opened)) => Ok(Answer::Opened(Box::new(opened), provider.clone())),
-        Ok(Err(refusal)) => refused(refusal, record, provider),
-        Err(_) => Ok(Answer::Committed(pending, provider.clone())),
+/// What the attempts brought, as an answer.
+fn answered(got: Result<Got, Refusal>, record: &mut Exchange) -> Result<Answer, ApiError> {
+    match got {
+        Ok(Got::Opened(opened)) => Ok(Answer::Opened(opened)),
+        Ok(Got::Whole(whole)) => {
+            (record.usage, record.quality) = (whole.usage, whole.quality);
+            record.billed = whole.billed;
+            record.losses.extend(&whole.losses);
+            Ok(Answer::Whole(*whole))
+        }
+        Ok(Got::Counted(counted)) => {
+            record.losses.extend(&counted.losses);
+            record.fault = counted.why;
+            Ok(Answer::Count(counted.count))
+        }
+        Err(Refusal::Gateway(err)) => Err(err),
+        Err(Refusal::Upstream(refused)) => {
+            record.fault = Some(format!("{} answered {}", refused.provider, refused.status));
+            Ok(Answer::Refused(refused))
+        }
     }
 }
 
@@ -422,7 +293,7 @@ async fn pass_through(
     credential_present(provider)?;
 
     let length = head.headers.get(CONTENT_LENGTH).cloned();
-    attempt::outgoing_headers(worker, provider, &mut head.headers);
+    attempt::outgoing_headers(worker, provider, 0, &mut head.headers);
     let limit = runtime.config.server.max_request_size.unwrap_or(u64::MAX);
     let incoming = body.take().filter(|body| !body.is_end_stream());
     let (outgoing, upload) = match incoming.map(|incoming| Upload::new(incoming, limit)) {
@@ -457,17 +328,17 @@ async fn pass_through(
     let body = UpBody::Wire(body);
     if attempt::must_be_told(provider, reply.status) {
         let asked = Told { provider: index, id: record.id.clone(), model: String::new() };
-        let refusal = attempt::refused(worker, &asked, reply, body).await;
-        return refused(refusal, record, provider);
+        let failed = attempt::refused(worker, &asked, reply, body).await;
+        return answered(Err(failed.refusal), record);
     }
     policy::towards_caller(&mut reply.headers, provider.credential());
     if reply.status.is_client_error() || reply.status.is_server_error() {
         // In its own shape, but without our keys.
         let body = attempt::masked(worker, body).await;
         reply.headers.remove(CONTENT_LENGTH);
-        let refused = Refused { status: reply.status, headers: reply.headers, body };
-        record.fault = Some(format!("{} answered {}", provider.name, refused.status));
-        return Ok(Answer::Refused(Box::new(refused)));
+        let (provider, status) = (provider.name.clone(), reply.status);
+        let refused = Refused { provider, status, headers: reply.headers, body };
+        return answered(Err(Refusal::Upstream(Box::new(refused))), record);
     }
     Ok(Answer::Raw(reply.status, reply.headers, body, provider.clone(), keep))
 }
@@ -494,16 +365,15 @@ fn render(answer: Answer, mut open: Open) -> Response<ReplyBody> {
             reply::full(whole.status, whole.headers, whole.body.parts, open, Outcome::Delivered)
         }
         Answer::Refused(refused) => {
-            let Refused { status, headers, body } = *refused;
+            let Refused { status, headers, body, .. } = *refused;
             reply::full(status, headers, [body, Bytes::new(), Bytes::new()], open, Outcome::Failed)
         }
-        Answer::Opened(mut opened, provider) => {
+        Answer::Opened(mut opened) => {
             let mut headers = std::mem::take(&mut opened.headers);
-            open.record().attempts += std::mem::take(&mut opened.rewrites);
             open.record().losses.extend(&std::mem::take(&mut opened.losses));
             reply::event_stream_head(&mut headers);
             reply::mark(&mut headers, open.record());
-            let body = StreamBody::opened(*opened, provider, open);
+            let body = StreamBody::opened(*opened, open);
             response(StatusCode::OK, headers, ReplyBody::Stream(Box::new(body)))
         }
         Answer::Committed(pending, provider) => {
@@ -529,21 +399,4 @@ fn response(status: StatusCode, headers: HeaderMap, body: ReplyBody) -> Response
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
-}
-
-fn refused(
-    refusal: Refusal,
-    record: &mut Exchange,
-    provider: &Provider,
-) -> Result<Answer, ApiError> {
-    match refusal {
-        Refusal::Gateway(err, rewrites) => {
-            record.attempts += rewrites;
-            Err(err)
-        }
-        Refusal::Upstream(refused) => {
-            record.fault = Some(format!("{} answered {}", provider.name, refused.status));
-            Ok(Answer::Refused(refused))
-        }
-    }
 }

@@ -10,9 +10,10 @@ use gateway_types::Endpoint;
 use http::Method;
 use tokio::time::{Instant, timeout};
 
+use crate::asked::Draft;
 use crate::attempt::{self, Ask, Framing};
 use crate::desk::Worker;
-use crate::foreign::{Job, headers_for};
+use crate::foreign::headers_for;
 use crate::upbody::{Collected, collect};
 
 /// A model is pulled anew or given another window now and then: after this long it is asked again. What
@@ -72,40 +73,38 @@ impl Answers {
     }
 }
 
-/// What the upstream says of the job's model, if its dialect has to know and it answers.
-pub(crate) async fn about(worker: &Worker, job: &Job) -> Option<Bytes> {
-    let provider = &worker.runtime.providers[job.provider];
-    let question = provider.egress.as_deref()?.question(&job.model)?;
-    let (known, due) = provider.live.answers.of(&job.model);
+/// What the upstream says of the model, if its dialect has to know and it answers.
+pub(crate) async fn about(worker: &Worker, draft: &Draft<'_>) -> Option<Bytes> {
+    let answers = &draft.provider.live.answers;
+    let question = draft.provider.egress.as_deref()?.question(draft.model)?;
+    let (known, due) = answers.of(draft.model);
     if !due {
         return known;
     }
-    let _one = provider.live.answers.asking.lock().await;
-    let (known, due) = provider.live.answers.of(&job.model);
+    let _one = answers.asking.lock().await;
+    let (known, due) = answers.of(draft.model);
     if !due {
         return known;
     }
-    let answer = timeout(LIMIT, ask(worker, job, question)).await.ok().flatten();
-    provider.live.answers.keep(&job.model, answer);
-    provider.live.answers.of(&job.model).0
+    let answer = timeout(LIMIT, ask(worker, draft, question)).await.ok().flatten();
+    answers.keep(draft.model, answer);
+    answers.of(draft.model).0
 }
 
-async fn ask(worker: &Worker, job: &Job, question: Question) -> Option<Bytes> {
-    let provider = &worker.runtime.providers[job.provider];
+async fn ask(worker: &Worker, draft: &Draft<'_>, question: Question) -> Option<Bytes> {
+    let (asked, provider) = (draft.asked, draft.provider);
     let ask = Ask {
-        provider: job.provider,
+        provider: draft.index,
         endpoint: Endpoint::Messages,
-        model: job.model.clone(),
+        model: draft.model.to_owned(),
         streaming: false,
         method: if question.body.is_some() { Method::POST } else { Method::GET },
         path: format!("{}{}", provider.base_path, question.path).parse().ok()?,
-        headers: headers_for(worker, provider, &job.headers, &http::HeaderMap::new(), false),
+        headers: headers_for(worker, provider, 0, &asked.headers, &http::HeaderMap::new(), false),
         body: Splice::none(question.body.unwrap_or_default().into()),
         reserved: Vec::new(),
         rename: None,
-        id: job.id.clone(),
-        started: Instant::now(),
-        patience: None,
+        id: asked.id.clone(),
         framing: Framing::Events,
     };
     let (head, body) = attempt::exchange_heads(worker, ask).await.ok()?;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::runtime::Provider;
+use crate::trace::{End, Trace, Tried};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +37,7 @@ impl Outcome {
 }
 
 /// Who serves an exchange.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Served {
     pub(crate) provider: Arc<Provider>,
     /// The model's name as sent there.
@@ -55,6 +56,10 @@ pub(crate) struct Exchange {
     pub(crate) model: Option<String>,
     pub(crate) served: Option<Served>,
     pub(crate) attempts: u32,
+    /// The way along the chain, as long as somebody may be on it.
+    pub(crate) trace: Option<Arc<Trace>>,
+    /// Everybody who was asked or passed over, once it is settled.
+    pub(crate) tried: Vec<Tried>,
     pub(crate) streaming: bool,
     pub(crate) status: StatusCode,
     pub(crate) usage: Usage,
@@ -86,6 +91,8 @@ impl Exchange {
             model: None,
             served: None,
             attempts: 0,
+            trace: None,
+            tried: Vec::new(),
             streaming: false,
             status: StatusCode::OK,
             usage: Usage::default(),
@@ -97,6 +104,35 @@ impl Exchange {
             settled: None,
             fault: None,
             probe: false,
+        }
+    }
+}
+
+impl Exchange {
+    /// Reads from the trace who serves and how many were asked.
+    pub(crate) fn catch_up(&mut self) {
+        if let Some(trace) = &self.trace {
+            let walked = trace.lock();
+            self.served.clone_from(&walked.served);
+            self.attempts = walked.attempts;
+        }
+    }
+
+    /// The same at the end, when nobody is on the way any more: what was held of upstreams' limits is given
+    /// back, and an upstream whose reply broke is to blame for it.
+    pub(crate) fn close(&mut self) {
+        self.catch_up();
+        let Some(trace) = self.trace.take() else { return };
+        let mut walked = trace.lock();
+        self.tried = std::mem::take(&mut walked.tried);
+        for hold in walked.holds.drain(..) {
+            hold.settle(&self.usage);
+        }
+        let answered = self.tried.last().is_some_and(|tried| tried.end == End::Answered);
+        if let (Outcome::Broken, true, Some(served)) = (self.outcome, answered, &self.served)
+            && let Some(health) = served.provider.live.standing.known(&served.model)
+        {
+            health.broke(Instant::now());
         }
     }
 }

@@ -181,7 +181,8 @@ pub(crate) fn needs_pump(body: &ReplyBody) -> bool {
 }
 
 /// Adds what every reply says of itself.
-pub(crate) fn mark(headers: &mut HeaderMap, record: &Exchange) {
+pub(crate) fn mark(headers: &mut HeaderMap, record: &mut Exchange) {
+    record.catch_up();
     if let Ok(id) = HeaderValue::from_str(&record.id) {
         headers.entry(gateway_anthropic::headers::REQUEST_ID).or_insert_with(|| id.clone());
         headers.insert(X_GATEWAY_REQUEST_ID, id);

@@ -8,7 +8,7 @@ use gateway_translate::Splice;
 use gateway_types::{ApiError, Endpoint, ErrorKind};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::attempt::{Ask, Framing};
 use crate::desk::Worker;
@@ -58,15 +58,13 @@ impl Resume {
             reserved: vec![reserved],
             rename: None,
             id: self.id.clone(),
-            started: Instant::now(),
-            patience: None,
             framing: Framing::Events,
         };
         let limit = provider.timeouts.first_byte;
         let heads = foreign::heads(&self.worker, &self.model, 0, ask);
         match timeout(limit, heads).await {
             Ok(Ok((_, body))) => Ok(body),
-            Ok(Err(fault)) => Err(fault.error),
+            Ok(Err(failed)) => Err(failed.told()),
             Err(_) => {
                 let text = format!("{} did not go on within {} s", provider.name, limit.as_secs());
                 Err(ApiError::new(ErrorKind::Timeout, text))

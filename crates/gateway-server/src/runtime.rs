@@ -2,16 +2,18 @@
 //! What outlives it is in `house` and `live`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use gateway_anthropic::edit::Policy;
 use gateway_anthropic::headers::{Credential, X_API_KEY};
 use gateway_anthropic::hosted::Host;
+use gateway_anthropic::overrides::Overrides;
 use gateway_bedrock::Bedrock;
 use gateway_cloud::{CloudError, Credentials, Route};
 use gateway_config::{Auth, BedrockApi, Config, Kind, LogLevel};
 use gateway_models::{Catalogue, CatalogueError};
-use gateway_router::{BuildError, Table};
+use gateway_resilience::settings::Resilience;
+use gateway_router::{BuildError, Router, Table};
 use gateway_translate::{Egress, Keyring, Redactor};
 use gateway_types::ApiError;
 use gateway_upstream::{Dialer, Settings, SetupError};
@@ -24,6 +26,7 @@ use crate::credentials;
 use crate::egress;
 use crate::house::{House, Reserved};
 use crate::live::Live;
+use crate::standing::Standing;
 
 /// The configuration can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -140,8 +143,8 @@ pub(crate) struct Provider {
 
 /// How the gateway authenticates upstream.
 pub(crate) enum UpstreamAuth {
-    /// With its own credential.
-    Own(HeaderName, HeaderValue),
+    /// With its own credentials, of which any will do.
+    Own(HeaderName, Vec<HeaderValue>),
     /// With the caller's.
     Client,
     /// With what a cloud wants: a signature, or a token that is renewed.
@@ -188,6 +191,12 @@ impl Provider {
         is_claude.then_some(host)
     }
 
+    /// Whether what proves who asks is the gateway's own: then a limit or a rejection that is met with it
+    /// matters to the next request.
+    pub(crate) fn has_keys(&self) -> bool {
+        !matches!(self.auth, UpstreamAuth::Client)
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         self.enabled && !matches!(self.auth, UpstreamAuth::Missing(_))
     }
@@ -199,6 +208,12 @@ pub(crate) struct Runtime {
     pub(crate) config: Config,
     pub(crate) providers: Vec<Arc<Provider>>,
     pub(crate) table: Table,
+    /// An embedder's, in the place of the table.
+    own_router: Option<Arc<dyn Router>>,
+    /// What rules set in requests, by rule.
+    pub(crate) overrides: Vec<Overrides>,
+    /// Whose turn it is, by rule.
+    turns: Vec<AtomicUsize>,
     pub(crate) access: Access,
     pub(crate) redactor: Redactor,
     /// Seals and opens state that travels with callers.
@@ -208,7 +223,6 @@ pub(crate) struct Runtime {
     /// `anthropic-version` for callers that send none.
     pub(crate) anthropic_version: HeaderValue,
     pub(crate) passthrough: bool,
-    pub(crate) pace: Pace,
     /// What the process has once.
     pub(crate) house: Arc<House>,
 }
@@ -219,26 +233,12 @@ pub(crate) struct Extras {
     pub(crate) anthropic_version: HeaderValue,
     pub(crate) passthrough: bool,
     pub(crate) open: bool,
-    pub(crate) pace: Pace,
     /// Seals state where the configuration names no key.
     pub(crate) state_key: Option<Vec<u8>>,
     /// What is known of models.
     pub(crate) catalogue: Catalogue,
-}
-
-/// When a silent stream gets a sign of life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
-    /// Silence towards the caller before a `ping` event (R8).
-    pub keepalive_ping: Duration,
-    /// A stream whose upstream has sent no event for this long gets its 200 and pings.
-    pub commit_after: Duration,
-}
-
-impl Default for Pace {
-    fn default() -> Self {
-        Self { keepalive_ping: Duration::from_secs(10), commit_after: Duration::from_secs(100) }
-    }
+    /// Decides in the place of the configured rules.
+    pub(crate) router: Option<Arc<dyn Router>>,
 }
 
 impl Runtime {
@@ -247,7 +247,7 @@ impl Runtime {
         extras: Extras,
         house: Arc<House>,
     ) -> Result<Self, CompileError> {
-        let compiled = |p| compile_provider(p, &extras.catalogue).map(Arc::new);
+        let compiled = |p| compile_provider(p, &config.resilience, &extras.catalogue).map(Arc::new);
         let providers = config.providers.iter().map(compiled);
         let providers = providers.collect::<Result<Vec<_>, _>>()?;
         if !providers.iter().any(|provider| provider.is_ready()) {
@@ -269,13 +269,28 @@ impl Runtime {
             keys: Keyring::new(state_keys),
             catalogue: extras.catalogue,
             table,
+            own_router: extras.router,
+            overrides: config.routes.iter().map(overrides).collect(),
+            turns: config.routes.iter().map(|_| AtomicUsize::new(0)).collect(),
             providers,
             anthropic_version: extras.anthropic_version,
             passthrough: extras.passthrough,
-            pace: extras.pace,
             house,
             config,
         })
+    }
+
+    /// Who says where requests go.
+    pub(crate) fn router(&self) -> &dyn Router {
+        match &self.own_router {
+            Some(own) => &**own,
+            None => &self.table,
+        }
+    }
+
+    /// The next turn of the group that begins with this rule.
+    pub(crate) fn turn(&self, rule: usize) -> usize {
+        self.turns.get(rule).map_or(0, |turn| turn.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Reserves room for a request body, all bodies held at once together; `None` if it is full.
@@ -302,8 +317,21 @@ impl Runtime {
     }
 }
 
+/// What a rule sets.
+fn overrides(route: &gateway_config::Route) -> Overrides {
+    let set = &route.set;
+    Overrides {
+        effort: set.effort.clone(),
+        max_tokens: set.max_tokens,
+        temperature: set.temperature,
+        extra_body: Overrides::fields(&set.extra_body),
+        system_append: set.system_append.clone(),
+    }
+}
+
 fn compile_provider(
     provider: &gateway_config::Provider,
+    resilience: &Resilience,
     catalogue: &Catalogue,
 ) -> Result<Provider, CompileError> {
     let name = provider.name.clone();
@@ -352,22 +380,32 @@ fn compile_provider(
         value.set_sensitive(true);
         Ok::<_, CompileError>(value)
     };
-    let auth = match &provider.auth {
-        Auth::ApiKey(key) if egress::wants_bearer(provider) => {
-            let bearer = format!("Bearer {}", key.expose_secret());
-            UpstreamAuth::Own(AUTHORIZATION, secret(&bearer, "the API key")?)
+    let pooled = provider.pool.iter().filter(|key| key.auth.is_ready());
+    let pool: Vec<_> = pooled.clone().map(|key| &key.auth).collect();
+    let auths = if pool.is_empty() { vec![&provider.auth] } else { pool };
+    let mut own = Vec::new();
+    for auth in &auths {
+        match auth {
+            Auth::ApiKey(key) if !egress::wants_bearer(provider) => {
+                own.push(secret(key.expose_secret(), "the API key")?);
+            }
+            Auth::ApiKey(key) | Auth::Bearer(key) => {
+                let bearer = format!("Bearer {}", key.expose_secret());
+                own.push(secret(&bearer, "the key")?);
+            }
+            _ => {}
         }
-        Auth::ApiKey(key) => {
+    }
+    let auth = match auths[0] {
+        Auth::Bearer(_) => UpstreamAuth::Own(AUTHORIZATION, own),
+        Auth::ApiKey(_) if egress::wants_bearer(provider) => UpstreamAuth::Own(AUTHORIZATION, own),
+        Auth::ApiKey(_) => {
             let name = match provider.kind {
                 Kind::Azure => HeaderName::from_static("api-key"),
                 Kind::Gemini | Kind::Vertex => HeaderName::from_static("x-goog-api-key"),
                 _ => X_API_KEY,
             };
-            UpstreamAuth::Own(name, secret(key.expose_secret(), "the API key")?)
-        }
-        Auth::Bearer(key) => {
-            let bearer = format!("Bearer {}", key.expose_secret());
-            UpstreamAuth::Own(AUTHORIZATION, secret(&bearer, "the bearer token")?)
+            UpstreamAuth::Own(name, own)
         }
         Auth::Client => UpstreamAuth::Client,
         Auth::Aws(_) | Auth::Google(_) | Auth::AzureAd(_) => {
@@ -386,7 +424,9 @@ fn compile_provider(
         let key = HeaderName::try_from(key).map_err(|_| header(&what))?;
         headers.push((key, secret(value.expose_secret(), &what)?));
     }
-    let live = Arc::new(Live::new(&name));
+    let weights: Vec<u32> = pooled.map(|key| key.weight).collect();
+    let weights = if weights.is_empty() { vec![1] } else { weights };
+    let live = Arc::new(Live::new(&name, Standing::new(resilience, &weights)));
     Ok(Provider {
         name_header: HeaderValue::from_str(&name).map_err(|_| header("the name"))?,
         name: live.name.clone(),
@@ -430,6 +470,11 @@ fn secrets_of(config: &Config) -> Vec<String> {
             Auth::Google(_) | Auth::None | Auth::Client | Auth::Missing { .. } => &[],
         };
         secrets.extend(secret.iter().flatten().map(|secret| secret.expose_secret().to_owned()));
+        for key in &provider.pool {
+            if let Auth::ApiKey(key) | Auth::Bearer(key) = &key.auth {
+                secrets.push(key.expose_secret().to_owned());
+            }
+        }
         // Extra headers are configured by name; only those that look like credentials are secret.
         for (_, value) in provider.secret_headers() {
             let value = value.expose_secret();

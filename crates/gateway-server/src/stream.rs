@@ -13,9 +13,10 @@ use gateway_types::{ApiError, ErrorKind};
 use gateway_upstream::BoxError;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::attempt::{Opened, Refusal};
+use crate::attempt::Opened;
 use crate::ending::Aborted;
 use crate::exchange::Open;
+use crate::failure::Refusal;
 use crate::feed::Feed;
 use crate::record::Outcome;
 use crate::resume::{Rest, Resume};
@@ -87,8 +88,8 @@ impl fmt::Debug for StreamBody {
 
 impl StreamBody {
     /// A stream whose first event is there.
-    pub(crate) fn opened(opened: Opened, provider: Arc<Provider>, open: Open) -> Self {
-        let mut body = Self::new(State::Done, provider, open);
+    pub(crate) fn opened(opened: Opened, open: Open) -> Self {
+        let mut body = Self::new(State::Done, opened.provider.clone(), open);
         body.flow(opened);
         body
     }
@@ -101,7 +102,7 @@ impl StreamBody {
     fn new(state: State, provider: Arc<Provider>, open: Open) -> Self {
         let now = Instant::now();
         let idle = provider.timeouts.idle;
-        let ping = open.runtime().pace.keepalive_ping;
+        let ping = open.runtime().config.resilience.keepalive_ping;
         Self {
             state,
             ready: VecDeque::new(),
@@ -171,10 +172,11 @@ impl StreamBody {
         self.last_heard = Instant::now();
         self.ready.extend(opened.first);
         if let Some(open) = &mut self.open {
-            open.record().attempts += opened.rewrites;
             open.record().losses.extend(&opened.losses);
         }
-        let Opened { body, feed, resume, ended, .. } = opened;
+        let Opened { provider, body, feed, resume, ended, .. } = opened;
+        self.idle = provider.timeouts.idle;
+        self.provider = provider;
         self.state = State::Flowing(Box::new(Flow { body, feed, resume }));
         let fault = match &mut self.state {
             State::Flowing(flow) => flow.feed.take_fault(),
@@ -279,8 +281,9 @@ impl StreamBody {
         match rest {
             Ok(body) => {
                 flow.body = body;
-                if let Some(open) = &mut self.open {
-                    open.record().attempts += 1;
+                let trace = self.open.as_mut().and_then(|open| open.record().trace.as_ref());
+                if let Some(trace) = trace {
+                    trace.lock().attempts += 1;
                 }
                 self.state = State::Flowing(flow);
             }
@@ -306,16 +309,13 @@ impl StreamBody {
     /// The attempt failed after the 200 had gone out.
     fn tell(&mut self, refusal: &Refusal) {
         match refusal {
-            Refusal::Gateway(err, rewrites) => {
-                if let Some(open) = &mut self.open {
-                    open.record().attempts += rewrites;
-                }
+            Refusal::Gateway(err) => {
                 self.note(err);
                 self.push_error(err);
             }
             Refusal::Upstream(refused) => {
                 if let Some(open) = &mut self.open {
-                    let text = format!("{} answered {}", self.provider.name, refused.status);
+                    let text = format!("{} answered {}", refused.provider, refused.status);
                     open.record().fault = Some(text);
                 }
                 let mut frame = Vec::new();

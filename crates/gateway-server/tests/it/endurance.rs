@@ -2,7 +2,7 @@
 
 use gateway_testkit::{Gate, Script, Upstream, fixtures};
 
-use crate::support::{STREAM, UNARY, before, descriptors, messages, with};
+use crate::support::{PATIENT, STREAM, UNARY, before, descriptors, messages, with};
 
 /// A thousand streams are open at once; each gets every byte, and afterwards nothing is left.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -66,7 +66,7 @@ async fn r42_ten_thousand_bad_exchanges_leave_nothing_behind() {
         6 => Script::event_stream().chunk(start.clone()).hang(),
         _ => Script::new().hang(),
     });
-    let running = before(&upstream);
+    let running = with(&upstream, PATIENT, |_| {});
     let mut seen = 0;
     let mut round = async |count: usize| {
         for _ in 0..count {

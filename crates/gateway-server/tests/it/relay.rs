@@ -2,7 +2,7 @@
 
 use gateway_testkit::{BodyEnd, Script, Upstream, fixtures};
 
-use crate::support::{STREAM, UNARY, UPSTREAM_KEY, before, messages, with};
+use crate::support::{PATIENT, STREAM, UNARY, UPSTREAM_KEY, before, messages, with};
 
 #[tokio::test]
 async fn a_unary_reply_comes_back_byte_for_byte() {
@@ -50,7 +50,7 @@ async fn c04_every_recorded_stream_comes_back_byte_for_byte_however_it_is_cut() 
 #[tokio::test]
 async fn c05_c07_c08_r20_r34_r35_every_recorded_request_arrives_as_it_was_sent() {
     let upstream = Upstream::start(|_| Script::json(200, r#"{"type":"message"}"#));
-    let running = before(&upstream);
+    let running = with(&upstream, PATIENT, |_| {});
     for (index, fixture) in messages_fixtures().into_iter().enumerate() {
         let mut client = running.client().await;
         client.send(&fixture.to_http1("127.0.0.1")).await;
@@ -87,7 +87,8 @@ async fn c05_c07_c08_r20_r34_r35_every_recorded_request_arrives_as_it_was_sent()
 #[tokio::test]
 async fn r17_r35_a_rename_changes_the_name_and_no_other_byte() {
     let upstream = Upstream::start(|_| Script::json(200, r#"{"type":"message"}"#));
-    let running = with(&upstream, "    model_map: {\"*\": \"other/name\"}\n", |_| {});
+    let running =
+        with(&upstream, &format!("    model_map: {{\"*\": \"other/name\"}}\n{PATIENT}"), |_| {});
     for (index, fixture) in messages_fixtures().into_iter().enumerate() {
         let mut client = running.client().await;
         client.send(&fixture.to_http1("127.0.0.1")).await;

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use gateway_server::Pace;
 use gateway_testkit::{BodyEnd, Gate, Script, Upstream, fixtures};
 
 use crate::support::{STREAM, UNARY, messages, with};
 
 const PING: &str = "event: ping\ndata: {\"type\": \"ping\"}\n\n";
 
-fn fast() -> Pace {
-    Pace { keepalive_ping: Duration::from_millis(100), commit_after: Duration::from_millis(300) }
-}
+/// Pings and commits soon.
+const FAST: &str =
+    "resilience: {keepalive_ping: 0.1, commit_after: 0.3, retry: {max_retries: 0}}\n";
 
 /// R8: real ping frames, between frames only; everything else stays as it was.
 #[tokio::test]
@@ -29,7 +28,7 @@ async fn r08_r10_a_silence_in_a_stream_is_filled_with_pings_between_frames() {
             .chunk(sent.slice(cut..))
             .last_chunk()
     });
-    let running = with(&upstream, "", |options| options.pace = fast());
+    let running = with(&upstream, FAST, |_| {});
     let mut client = running.client().await;
     client.send(&messages(STREAM)).await;
     let head = client.head().await;
@@ -56,7 +55,7 @@ async fn r08_no_ping_is_put_inside_a_frame() {
             .chunk(bytes.slice(cut..))
             .last_chunk()
     });
-    let running = with(&upstream, "", |options| options.pace = fast());
+    let running = with(&upstream, FAST, |_| {});
     let mut client = running.client().await;
     client.send(&messages(STREAM)).await;
     let (_, got) = client.reply().await;
@@ -79,7 +78,7 @@ async fn r08_a_stream_without_an_event_gets_its_200_and_pings_after_a_while() {
             .chunk(sent.clone())
             .last_chunk()
     });
-    let running = with(&upstream, "", |options| options.pace = fast());
+    let running = with(&upstream, FAST, |_| {});
     let mut client = running.client().await;
     client.send(&messages(STREAM)).await;
     assert_eq!(client.head().await.status, 200);
@@ -108,7 +107,7 @@ async fn a_refusal_after_the_200_is_an_error_event() {
             .content_length(said.len() as u64)
             .bytes(said)
     });
-    let running = with(&upstream, "", |options| options.pace = fast());
+    let running = with(&upstream, FAST, |_| {});
     let mut client = running.client().await;
     client.send(&messages(STREAM)).await;
     assert_eq!(client.head().await.status, 200);
@@ -130,7 +129,7 @@ async fn a_unary_reply_gets_no_pings() {
             .content_length(2)
             .bytes("{}")
     });
-    let running = with(&upstream, "", |options| options.pace = fast());
+    let running = with(&upstream, FAST, |_| {});
     let mut client = running.client().await;
     client.send(&messages(UNARY)).await;
     let (head, got) = client.reply().await;
@@ -143,7 +142,7 @@ async fn a_whole_stream_ends_although_its_connection_stays_open() {
     let bytes = fixtures::reply("reply-text").bytes;
     let sent = bytes.clone();
     let upstream = Upstream::start(move |_| Script::event_stream().chunk(sent.clone()).hang());
-    let running = with(&upstream, "", |options| options.pace = fast());
+    let running = with(&upstream, FAST, |_| {});
     let mut client = running.client().await;
     client.send(&messages(STREAM)).await;
     let (_, got) = client.reply().await;

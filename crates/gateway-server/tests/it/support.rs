@@ -55,6 +55,10 @@ pub(crate) fn custom(
     }
     sources.overrides.config = Some(file);
     sources.overrides.set("server.port", "0", "--port");
+    if !yaml.contains("resilience:") {
+        // Most tests are about one attempt.
+        sources.overrides.set("max_retries", "0", "--max-retries");
+    }
     let loaded = load(&sources).unwrap_or_else(|faults| panic!("{faults:?}"));
     let mut options = Options {
         workers: Some(1),
@@ -69,6 +73,10 @@ pub(crate) fn custom(
     let gateway = Gateway::start(loaded.config, options).expect("starts");
     Running { gateway, dir }
 }
+
+/// For upstreams that only fail: every request asks once, whatever became of the others.
+pub(crate) const PATIENT: &str =
+    "resilience: {retry: {max_retries: 0}, circuit_breaker: {failure_threshold: 0}}\n";
 
 /// A Messages request.
 pub(crate) fn messages(body: &str) -> Vec<u8> {

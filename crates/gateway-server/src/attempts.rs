@@ -1,0 +1,474 @@
+//! Who is asked, how often, and in which order: the one place where a request is retried or goes to somebody
+//! else. It may do so until the caller's reply has begun.
+//!
+//! The decisions are [`Walk`]'s, which does nothing by itself; here they are carried out, and what comes of
+//! them is told to whoever keeps count: the upstream's standing, the trace of the request.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_config::LogLevel;
+use gateway_resilience::breaker::Change;
+use gateway_resilience::walk::{Entry, Ground, Next, Walk, Why};
+use gateway_types::{ApiError, ErrorKind, Losses, Remedy};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::asked::{Asked, Draft, Leg, Until};
+use crate::attempt::{Opened, Whole};
+use crate::desk::Worker;
+use crate::endpoints;
+use crate::failure::{Failed, Refusal};
+use crate::foreign::Count;
+use crate::plan::Way;
+use crate::record::Served;
+use crate::rewrites::Rewrites;
+use crate::runtime::{Provider, UpstreamAuth};
+use crate::shaped::Trials;
+use crate::standing::{Health, Running};
+use crate::trace::{End, Trace, Tried};
+
+/// What an attempt brings.
+#[derive(Debug)]
+pub(crate) enum Got {
+    /// A stream that has begun.
+    Opened(Box<Opened>),
+    /// A reply that is all there.
+    Whole(Box<Whole>),
+    /// What a prompt costs.
+    Counted(Counted),
+}
+
+/// What a prompt costs, and how that is known.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    pub(crate) count: Count,
+    pub(crate) losses: Losses,
+    /// Whether the upstream was asked at all.
+    pub(crate) asked: bool,
+    /// Why it is an estimate, where a counter was asked.
+    pub(crate) why: Option<String>,
+}
+
+/// Asks along the chain until somebody answers, or nobody is left to be asked.
+pub(crate) async fn answer(
+    worker: &Arc<Worker>,
+    asked: &Asked,
+    way: &Way,
+    trace: &Trace,
+) -> Result<Got, Refusal> {
+    let legs = &way.legs;
+    let resilience = &worker.runtime.config.resilience;
+    let retry = &resilience.retry;
+    let deadline = deadline(worker, asked, legs);
+    let mut walk = Walk::new(legs.len(), retry, deadline.into_std());
+    let mut ground = Known::new(worker, asked, legs, trace);
+    ground.requested();
+    let mut told: Option<Failed> = None;
+    let mut writer: Option<(usize, Writer<'_>)> = None;
+    loop {
+        let (at, key) = match walk.next(Instant::now().into_std(), &mut ground) {
+            Next::Ask { leg, key } => (leg, key),
+            Next::Pause(pause) => {
+                sleep(pause).await;
+                continue;
+            }
+            Next::Stop(why) => return Err(refusal(why, told, worker, legs)),
+        };
+        let running = ground.running.take();
+        if writer.as_ref().is_none_or(|(leg, _)| *leg != at) {
+            writer = None;
+            match Writer::new(worker, asked, &legs[at]).await {
+                Ok(made) => writer = Some((at, made)),
+                Err(err) => {
+                    let failed = Failed::from(err);
+                    let failure = failed.failure();
+                    offer(&mut told, failed);
+                    walk.failed(failure);
+                    continue;
+                }
+            }
+        }
+        let (_, writer) = writer.as_mut().expect("made right above");
+        let attempt = Attempt { worker, asked, leg: &legs[at], key, deadline, trace, running };
+        let (result, whose) = match resilience.hedge_after.filter(|_| !asked.streaming) {
+            None => (attempt.made(writer).await, at),
+            Some(after) => {
+                let both = hedged(attempt, at, writer, after, &mut walk, &mut ground, &mut told);
+                Box::pin(both).await
+            }
+        };
+        let failed = match result {
+            Ok(got) => {
+                if whose == at {
+                    writer.remember();
+                }
+                if let (Some(rule), Some(session)) = (way.sticky, &asked.session) {
+                    let name = &worker.runtime.providers[legs[whose].provider].name;
+                    worker.runtime.house.pins.pin(session, rule, name, Instant::now());
+                }
+                return Ok(got);
+            }
+            Err(failed) => failed,
+        };
+        if whose == at && writer.again(&failed, key) {
+            walk.rewritten();
+            continue;
+        }
+        let failure = failed.failure();
+        offer(&mut told, failed);
+        walk.failed(failure);
+    }
+}
+
+/// Asks, and if the answer takes too long somebody else as well. The first good answer counts, the other is let
+/// go; of two failures the second one's decides what comes next. Says whose leg it was.
+async fn hedged<'a>(
+    first: Attempt<'a>,
+    at: usize,
+    writer: &mut Writer<'_>,
+    after: Duration,
+    walk: &mut Walk<'_>,
+    ground: &mut Known<'a>,
+    told: &mut Option<Failed>,
+) -> (Result<Got, Failed>, usize) {
+    let Attempt { worker, asked, deadline, trace, .. } = first;
+    let mut made = pin!(first.made(writer));
+    if let Ok(result) = timeout(after, &mut made).await {
+        return (result, at);
+    }
+    let Some((leg, key)) = walk.hedge(Instant::now().into_std(), ground) else {
+        return (made.await, at);
+    };
+    let running = ground.running.take();
+    let second = Attempt { worker, asked, leg: &ground.legs[leg], key, deadline, trace, running };
+    let mut second = pin!(second.alone());
+    tokio::select! {
+        result = &mut made => match result {
+            Ok(got) => (Ok(got), at),
+            Err(failed) => {
+                offer(told, failed);
+                (second.await, leg)
+            }
+        },
+        result = &mut second => match result {
+            Ok(got) => (Ok(got), leg),
+            Err(failed) => match made.await {
+                Ok(got) => (Ok(got), at),
+                Err(of_the_first) => {
+                    offer(told, of_the_first);
+                    (Err(failed), leg)
+                }
+            },
+        },
+    }
+}
+
+/// No attempt begins later, and none that has begun lasts longer: for a stream until its first block, else
+/// until its end.
+fn deadline(worker: &Worker, asked: &Asked, legs: &[Leg]) -> Instant {
+    let limit = |leg: &Leg| limit(&worker.runtime.providers[leg.provider], asked);
+    let longest = legs.iter().map(limit).max().unwrap_or_default();
+    asked.started + longest
+}
+
+/// How long one attempt may take.
+fn limit(provider: &Provider, asked: &Asked) -> Duration {
+    let timeouts = &provider.timeouts;
+    if asked.streaming {
+        return timeouts.first_byte;
+    }
+    asked.patience.map_or(timeouts.unary, |own| own.min(timeouts.unary))
+}
+
+/// Keeps the failure that helps the caller most; of equal ones the first.
+fn offer(told: &mut Option<Failed>, failed: Failed) {
+    let last_word = failed.remedy == Remedy::Final;
+    if last_word || told.as_ref().is_none_or(|known| failed.weight() > known.weight()) {
+        *told = Some(failed);
+    }
+}
+
+/// What the caller is told when nobody answers.
+fn refusal(why: Why, told: Option<Failed>, worker: &Worker, legs: &[Leg]) -> Refusal {
+    if let Some(failed) = told {
+        return failed.refusal;
+    }
+    let now = Instant::now();
+    let wait = |until: std::time::Instant| {
+        // Never nothing: the caller would be back before it is over.
+        until.saturating_duration_since(now.into_std()).max(Duration::from_secs(1))
+    };
+    let mut names: Vec<&str> = Vec::new();
+    names.extend(legs.iter().map(|leg| &*worker.runtime.providers[leg.provider].name));
+    let names = names.join(", ");
+    let err = match why {
+        Why::Resting(until) => {
+            let text = format!("{names}: the limit that was met there is not over yet");
+            ApiError::new(ErrorKind::RateLimited, text).with_retry_after(wait(until))
+        }
+        Why::Open(until) => {
+            let text = format!(
+                "{names}: failed several times in a row, and is left alone for a moment \
+                 (resilience.circuit_breaker)"
+            );
+            ApiError::new(ErrorKind::Overloaded, text).with_retry_after(wait(until))
+        }
+        Why::Late => ApiError::new(ErrorKind::Timeout, format!("{names}: no time was left to ask")),
+        Why::Failed | Why::Nobody => {
+            ApiError::new(ErrorKind::Internal, format!("{names}: nobody could be asked"))
+        }
+    };
+    Refusal::Gateway(err)
+}
+
+/// One attempt, with everything that is told of it.
+struct Attempt<'a> {
+    worker: &'a Arc<Worker>,
+    asked: &'a Asked,
+    leg: &'a Leg,
+    key: usize,
+    deadline: Instant,
+    trace: &'a Trace,
+    running: Option<Running>,
+}
+
+impl Attempt<'_> {
+    /// With a writer of its own.
+    async fn alone(self) -> Result<Got, Failed> {
+        let mut writer = Writer::new(self.worker, self.asked, self.leg).await?;
+        self.made(&mut writer).await
+    }
+
+    async fn made(self, writer: &mut Writer<'_>) -> Result<Got, Failed> {
+        let provider = &self.worker.runtime.providers[self.leg.provider];
+        let began = Instant::now();
+        let place = self.begun(provider, began);
+        let until = Until::within(began, limit(provider, self.asked), self.deadline);
+        let result = writer.attempt(self.key, until).await;
+        let now = Instant::now();
+        let end = match &result {
+            Ok(_) => End::Answered,
+            Err(failed) => End::Status(failed.status()),
+        };
+        {
+            let mut walked = self.trace.lock();
+            if let Ok(Got::Counted(Counted { asked: false, .. })) = &result {
+                walked.attempts -= 1;
+            }
+            if result.is_ok() {
+                // Somebody else may have been asked since.
+                walked.served =
+                    Some(Served { provider: provider.clone(), model: self.leg.model.clone() });
+            }
+            if let Some(tried) = walked.tried.get_mut(place) {
+                (tried.took, tried.end) = (now - began, end);
+            }
+        }
+        let change = match &result {
+            Ok(_) => {
+                if provider.has_keys() {
+                    let mut keys = provider.live.standing.keys();
+                    keys.succeeded(now.into_std(), self.key, &self.leg.model);
+                }
+                self.running.and_then(|running| running.succeeded(now, now - began))
+            }
+            Err(failed) => {
+                self.limits(provider, failed, now);
+                self.running.filter(|_| failed.blame).and_then(|running| running.failed(now))
+            }
+        };
+        if let Some(change) = change {
+            note(self.worker, provider, &self.leg.model, change);
+        }
+        result
+    }
+
+    /// Writes down that somebody is asked; gives the place in the trace.
+    fn begun(&self, provider: &Arc<Provider>, began: Instant) -> usize {
+        let mut walked = self.trace.lock();
+        walked.attempts += 1;
+        walked.served = Some(Served { provider: provider.clone(), model: self.leg.model.clone() });
+        walked.tried.push(Tried {
+            provider: provider.name.clone(),
+            model: self.leg.model.clone(),
+            key: self.key,
+            at: began - self.asked.started,
+            took: Duration::ZERO,
+            end: End::Asked,
+        });
+        walked.tried.len() - 1
+    }
+
+    /// What a failure says of the key (R37). A caller's own is no business of others.
+    fn limits(&self, provider: &Provider, failed: &Failed, now: Instant) {
+        if !provider.has_keys() {
+            return;
+        }
+        let retry = &self.worker.runtime.config.resilience.retry;
+        let mut keys = provider.live.standing.keys();
+        match failed.remedy {
+            Remedy::After(rest) if retry.respect_retry_after => {
+                let model = (!failed.account).then_some(&*self.leg.model);
+                keys.limited(now.into_std(), self.key, model, rest);
+            }
+            Remedy::NextKey => keys.rejected(now.into_std(), self.key),
+            _ => {}
+        }
+    }
+}
+
+/// Says that a breaker has opened or closed.
+pub(crate) fn note(worker: &Worker, provider: &Provider, model: &str, change: Change) {
+    let name = &provider.name;
+    let (level, text) = match change {
+        Change::Opened { .. } => {
+            let open = worker.runtime.config.resilience.breaker.open.as_secs_f64();
+            (LogLevel::Warn, format!("{name} fails for {model}: it is left alone for {open} s"))
+        }
+        Change::Closed => (LogLevel::Info, format!("{name} answers for {model} again")),
+    };
+    worker.runtime.note(level, text);
+}
+
+/// What writes the request for one upstream.
+enum Writer<'a> {
+    /// In the shape it came in.
+    Kept(Trials<'a>),
+    /// In another dialect.
+    Foreign(Rewrites<'a>),
+}
+
+impl<'a> Writer<'a> {
+    async fn new(
+        worker: &'a Arc<Worker>,
+        asked: &'a Asked,
+        leg: &'a Leg,
+    ) -> Result<Self, ApiError> {
+        let draft = Draft::new(worker, asked, leg)?;
+        let provider = draft.provider;
+        if provider.egress.is_some() && !provider.learns && provider.host_of(&leg.model).is_none() {
+            return Ok(Self::Foreign(Rewrites::new(worker, draft).await));
+        }
+        Ok(Self::Kept(Trials::new(worker, draft)))
+    }
+
+    async fn attempt(&mut self, key: usize, until: Until) -> Result<Got, Failed> {
+        // In boxes, so that the futures of relayed requests are not as large as those of translated ones.
+        match self {
+            Self::Kept(trials) => Box::pin(trials.attempt(key, until)).await,
+            Self::Foreign(rewrites) => Box::pin(rewrites.attempt(key, until)).await,
+        }
+    }
+
+    fn again(&mut self, failed: &Failed, key: usize) -> bool {
+        match self {
+            Self::Kept(trials) => trials.again(failed, key),
+            Self::Foreign(rewrites) => rewrites.again(failed),
+        }
+    }
+
+    fn remember(&self) {
+        match self {
+            Self::Kept(trials) => trials.remember(),
+            Self::Foreign(rewrites) => rewrites.remember(),
+        }
+    }
+}
+
+/// What is known of the chain's upstreams from other requests.
+struct Known<'a> {
+    worker: &'a Worker,
+    asked: &'a Asked,
+    legs: &'a [Leg],
+    trace: &'a Trace,
+    health: Vec<Option<Arc<Health>>>,
+    /// Of the attempt that was let in last.
+    running: Option<Running>,
+}
+
+impl<'a> Known<'a> {
+    fn new(worker: &'a Worker, asked: &'a Asked, legs: &'a [Leg], trace: &'a Trace) -> Self {
+        Self { worker, asked, legs, trace, health: vec![None; legs.len()], running: None }
+    }
+
+    /// A new request: it feeds the budgets that its retries are taken from.
+    fn requested(&self) {
+        self.provider(0).live.standing.budget().deposit(Instant::now().into_std());
+    }
+
+    fn provider(&self, leg: usize) -> &'a Arc<Provider> {
+        &self.worker.runtime.providers[self.legs[leg].provider]
+    }
+
+    fn passed_over(&self, leg: usize, why: &'static str) {
+        let mut walked = self.trace.lock();
+        let at = self.asked.started.elapsed();
+        walked.tried.push(Tried {
+            provider: self.provider(leg).name.clone(),
+            model: self.legs[leg].model.clone(),
+            key: 0,
+            at,
+            took: Duration::ZERO,
+            end: End::Skipped(why),
+        });
+    }
+}
+
+impl Ground for Known<'_> {
+    fn enter(&mut self, leg: usize, tried: &[usize], now: std::time::Instant) -> Entry {
+        use gateway_resilience::keys::Pick;
+        let provider = self.provider(leg);
+        let model = &self.legs[leg].model;
+        let key = if matches!(provider.auth, UpstreamAuth::Missing(_)) {
+            self.passed_over(leg, "no credential");
+            return Entry::Exhausted;
+        } else if provider.has_keys() {
+            let (session, luck) = (self.asked.session.as_deref(), self.luck());
+            match provider.live.standing.keys().pick(now, model, session, luck, tried) {
+                Pick::Key(key) => key,
+                Pick::Resting { until } => {
+                    if tried.is_empty() {
+                        self.passed_over(leg, "resting");
+                    }
+                    return Entry::Resting(until);
+                }
+                Pick::Rejected { .. } => {
+                    if tried.is_empty() {
+                        self.passed_over(leg, "rejected key");
+                    }
+                    return Entry::Rejected(0);
+                }
+                Pick::None => return Entry::Exhausted,
+            }
+        } else if tried.is_empty() {
+            0
+        } else {
+            return Entry::Exhausted;
+        };
+        let health = self.health[leg].get_or_insert_with(|| provider.live.standing.model(model));
+        match health.admit(now.into()) {
+            Ok(running) => {
+                self.running = Some(running);
+                Entry::Key(key)
+            }
+            Err(until) => {
+                self.passed_over(leg, "open breaker");
+                Entry::Open(until.into_std())
+            }
+        }
+    }
+
+    fn may_retry(&mut self, leg: usize, now: std::time::Instant) -> bool {
+        self.provider(leg).live.standing.budget().withdraw(now)
+    }
+
+    fn window(&mut self, leg: usize) -> Option<u64> {
+        let leg = &self.legs[leg];
+        endpoints::limits(&self.worker.runtime, leg.provider, &leg.model).0
+    }
+
+    fn luck(&mut self) -> u64 {
+        self.worker.runtime.house.luck.next()
+    }
+}

@@ -1,0 +1,125 @@
+//! Why an attempt brought no answer, what may help, and who is to blame.
+
+use bytes::Bytes;
+use gateway_resilience::walk::Failure;
+use gateway_types::{ApiError, ErrorKind, Fault, Remedy};
+use http::{HeaderMap, StatusCode};
+
+/// What the caller is told if nothing helps.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The gateway says so.
+    Gateway(ApiError),
+    /// The upstream says so, in Anthropic's shape or wrapped into it.
+    Upstream(Box<Refused>),
+}
+
+/// An upstream's error, ready to be passed on.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// Whose.
+    pub(crate) provider: std::sync::Arc<str>,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// An attempt without an answer.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) refusal: Refusal,
+    pub(crate) remedy: Remedy,
+    /// A limit that holds for the whole account.
+    pub(crate) account: bool,
+    /// Whether it speaks against the upstream: it can't be reached, is late, breaks off, answers nonsense or a
+    /// fault of its own.
+    pub(crate) blame: bool,
+}
+
+impl Failed {
+    /// What an upstream answered.
+    pub(crate) fn upstream(refused: Refused, remedy: Remedy) -> Self {
+        let blame =
+            refused.status.is_server_error() || refused.status == StatusCode::REQUEST_TIMEOUT;
+        let refusal = Refusal::Upstream(Box::new(refused));
+        Self { refusal, remedy, account: false, blame }
+    }
+
+    /// The same, with this to be done about it.
+    pub(crate) fn with_remedy(mut self, remedy: Remedy) -> Self {
+        self.remedy = remedy;
+        self
+    }
+
+    /// In the words of the walk.
+    pub(crate) fn failure(&self) -> Failure {
+        Failure::new(self.remedy).with_status(self.status().as_u16())
+    }
+
+    /// As the gateway's own error.
+    pub(crate) fn told(self) -> ApiError {
+        match self.refusal {
+            Refusal::Gateway(err) => err,
+            Refusal::Upstream(refused) => {
+                let text = format!("{} answered {}", refused.provider, refused.status);
+                ApiError::new(ErrorKind::BadGateway, text)
+            }
+        }
+    }
+
+    /// The status that the caller would see.
+    pub(crate) fn status(&self) -> StatusCode {
+        match &self.refusal {
+            Refusal::Gateway(err) => err.status(),
+            Refusal::Upstream(refused) => refused.status,
+        }
+    }
+
+    /// Of several failures the caller is told the one that helps most: what is wrong with the request, then
+    /// what will pass, then what somebody else has to mend.
+    pub(crate) fn weight(&self) -> u8 {
+        let authentication = self.status() == StatusCode::UNAUTHORIZED;
+        match self.remedy {
+            Remedy::Larger => 4,
+            Remedy::After(_) => 3,
+            Remedy::NextKey => 0,
+            _ if authentication => 0,
+            _ if self.blame || self.status() == StatusCode::TOO_MANY_REQUESTS => 2,
+            // This upstream can't be asked that; others were thought to be able to.
+            _ => 1,
+        }
+    }
+}
+
+impl From<ApiError> for Failed {
+    fn from(err: ApiError) -> Self {
+        let kind = err.kind();
+        let blame = matches!(
+            kind,
+            ErrorKind::BadGateway
+                | ErrorKind::Timeout
+                | ErrorKind::UpstreamFailed
+                | ErrorKind::UpstreamOverloaded
+        );
+        let remedy = match kind {
+            ErrorKind::Authentication => Remedy::NextKey,
+            // It would only begin to think anew (R38).
+            ErrorKind::Timeout => Remedy::NextProvider,
+            _ if err.should_retry() == Some(false) => Remedy::NextProvider,
+            ErrorKind::BadGateway | ErrorKind::UpstreamFailed | ErrorKind::UpstreamOverloaded => {
+                Remedy::Same
+            }
+            // The gateway's own lack of room: no other upstream has more.
+            ErrorKind::Overloaded => Remedy::Final,
+            _ => Remedy::NextProvider,
+        };
+        Self { refusal: Refusal::Gateway(err), remedy, account: false, blame }
+    }
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        let Fault { error, remedy, account } = fault;
+        Self { remedy, account, ..Self::from(error) }
+    }
+}
