@@ -79,6 +79,17 @@ impl KeyPool {
         Self { keys: weights.iter().map(key).collect() }
     }
 
+    /// Other weights for the same keys. Of another number of keys nothing that was known of them holds.
+    pub fn reweigh(&mut self, weights: &[u32]) {
+        if weights.len() != self.keys.len() {
+            *self = Self::new(weights);
+            return;
+        }
+        for (key, weight) in self.keys.iter_mut().zip(weights) {
+            key.weight = *weight;
+        }
+    }
+
     /// Chooses a key for a request, by its session where it has one and else by `luck` (any number,
     /// evenly drawn); in both cases each key has the share that its weight says.
     ///

@@ -3,20 +3,22 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use gateway_config::{Config, LogLevel};
 use gateway_models::Catalogue;
 use gateway_router::Router;
 use http::HeaderValue;
 use tokio::sync::{mpsc, watch};
 
-use crate::desk::{Desk, Worker};
+use crate::desk::Desk;
 use crate::house::House;
 use crate::listener::{self, Phase};
 use crate::log::{Log, LogSettings};
+use crate::reload::Place;
 use crate::runtime::{CompileError, Extras, Provider, Runtime};
 use crate::stats::{ProviderSummary, Summary};
 use crate::tls::{self, TlsError};
@@ -42,6 +44,8 @@ pub struct Options {
     /// Decides where requests go, in the place of the configuration's `routes`. Its providers are indices into
     /// [`Config::providers`].
     pub router: Option<Arc<dyn Router>>,
+    /// A socket to serve on in place of the configured host and port, already bound and listening.
+    pub listener: Option<std::net::TcpListener>,
     /// Worker threads; the number of cores this process may use without one.
     pub workers: Option<usize>,
 }
@@ -57,6 +61,7 @@ impl Default for Options {
             state_key: None,
             catalogue: Catalogue::builtin().clone(),
             router: None,
+            listener: None,
             workers: None,
         }
     }
@@ -117,7 +122,15 @@ fn random_key() -> Option<Vec<u8>> {
 #[derive(Debug)]
 pub struct Gateway {
     addr: SocketAddr,
-    runtime: Arc<Runtime>,
+    house: Arc<House>,
+    /// The snapshot that serves.
+    pub(crate) current: ArcSwap<Runtime>,
+    /// One a worker thread.
+    pub(crate) desks: Vec<Arc<Desk>>,
+    pub(crate) extras: Extras,
+    pub(crate) place: Mutex<Place>,
+    /// The log's level was said by an option, so that the configuration's does not count.
+    pub(crate) own_level: bool,
     phase: watch::Sender<Phase>,
     threads: Vec<JoinHandle<()>>,
     /// Closed once every thread has ended.
@@ -128,14 +141,14 @@ impl Gateway {
     /// The longest prompt, in tokens, of the model that answers to a name, where that is known and the
     /// model is not one of Anthropic's, whose windows clients know by themselves.
     pub fn prompt_limit(&self, asked: &str) -> Option<u64> {
-        crate::endpoints::foreign_limits(&self.runtime, asked)?.0
+        crate::endpoints::foreign_limits(&self.current.load(), asked)?.0
     }
 
     /// Binds the address and starts serving. Returns once connections are accepted.
     ///
     /// # Errors
     /// [`StartError`] says what is in the way.
-    pub fn start(config: Config, options: Options) -> Result<Self, StartError> {
+    pub fn start(mut config: Config, options: Options) -> Result<Self, StartError> {
         let version = HeaderValue::from_str(&options.anthropic_version)
             .map_err(|_| StartError::Version(options.anthropic_version.clone()))?;
         let extras = Extras {
@@ -143,35 +156,50 @@ impl Gateway {
             passthrough: options.passthrough,
             open: options.no_auth,
             state_key: options.state_key.or_else(random_key),
-            catalogue: options.catalogue,
+            catalogue: Arc::new(options.catalogue),
             router: options.router,
         };
-        let acceptor = config.server.tls.as_ref().map(tls::acceptor).transpose()?;
+        let mark = tls::mark(config.server.tls.as_ref());
+        let secured = config.server.tls.as_ref().map(tls::listener).transpose()?;
         let file = options.log.file.clone().unwrap_or_default();
         let mut log = options.log;
+        let own_level = log.level.is_some();
         log.level = log.level.or(Some(config.log_level));
         let log = Log::open(&log).map_err(|source| StartError::Log { file, source })?;
         let house = Arc::new(House::new(log));
-        let (host, port) = (config.server.host.clone(), config.server.port);
-        let runtime = Arc::new(Runtime::compile(config, extras, house)?);
+        let asked = (config.server.host.clone(), config.server.port);
+        let passed = options.listener.map(passed).transpose()?;
+        if let Some((_, addr)) = &passed {
+            // What callers may do depends on the address that they reach.
+            (config.server.host, config.server.port) = (addr.ip().to_string(), addr.port());
+        }
+        let bound = passed.is_none().then(|| asked.clone());
+        let runtime = Arc::new(Runtime::compile(config, &extras, house.clone(), None)?);
 
-        let (listener, addr) = bind(&host, port)?;
+        let own = passed.is_none();
+        let (listener, addr) = match passed {
+            Some(passed) => passed,
+            None => bind(&asked.0, asked.1)?,
+        };
         let (phase, seen) = watch::channel(Phase::Serving);
         let count = options.workers.unwrap_or_else(cores).max(1);
         let max_idle = options.pool_size.div_ceil(count);
         let (alive, running) = mpsc::channel(1);
         let mut threads = Vec::new();
-        let mut queues = Vec::new();
+        let (mut queues, mut desks) = (Vec::new(), Vec::new());
         for number in 0..count {
             let (queue, sockets) = mpsc::unbounded_channel();
             queues.push(queue);
-            let desk = Arc::new(Desk::new(Worker::new(runtime.clone(), max_idle)));
-            let work = listener::work(desk, acceptor.clone(), sockets, seen.clone());
+            let desk = Arc::new(Desk::new(runtime.clone(), secured.clone(), max_idle));
+            desks.push(desk.clone());
+            let work = listener::work(desk, sockets, seen.clone());
             threads.push(spawn(&format!("worker-{number}"), work, alive.clone())?);
         }
-        let accept = listener::accept(listener, queues, runtime.house.clone(), seen);
+        let accept = listener::accept(listener, own, queues, house.clone(), seen);
         threads.push(spawn("accept", accept, alive)?);
-        Ok(Self { addr, runtime, phase, threads, running })
+        let place = Mutex::new(Place { bound, asked, tls: mark });
+        let current = ArcSwap::new(runtime);
+        Ok(Self { addr, house, current, desks, extras, place, own_level, phase, threads, running })
     }
 
     /// The address it listens on.
@@ -181,29 +209,29 @@ impl Gateway {
 
     /// Notes something in the gateway's log.
     pub fn note(&self, level: LogLevel, text: impl Into<String>) {
-        self.runtime.note(level, text);
+        self.current.load().note(level, text);
     }
 
     /// Counters since the start.
     pub fn summary(&self) -> Summary {
-        self.runtime.house.stats.summary()
+        self.house.stats.summary()
     }
 
     /// Counters by provider, in the configuration's order.
     pub fn providers(&self) -> Vec<(String, ProviderSummary)> {
-        let stats = &self.runtime.house.stats;
+        let stats = &self.house.stats;
         let told = |p: &Arc<Provider>| (p.name.to_string(), stats.provider(&p.live.stats));
-        self.runtime.providers.iter().map(told).collect()
+        self.current.load().providers.iter().map(told).collect()
     }
 
     /// How long streams in flight may finish after [`drain`](Self::drain).
     pub fn grace(&self) -> Duration {
-        self.runtime.config.server.shutdown_grace
+        self.current.load().config.server.shutdown_grace
     }
 
     /// Accepts nothing new and lets what runs finish. Returns at once.
     pub fn drain(&self) {
-        self.runtime.house.mark_draining();
+        self.house.mark_draining();
         self.phase.send_if_modified(|phase| {
             let serving = *phase == Phase::Serving;
             if serving {
@@ -226,12 +254,12 @@ impl Gateway {
     }
 
     fn stop(&mut self) {
-        self.runtime.house.mark_draining();
+        self.house.mark_draining();
         self.phase.send_replace(Phase::Ending);
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
-        self.runtime.house.log.close();
+        self.house.log.close();
     }
 }
 
@@ -249,6 +277,15 @@ fn bind(host: &str, port: u16) -> Result<(std::net::TcpListener, SocketAddr), St
         io::ErrorKind::AddrInUse => StartError::InUse(addr),
         _ => StartError::Listen { addr, source },
     })?;
+    let addr = listener.local_addr().map_err(StartError::System)?;
+    Ok((listener, addr))
+}
+
+/// A socket that somebody else has bound.
+fn passed(
+    listener: std::net::TcpListener,
+) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
+    listener.set_nonblocking(true).map_err(StartError::System)?;
     let addr = listener.local_addr().map_err(StartError::System)?;
     Ok((listener, addr))
 }

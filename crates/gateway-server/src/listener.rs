@@ -4,11 +4,13 @@
 //! connections: an event wakes one task on one core and crosses no thread.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use gateway_config::LogLevel;
@@ -32,6 +34,10 @@ const BACKLOG: i32 = 1024;
 /// too, and load balancers keep idle connections for 60 s: closing sooner would lose the request
 /// that one sends in that moment.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Once draining has begun, a connection that has not brought its first request may do so within this
+/// time: it was accepted, and its caller knows of no reason to try another one.
+const FIRST_REQUEST: Duration = Duration::from_secs(2);
 
 /// A caller must finish a TLS handshake within this time.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -64,9 +70,12 @@ pub(crate) fn bind(addr: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts connections until draining begins, and deals them out in turn.
+/// Accepts connections until draining begins, and deals them out in turn. Those that wait in the queue of
+/// a socket of our `own` would be reset with it, so they are taken; the queue of a socket that was passed
+/// is there for the next process.
 pub(crate) async fn accept(
     listener: std::net::TcpListener,
+    own: bool,
     workers: Vec<mpsc::UnboundedSender<std::net::TcpStream>>,
     house: Arc<House>,
     mut phase: watch::Receiver<Phase>,
@@ -79,22 +88,29 @@ pub(crate) async fn accept(
         }
     };
     let mut turn = 0;
+    let mut deal = |socket| {
+        turn = (turn + 1) % workers.len();
+        let _ = workers[turn].send(socket);
+    };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+            _ = phase.wait_for(|phase| *phase != Phase::Serving) => break,
         };
         match accepted.and_then(|(socket, _)| socket.into_std()) {
-            Ok(socket) => {
-                turn = (turn + 1) % workers.len();
-                let _ = workers[turn].send(socket);
-            }
+            Ok(socket) => deal(socket),
             Err(err) if is_about_one_connection(&err) => {}
             Err(err) => {
                 // Out of descriptors, most likely: give connections time to end.
                 house.log.note(LogLevel::Error, format!("no connection can be accepted: {err}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
+        }
+    }
+    if let (true, Ok(listener)) = (own, listener.into_std()) {
+        while let Ok((socket, _)) = listener.accept() {
+            let _ = socket.set_nonblocking(true);
+            deal(socket);
         }
     }
 }
@@ -111,7 +127,6 @@ fn is_about_one_connection(err: &io::Error) -> bool {
 /// Serves the connections dealt to one worker until it is told to end and they have.
 pub(crate) async fn work(
     desk: Arc<Desk>,
-    tls: Option<TlsAcceptor>,
     mut sockets: mpsc::UnboundedReceiver<std::net::TcpStream>,
     phase: watch::Receiver<Phase>,
 ) {
@@ -121,7 +136,7 @@ pub(crate) async fn work(
         let socket = tokio::select! {
             socket = sockets.recv() => socket,
             _ = reap.tick() => {
-                desk.worker().reap();
+                desk.reap();
                 continue;
             }
         };
@@ -129,7 +144,7 @@ pub(crate) async fn work(
         let Ok(socket) = TcpStream::from_std(socket) else { continue };
         tune(&socket);
         let ticket = connections.ticket();
-        let connection = connection(desk.clone(), tls.clone(), socket, phase.clone());
+        let connection = connection(desk.clone(), socket, phase.clone());
         tokio::spawn(async move {
             connection.await;
             drop(ticket);
@@ -159,29 +174,24 @@ enum Spoken {
     Http2,
 }
 
-async fn connection(
-    desk: Arc<Desk>,
-    tls: Option<TlsAcceptor>,
-    socket: TcpStream,
-    mut phase: watch::Receiver<Phase>,
-) {
-    let Some(tls) = tls else {
+async fn connection(desk: Arc<Desk>, socket: TcpStream, mut phase: watch::Receiver<Phase>) {
+    let Some(tls) = desk.tls() else {
         let spoken = tokio::select! {
             biased;
             spoken = tokio::time::timeout(HEAD_TIMEOUT, spoken(&socket)) => spoken,
-            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+            () = too_late(&mut phase) => return,
         };
         // A caller that says nothing has nothing to be told.
         let Ok(Ok(spoken)) = spoken else { return };
         return serve(desk, Stall::new(socket), spoken, phase).await;
     };
     // Boxed, for its room would be part of every connection's task.
-    Box::pin(connection_tls(desk, &tls, socket, phase)).await;
+    Box::pin(connection_tls(desk, tls.into(), socket, phase)).await;
 }
 
 async fn connection_tls(
     desk: Arc<Desk>,
-    tls: &TlsAcceptor,
+    tls: TlsAcceptor,
     socket: TcpStream,
     phase: watch::Receiver<Phase>,
 ) {
@@ -241,7 +251,8 @@ where
             // Head and body, or an event and its framing, are small: copying them together costs less
             // than handing the kernel a list (W5: a tenth of the whole cost of an event).
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).writev(false);
-            drive(Box::pin(builder.serve_connection(io, service)), phase).await
+            let connection = Box::pin(builder.serve_connection(io, service));
+            drive(connection, &started, phase).await
         }
         Spoken::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -253,7 +264,7 @@ where
             let connection = Box::pin(builder.serve_connection(io, service));
             tokio::select! {
                 biased;
-                ended = drive(connection, phase) => ended,
+                ended = drive(connection, &started, phase) => ended,
                 () = until_silent(&started) => return,
             }
         }
@@ -264,15 +275,37 @@ where
     }
 }
 
-/// Serves a connection to its end, gracefully once draining begins; `None` if it was cut.
+/// Ready when a caller that has said nothing yet need not be waited for any more.
+async fn too_late(phase: &mut watch::Receiver<Phase>) {
+    let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
+    let ending = phase.wait_for(|phase| *phase == Phase::Ending);
+    let _ = tokio::time::timeout(FIRST_REQUEST, ending).await;
+}
+
+/// Serves a connection to its end, gracefully once draining begins; `None` if it was cut. `started` says
+/// whether it has brought a request.
 async fn drive<C: GracefulConnection>(
     mut connection: Pin<Box<C>>,
+    started: &AtomicBool,
     mut phase: watch::Receiver<Phase>,
 ) -> Option<Result<(), C::Error>> {
     tokio::select! {
         biased;
         ended = connection.as_mut() => return Some(ended),
         _ = phase.wait_for(|phase| *phase != Phase::Serving) => {}
+    }
+    // A connection that was accepted was promised an answer to its first request.
+    // In a box, for its room would be part of every connection's task.
+    let mut late = Box::pin(too_late(&mut phase));
+    let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
+        Poll::Ready(ended) => Poll::Ready(Some(ended)),
+        Poll::Pending if started.load(Ordering::Relaxed) => Poll::Ready(None),
+        Poll::Pending => late.as_mut().poll(cx).map(|()| None),
+    });
+    let ended = ended.await;
+    drop(late);
+    if ended.is_some() {
+        return ended;
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {

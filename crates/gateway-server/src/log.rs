@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, Thread};
 use std::time::Duration;
@@ -73,7 +73,7 @@ struct Queue {
 #[derive(Debug)]
 pub struct Log {
     queue: Arc<Queue>,
-    level: LogLevel,
+    level: AtomicU8,
     writer: Thread,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -97,20 +97,29 @@ impl Log {
         let thread = std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || write_lines(&seen, out, format))?;
-        let level = settings.level.unwrap_or(LogLevel::Info);
+        let level = AtomicU8::new(settings.level.unwrap_or(LogLevel::Info) as u8);
         let writer = thread.thread().clone();
         Ok(Self { queue, level, writer, thread: Mutex::new(Some(thread)) })
     }
 
     /// Notes something about the gateway itself. Never pass a secret.
     pub fn note(&self, level: LogLevel, text: impl Into<String>) {
-        if level <= self.level {
+        if self.takes(level) {
             self.push(Line::Note(Timestamp::now(), level, text.into()));
         }
     }
 
+    /// Leaves out other lines from now on.
+    pub(crate) fn set_level(&self, level: LogLevel) {
+        self.level.store(level as u8, Ordering::Relaxed);
+    }
+
+    fn takes(&self, level: LogLevel) -> bool {
+        level as u8 <= self.level.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn exchange(&self, exchange: Box<Exchange>) {
-        if level_of(&exchange) <= self.level {
+        if self.takes(level_of(&exchange)) {
             self.push(Line::Exchange(exchange));
         }
     }

@@ -73,6 +73,7 @@ pub(crate) async fn serve(worker: Arc<Worker>, request: Request<Incoming>) -> Re
     let mut open = Open::new(worker.runtime.clone(), head.method.clone(), path);
     let version = head.version;
 
+    let draining = worker.runtime.house.is_draining();
     let answered = answer(&worker, open.record(), head, &mut body).await;
 
     let mut reply = match answered {
@@ -82,6 +83,8 @@ pub(crate) async fn serve(worker: Arc<Worker>, request: Request<Incoming>) -> Re
     if let Some(unread) = body.filter(|body| !body.is_end_stream()) {
         reply::close_after(&mut reply, version);
         intake::drain(unread);
+    } else if draining {
+        reply::close_after(&mut reply, version);
     }
     if version == Version::HTTP_2 && reply::needs_pump(reply.body()) {
         return reply.map(reply::pump);

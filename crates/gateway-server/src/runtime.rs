@@ -19,14 +19,16 @@ use gateway_types::ApiError;
 use gateway_upstream::{Dialer, Settings, SetupError};
 use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::{InvalidUri, Uri};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use crate::access::Access;
 use crate::credentials;
 use crate::egress;
 use crate::house::{House, Reserved};
 use crate::live::Live;
+use crate::marks::{self, Marks};
 use crate::standing::Standing;
+use crate::tls::TlsError;
 
 /// The configuration can't be run.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,9 @@ pub enum CompileError {
     /// Rules and providers do not fit together.
     #[error(transparent)]
     Routes(#[from] BuildError),
+    /// The listener's certificates can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A provider can't be set up.
     #[error("provider `{provider}`: {fault}")]
     Upstream {
@@ -137,8 +142,12 @@ pub(crate) struct Provider {
     pub(crate) policy: Policy,
     /// Events and blocks that callers do not get.
     pub(crate) drop_events: Arc<[String]>,
+    /// The shares of its keys.
+    pub(crate) weights: Vec<u32>,
     /// What outlives this snapshot of it.
     pub(crate) live: Arc<Live>,
+    /// What tells whether it is still the same after a reload.
+    pub(crate) marks: Marks,
 }
 
 /// How the gateway authenticates upstream.
@@ -219,7 +228,7 @@ pub(crate) struct Runtime {
     /// Seals and opens state that travels with callers.
     pub(crate) keys: Keyring,
     /// What is known of models.
-    pub(crate) catalogue: Catalogue,
+    pub(crate) catalogue: Arc<Catalogue>,
     /// `anthropic-version` for callers that send none.
     pub(crate) anthropic_version: HeaderValue,
     pub(crate) passthrough: bool,
@@ -236,19 +245,28 @@ pub(crate) struct Extras {
     /// Seals state where the configuration names no key.
     pub(crate) state_key: Option<Vec<u8>>,
     /// What is known of models.
-    pub(crate) catalogue: Catalogue,
+    pub(crate) catalogue: Arc<Catalogue>,
     /// Decides in the place of the configured rules.
     pub(crate) router: Option<Arc<dyn Router>>,
 }
 
 impl Runtime {
+    /// Compiles a configuration. Of `before`, what is the same serves on: what was learnt of an upstream,
+    /// connections, tokens.
+    ///
+    /// # Errors
+    /// What can't be run, and what to do about it.
     pub(crate) fn compile(
         config: Config,
-        extras: Extras,
+        extras: &Extras,
         house: Arc<House>,
+        before: Option<&Self>,
     ) -> Result<Self, CompileError> {
-        let compiled = |p| compile_provider(p, &config.resilience, &extras.catalogue).map(Arc::new);
-        let providers = config.providers.iter().map(compiled);
+        let resilience = &config.resilience;
+        let providers = config.providers.iter().map(|provider| {
+            let before = before.and_then(|before| before.named(&provider.name));
+            compile_provider(provider, resilience, &extras.catalogue, before).map(Arc::new)
+        });
         let providers = providers.collect::<Result<Vec<_>, _>>()?;
         if !providers.iter().any(|provider| provider.is_ready()) {
             let missing = providers.iter().filter(|provider| provider.enabled);
@@ -267,13 +285,13 @@ impl Runtime {
             access: Access::new(&config, extras.open),
             redactor,
             keys: Keyring::new(state_keys),
-            catalogue: extras.catalogue,
+            catalogue: extras.catalogue.clone(),
             table,
-            own_router: extras.router,
+            own_router: extras.router.clone(),
             overrides: config.routes.iter().map(overrides).collect(),
             turns: config.routes.iter().map(|_| AtomicUsize::new(0)).collect(),
             providers,
-            anthropic_version: extras.anthropic_version,
+            anthropic_version: extras.anthropic_version.clone(),
             passthrough: extras.passthrough,
             house,
             config,
@@ -291,6 +309,11 @@ impl Runtime {
     /// The next turn of the group that begins with this rule.
     pub(crate) fn turn(&self, rule: usize) -> usize {
         self.turns.get(rule).map_or(0, |turn| turn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The provider of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| &*provider.name == name).map(|provider| &**provider)
     }
 
     /// Reserves room for a request body, all bodies held at once together; `None` if it is full.
@@ -333,8 +356,11 @@ fn compile_provider(
     provider: &gateway_config::Provider,
     resilience: &Resilience,
     catalogue: &Catalogue,
+    before: Option<&Provider>,
 ) -> Result<Provider, CompileError> {
     let name = provider.name.clone();
+    let marks = Marks::of(provider);
+    let same = |mark: fn(&Marks) -> u64| before.filter(|p| mark(&p.marks) == mark(&marks));
     let policy = egress::policy(provider)
         .map_err(|what| CompileError::Compat { provider: name.clone(), what })?;
     let header =
@@ -372,7 +398,8 @@ fn compile_provider(
         settings.ca_file.clone_from(&provider.ca_file);
         let made = Dialer::new(settings)
             .map_err(|fault| CompileError::Upstream { provider: name.clone(), fault })?;
-        dialer = Some(Arc::new(made));
+        let open = same(|marks| marks.way).and_then(|before| before.dialer.clone());
+        dialer = Some(open.unwrap_or_else(|| Arc::new(made)));
     }
 
     let secret = |text: &str, what: &str| {
@@ -411,9 +438,14 @@ fn compile_provider(
         Auth::Aws(_) | Auth::Google(_) | Auth::AzureAd(_) => {
             let proxy = provider.proxy.as_ref().map(|proxy| url(proxy.expose())).transpose()?;
             let route = Route { proxy, ca_file: provider.ca_file.clone() };
-            let credentials = credentials::of(provider, route)
-                .map_err(|fault| CompileError::Credentials { provider: name.clone(), fault })?;
-            UpstreamAuth::Cloud(Arc::new(credentials))
+            let before = same(|marks| marks.tokens).map(|before| &before.auth);
+            if let Some(UpstreamAuth::Cloud(tokens)) = before {
+                UpstreamAuth::Cloud(tokens.clone())
+            } else {
+                let made = credentials::of(provider, route)
+                    .map_err(|fault| CompileError::Credentials { provider: name.clone(), fault })?;
+                UpstreamAuth::Cloud(Arc::new(made))
+            }
         }
         Auth::None => UpstreamAuth::None,
         Auth::Missing { variable } => UpstreamAuth::Missing(variable.clone()),
@@ -426,7 +458,10 @@ fn compile_provider(
     }
     let weights: Vec<u32> = pooled.map(|key| key.weight).collect();
     let weights = if weights.is_empty() { vec![1] } else { weights };
-    let live = Arc::new(Live::new(&name, Standing::new(resilience, &weights)));
+    let live = match same(|marks| marks.upstream) {
+        Some(before) => before.live.clone(),
+        None => Arc::new(Live::new(&name, Standing::new(resilience, &weights))),
+    };
     Ok(Provider {
         name_header: HeaderValue::from_str(&name).map_err(|_| header("the name"))?,
         name: live.name.clone(),
@@ -450,7 +485,9 @@ fn compile_provider(
         learns: egress::learns(provider),
         policy,
         drop_events: provider.compat.drop_events.clone().into(),
+        weights,
         live,
+        marks,
     })
 }
 
@@ -460,21 +497,7 @@ fn secrets_of(config: &Config) -> Vec<String> {
         config.client_keys.iter().map(|key| key.expose_secret().to_owned()).collect();
     secrets.extend(config.server.state_keys.iter().map(|key| key.expose_secret().to_owned()));
     for provider in &config.providers {
-        let secret: &[Option<&SecretString>] = match &provider.auth {
-            Auth::ApiKey(key) | Auth::Bearer(key) => &[Some(key)],
-            Auth::Aws(aws) => match &aws.keys {
-                Some(keys) => &[Some(&keys.secret_access_key), keys.session_token.as_ref()],
-                None => &[],
-            },
-            Auth::AzureAd(entra) => &[entra.client_secret.as_ref()],
-            Auth::Google(_) | Auth::None | Auth::Client | Auth::Missing { .. } => &[],
-        };
-        secrets.extend(secret.iter().flatten().map(|secret| secret.expose_secret().to_owned()));
-        for key in &provider.pool {
-            if let Auth::ApiKey(key) | Auth::Bearer(key) = &key.auth {
-                secrets.push(key.expose_secret().to_owned());
-            }
-        }
+        secrets.extend(marks::secrets(provider));
         // Extra headers are configured by name; only those that look like credentials are secret.
         for (_, value) in provider.secret_headers() {
             let value = value.expose_secret();

@@ -68,7 +68,8 @@ impl Standing {
     }
 
     /// Other settings hold from now on; what was found out stays.
-    pub(crate) fn set(&self, resilience: &Resilience) {
+    pub(crate) fn set(&self, resilience: &Resilience, weights: &[u32]) {
+        lock(&self.keys).reweigh(weights);
         lock(&self.budget).set(resilience.budget);
         *lock(&self.settings) = (resilience.breaker, resilience.outliers);
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::TlsAcceptor;
+
+use crate::marks;
 
 /// The listener's TLS can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -18,8 +19,19 @@ pub struct TlsError {
     why: String,
 }
 
-/// An acceptor that offers HTTP/2 and HTTP/1.1.
-pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, TlsError> {
+/// A digest of the files, so that a certificate that was renewed is noticed.
+pub(crate) fn mark(tls: Option<&Tls>) -> u64 {
+    let files = |tls: &Tls| [Some(&tls.cert), Some(&tls.key), tls.client_ca.as_ref()].map(read);
+    let read = tls.map(|tls| (format!("{tls:?}"), files(tls)));
+    marks::digest(read)
+}
+
+fn read(file: Option<&PathBuf>) -> Option<Vec<u8>> {
+    file.map(|file| marks::content(file))
+}
+
+/// A listener's TLS that offers HTTP/2 and HTTP/1.1.
+pub(crate) fn listener(tls: &Tls) -> Result<Arc<ServerConfig>, TlsError> {
     let fault = |file: &Path, why: &dyn std::fmt::Display| TlsError {
         file: file.to_owned(),
         why: why.to_string(),
@@ -45,7 +57,7 @@ pub(crate) fn acceptor(tls: &Tls) -> Result<TlsAcceptor, TlsError> {
     };
     let mut config = builder.with_single_cert(chain, key).map_err(|err| fault(&tls.key, &err))?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

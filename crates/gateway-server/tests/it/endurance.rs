@@ -2,7 +2,7 @@
 
 use gateway_testkit::{Gate, Script, Upstream, fixtures};
 
-use crate::support::{PATIENT, STREAM, UNARY, before, descriptors, messages, with};
+use crate::support::{PATIENT, STREAM, UNARY, descriptors, is_alone, messages, with};
 
 /// A thousand streams are open at once; each gets every byte, and afterwards nothing is left.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,16 +40,8 @@ async fn r42_a_thousand_streams_at_once_are_all_whole() {
 /// where they were.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r42_ten_thousand_bad_exchanges_leave_nothing_behind() {
-    // Memory is counted by process, so this test has one of its own.
-    const ALONE: &str = "ENDURANCE_ALONE";
-    if std::env::var_os(ALONE).is_none() {
-        let this = std::env::current_exe().expect("the test's own file");
-        let name = "endurance::r42_ten_thousand_bad_exchanges_leave_nothing_behind";
-        let mut alone = std::process::Command::new(this);
-        let alone = alone.args(["--exact", name, "--nocapture"]).env(ALONE, "1");
-        let output = alone.output().expect("it runs");
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
+    // Memory and descriptors are counted by process.
+    if !is_alone("endurance::r42_ten_thousand_bad_exchanges_leave_nothing_behind") {
         return;
     }
     let start = fixtures::reply("reply-cut-midstream").bytes;
