@@ -7,30 +7,40 @@ use crate::limits;
 use crate::model::Client;
 use crate::quirks::globs;
 use crate::read::{Cx, Section};
-use crate::source::At;
 use crate::tree::{Key, Node, Value};
 
+/// Who was read, and the names of all of them: of those with a fault, too, so that what names them is not reported for
+/// nothing.
+pub(crate) struct Clients {
+    pub(crate) read: Vec<Client>,
+    pub(crate) names: Vec<String>,
+}
+
 /// Reads the clients, each of them one of `all` callers.
-pub(crate) fn read(cx: &mut Cx, top: &Section<'_>, all: &CallerLimits) -> Vec<Client> {
-    let mut out: Vec<(Client, At)> = Vec::new();
+pub(crate) fn read(cx: &mut Cx, top: &Section<'_>, all: &CallerLimits) -> Clients {
+    let mut named: Vec<Key> = Vec::new();
+    let mut out: Vec<Client> = Vec::new();
     for (name, node) in entries(cx, top) {
-        let twice = out.iter().find(|(known, _)| known.name == name.text);
-        if let Some((_, before)) = twice {
+        if let Some(before) = named.iter().find(|before| before.text == name.text) {
             let message = format!("there are two clients `{}`", name.text);
-            let help = format!("rename one of them: the other one is in {}", cx.told(before));
+            let help = format!("rename one of them: the other one is in {}", cx.told(&before.at));
             cx.error(&name.at, message, "the second one", help);
             continue;
         }
-        let Some(client) = one(cx, &name, node, all) else { continue };
-        if let Some((other, _)) = out.iter().find(|(known, _)| known.key_hash == client.key_hash) {
-            let message =
-                format!("the clients `{}` and `{}` have the same key", other.name, client.name);
-            let help = "whose request it is could not be told: give each of them a key of its own";
-            cx.error(&name.at, message, "the same `key_hash`", help);
+        let client = one(cx, &name, node, all);
+        if let Some(client) = client {
+            if let Some(other) = out.iter().find(|other| other.key_hash == client.key_hash) {
+                let message =
+                    format!("the clients `{}` and `{}` have the same key", other.name, client.name);
+                let help =
+                    "whose request it is could not be told: give each of them a key of its own";
+                cx.error(&name.at, message, "the same `key_hash`", help);
+            }
+            out.push(client);
         }
-        out.push((client, name.at.clone()));
+        named.push(name);
     }
-    out.into_iter().map(|(client, _)| client).collect()
+    Clients { read: out, names: named.into_iter().map(|name| name.text).collect() }
 }
 
 /// Names and what is said of them. The file's list has become a map already, that of a variable has not.

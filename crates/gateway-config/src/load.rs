@@ -212,7 +212,7 @@ fn read(cx: &mut Cx, tree: &Node, names: &Names) -> Config {
     let default_provider = if providers.len() == count {
         let default =
             check::default_provider(cx, names.default_provider, named, &providers, &routes);
-        check::rules(cx, &routes, &providers, &clients);
+        check::rules(cx, &routes, &providers, &clients.names);
         check::providers(cx, &providers, &server);
         check::names_of_claudes(cx, default.as_deref(), &providers);
         default
@@ -230,7 +230,7 @@ fn read(cx: &mut Cx, tree: &Node, names: &Names) -> Config {
         routes: routes.into_iter().map(|r| r.route).collect(),
         client_keys,
         resilience,
-        clients,
+        clients: clients.read,
         limits,
     }
 }

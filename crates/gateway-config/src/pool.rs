@@ -111,7 +111,7 @@ fn one(cx: &mut Cx, section: &Section<'_>, index: usize, item: &Node) -> Option<
             return None;
         }
     };
-    if !is_name(&text) {
+    if !is_name(&text) && cx.env.get(&text).is_none() {
         // The text may be the key itself: it is not repeated.
         let message = format!("`{path}` is not the name of a variable");
         let help = "write the name of an environment variable, e.g. KEY_A, and put the key there";

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use gateway_router::RuleKind;
+
 use crate::load::Loaded;
 use crate::model::Effective;
 use crate::rules;
@@ -54,7 +56,12 @@ impl Loaded {
         for r in &self.config.routes {
             let model = r.model.as_deref().map(|m| format!("/{m}")).unwrap_or_default();
             let state = if r.enabled { "" } else { " (disabled)" };
-            let _ = write!(out, "route {} -> {}{model}", r.pattern, r.provider);
+            let looks = match &r.kind {
+                RuleKind::ModelPattern | RuleKind::PathPattern => r.pattern.clone(),
+                RuleKind::HeaderMatch { name, value } => format!("{name}: {value}"),
+                RuleKind::CatchAll => "catch_all".to_owned(),
+            };
+            let _ = write!(out, "route {looks} -> {}{model}", r.provider);
             for fallback in r.fallbacks.iter().flatten() {
                 let _ = write!(out, ", else {}", rules::shown(fallback));
             }

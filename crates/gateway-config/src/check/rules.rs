@@ -4,14 +4,14 @@ use gateway_router::{Target, strip_long_context, unreachable};
 
 use super::unknown;
 use crate::keys::{nearest, quoted};
-use crate::model::{Client, Route};
+use crate::model::Route;
 use crate::providers::Placed;
 use crate::read::Cx;
 use crate::routing;
 use crate::rules::PlacedRoute;
 use crate::source::At;
 
-pub(crate) fn rules(cx: &mut Cx, rules: &[PlacedRoute], providers: &[Placed], clients: &[Client]) {
+pub(crate) fn rules(cx: &mut Cx, rules: &[PlacedRoute], providers: &[Placed], clients: &[String]) {
     for rule in rules {
         let by = label(rule);
         let own = leads_to(cx, rule, &by, &rule.route.provider, &rule.provider_at, providers);
@@ -93,19 +93,18 @@ fn mirror(cx: &mut Cx, rule: &PlacedRoute, by: &str, private: bool, providers: &
     leads_to(cx, rule, &format!("the mirror of {by}"), provider, &rule.mirror_at, providers);
 }
 
-fn callers(cx: &mut Cx, rule: &PlacedRoute, by: &str, clients: &[Client]) {
-    let names: Vec<&str> = clients.iter().map(|client| client.name.as_str()).collect();
+fn callers(cx: &mut Cx, rule: &PlacedRoute, by: &str, clients: &[String]) {
     let wanted = rule.route.when.client.as_deref().unwrap_or_default();
     for (name, at) in wanted.iter().zip(&rule.clients_at) {
-        if names.contains(&name.as_str()) {
+        if clients.contains(name) {
             continue;
         }
-        let help = match nearest(name, names.iter().copied()) {
+        let help = match nearest(name, clients.iter().map(String::as_str)) {
             Some(meant) => format!("did you mean `{meant}`?"),
-            None if names.is_empty() => {
+            None if clients.is_empty() => {
                 "there are no `clients`: add them, or remove the condition".to_owned()
             }
-            None => format!("the clients are {}", quoted(&names)),
+            None => format!("the clients are {}", quoted(clients)),
         };
         let message = format!("{by} is for the client `{name}`, which does not exist");
         cx.error(at, message, "no such client", help);

@@ -260,6 +260,9 @@ fn a_pool_of_keys_is_read_with_its_weights() {
     let loaded = good("providers: {anthropic: {}}", &env);
     assert_eq!(loaded.config.providers[0].pool.len(), 2);
     assert!(good("", KEY).config.providers[0].pool.is_empty(), "one key is no pool");
+    let odd = ("my_long_variable_name_1", "sk-planted-c");
+    let loaded = good("providers: {anthropic: {api_keys: [my_long_variable_name_1]}}", &[odd]);
+    assert_eq!(loaded.config.providers[0].pool.len(), 1, "it is set, so it is a name");
 
     // One that is not set is left to the end.
     let yaml = "providers: {anthropic: {api_keys: [KEY_A, KEY_B]}}";

@@ -162,6 +162,8 @@ fn one_client_is_a_list_of_one() {
         "1:64 the route `a` (routes[0]) is for the client `somebody`, which does not exist"
     );
     assert_eq!(help, "the clients are `ci`");
+    let (found, _) = fault(&yaml.replace(hash, "planted"), KEY);
+    assert!(found.ends_with("`clients.ci.key_hash` is not the hash of a key"), "{found}");
     let (_, help) = fault(&with("{pattern: a, provider: anthropic, when: {client: ci}}"), KEY);
     assert_eq!(help, "there are no `clients`: add them, or remove the condition");
 }

@@ -166,12 +166,16 @@ fn the_examples_of_the_page_are_valid() {
 #[test]
 fn the_summary_tells_the_chain_and_the_clients() {
     let hash = "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
-    let rules = "{pattern: 'a*', provider: anthropic, model: m, fallbacks: [backup/x/y, lab]}, {pattern: b, provider: backup, fallbacks: []}";
+    let rules = "{pattern: 'a*', provider: anthropic, model: m, fallbacks: [backup/x/y, lab]}, {pattern: b, provider: backup, fallbacks: []}, {rule_type: header_match, header_name: X-Team, provider: lab}, {rule_type: catch_all, provider: off, enabled: false}";
     let yaml = format!("{}clients: {{ci: {{key_hash: '{hash}'}}}}\n", with(rules));
     let summary = good(&yaml, KEY).summary();
-    for line in
-        ["route a* -> anthropic/m, else backup/x/y, else lab", "route b -> backup", "client ci"]
-    {
+    for line in [
+        "route a* -> anthropic/m, else backup/x/y, else lab",
+        "route b -> backup",
+        "route x-team: * -> lab",
+        "route catch_all -> off (disabled)",
+        "client ci",
+    ] {
         assert!(summary.lines().any(|l| l == line), "{line}: {summary}");
     }
 }
