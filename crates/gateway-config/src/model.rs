@@ -51,6 +51,19 @@ pub struct Client {
     pub limits: CallerLimits,
 }
 
+impl Client {
+    /// A client without limits or lists, known by the SHA-256 of its key.
+    pub fn new(name: impl Into<String>, key_hash: [u8; 32]) -> Self {
+        Self {
+            name: name.into(),
+            key_hash,
+            allow_models: None,
+            may_pick_provider: true,
+            limits: CallerLimits::default(),
+        }
+    }
+}
+
 /// How much is logged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]

@@ -47,7 +47,7 @@ mod why;
 pub use build::BuildError;
 pub use explain::{Asked, Copied, Explained, Explanation, Link, Rejected, Share, Shares};
 pub use name::{Family, Naming, family_of, strip_long_context, without_date};
-pub use pattern::{PatternError, check_pattern};
+pub use pattern::{PatternError, Patterns, check_pattern};
 pub use plan::{Decision, MirrorTo, NoRoute, Plan, Reason, Router, Step, Winner};
 pub use provider::ProviderSpec;
 pub use query::{Facts, Headers, Needs, NoHeaders, Query};

@@ -35,11 +35,21 @@ pub(crate) enum Reading {
 
 /// An ordered list of patterns, matched by one automaton.
 #[derive(Debug, Clone)]
-pub(crate) struct Patterns {
+pub struct Patterns {
     set: GlobSet,
 }
 
 impl Patterns {
+    /// Patterns on the names of models.
+    ///
+    /// # Errors
+    /// The index of the first pattern that is no glob, and why.
+    pub fn of_models<'a>(
+        patterns: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, (usize, PatternError)> {
+        Self::new(Reading::Model, patterns)
+    }
+
     /// # Errors
     /// The index of the first pattern that is no glob, and why.
     pub(crate) fn new<'a>(
@@ -55,6 +65,11 @@ impl Patterns {
         let set =
             builder.build().map_err(|e| (last, PatternError { reason: e.kind().to_string() }))?;
         Ok(Self { set })
+    }
+
+    /// Whether any of them matches. A `[1m]` is no part of a name, and to be taken off before.
+    pub fn any(&self, name: &str) -> bool {
+        self.set.is_match(name)
     }
 
     /// The indices of the patterns that match, ascending.
