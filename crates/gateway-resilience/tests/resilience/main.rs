@@ -6,6 +6,7 @@ mod budget;
 mod keys;
 mod places;
 mod small;
+mod walk;
 
 use std::time::{Duration, Instant};
 
