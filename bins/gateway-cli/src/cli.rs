@@ -264,6 +264,12 @@ pub(crate) struct ResolveArgs {
     /// A header of the request; may be repeated
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE", value_parser = header)]
     pub(crate) headers: Vec<(String, String)>,
+    /// Who asks: one of the configured clients
+    #[arg(long, value_name = "NAME")]
+    pub(crate) client: Option<String>,
+    /// The session's id [default: the header x-claude-code-session-id]
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
     /// A file with the request's body, - for standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) body: Option<PathBuf>,

@@ -463,6 +463,75 @@ routes:
 }
 
 #[test]
+fn resolve_shows_the_chain_who_shares_and_what_conditions_see() {
+    let home = Home::with(
+        "default_provider: main
+providers:
+  main: {kind: anthropic, api_base: 'https://m.example', auth_type: none}
+  backup: {kind: anthropic, api_base: 'https://b.example', auth_type: none, model_map: {'*-5': small}}
+  keyless: {kind: openai, api_base: 'https://k.example/v1', api_key_env_var: NOT_SET}
+  lab: {kind: anthropic, api_base: 'https://l.example', auth_type: none, private: true}
+clients:
+  - {name: ci, key_hash: 'sha256:0000000000000000000000000000000000000000000000000000000000000000', pick_provider: false}
+routes:
+  - {pattern: 'claude-*', provider: keyless, model: big, when: {has_images: true, client: [ci]}, priority: 5}
+  - {pattern: '*', rule_type: header_match, header_name: X-Env, header_value: 'test*', provider: lab, priority: 4}
+  - {pattern: 'claude-haiku-*', provider: backup, name: cheap, weight: 3, fallbacks: [main], mirror: {to: main/copy, percent: 10}}
+  - {pattern: 'claude-haiku-*', provider: keyless, model: gpt-5-mini}
+  - {pattern: 'claude-*', provider: main, priority: -1}
+",
+    );
+    let resolve = |arguments: &[&str]| home.run(&[&["-q", "route", "resolve"], arguments].concat());
+    let lines = |out: &str, lines: &[&str]| {
+        for line in lines {
+            assert!(out.lines().any(|found| found == *line), "{line:?} is missing in\n{out}");
+        }
+    };
+    // One of those that share has no credential: it is as if it was down.
+    lines(
+        &resolve(&["--model", "claude-haiku-4-5"]).ok(),
+        &[
+            "facts     no --body: conditions see a request that is empty",
+            "because   rule 3 matches: `cheap`, pattern `claude-haiku-*`",
+            "shared    by weight: backup small 75.0 %, keyless gpt-5-mini 25.0 %",
+            "sticky    a session stays with the provider that answered it, while that is up",
+            "chain      1  backup   small             rule 3 names it",
+            "           2  main     claude-haiku-4-5  fallback of rule 3",
+            "           3  keyless  gpt-5-mini        rule 4 shares the requests; its credential is missing",
+            "mirror    main copy, 10 % of the requests; its answers are thrown away",
+            "not       rule 2 `x-env: test*` -> lab: the request has no header `x-env`",
+        ],
+    );
+    home.write(
+        "body.json",
+        r#"{"model": "claude-opus-5", "thinking": {"type": "adaptive"}, "messages": [{"role": "user", "content": [
+            {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "aaaa"}}]}]}"#,
+    );
+    let told = resolve(&["--body", "body.json", "--client", "ci", "--format", "json"]).ok();
+    let told = json(&told);
+    assert_eq!(told["winner"], serde_json::json!({"by": "rule", "index": 0}));
+    assert_eq!(told["facts"]["has_images"], true);
+    assert_eq!(told["facts"]["thinking"], true);
+    assert!(told["facts"]["input_tokens"].as_u64() > Some(0));
+    let chain: Vec<_> = told["chain"].as_array().expect("a chain").iter().collect();
+    assert_eq!(
+        *chain[1],
+        serde_json::json!({"provider": "main", "upstream_model": "claude-opus-5", "rule": 4,
+            "reason": "later", "why": "rule 5 matches, too"})
+    );
+    // Nothing comes after what is private.
+    let out = resolve(&["--model", "claude-haiku-4-5", "-H", "x-env: testing"]).ok();
+    lines(&out, &["because   rule 2 matches: header `x-env: test*`"]);
+    assert!(out.contains("an earlier rule decided; `lab` is private, nobody is asked after it"));
+    let once = ["--model", "claude-haiku-4-5", "--session", "s"];
+    assert_eq!(resolve(&once).ok(), resolve(&once).ok());
+    let pick = ["--model", "m", "--client", "ci", "-H", "x-gateway-provider: main"];
+    resolve(&pick).refused(1, &["the client `ci` may not pick a provider"]);
+    resolve(&["--model", "m", "--client", "x"])
+        .refused(1, &["there is no client `x`; there are `ci`"]);
+}
+
+#[test]
 fn connect_and_disconnect_leave_the_very_bytes_behind() {
     for before in [
         "{}",
