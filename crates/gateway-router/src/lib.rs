@@ -1,27 +1,31 @@
-//! Which provider serves a model name, and what that model is called upstream.
+//! Which providers are asked for a request, one after the other, and what the model is called at each.
 //!
-//! A [`Table`] is compiled once from [`ProviderSpec`]s and [`RuleSpec`]s; [`Table::decide`] answers
-//! each request with one glob-set match, [`Table::explain`] says the same and why, rule by rule.
-//! Pure: no I/O, no clock, no configuration types. Conditions, strategies and fallbacks are to grow
-//! on [`Query`] (more facts) and [`Plan`] (more than one step); today a plan has one provider.
+//! A [`Table`] is compiled once from [`ProviderSpec`]s and [`RuleSpec`]s. [`Router::plan`] makes of a [`Query`] and a
+//! [`View`] of the moment a [`Plan`]; only rules that match are looked at. [`Table::explain`] says the same with
+//! every reason, [`Table::decide`] only the first step, [`unreachable()`] which rules never decide. Pure: no I/O,
+//! no clock, no chance of its own, no configuration types.
+//!
+//! Reading order: `spec` and `rule` (what can be said), `query` and `view` (what is looked at), `table` (what decides),
+//! `matching`, `chain` and `strategy` (how), `explain` and `why` (in words).
 //!
 //! ```
-//! use gateway_router::{ProviderSpec, Query, RuleSpec, Table, Winner};
+//! use gateway_router::{Calm, ProviderSpec, Query, Router, RuleSpec, Table, Winner};
 //!
 //! let table = Table::build(
-//!     vec![ProviderSpec::new("anthropic"), ProviderSpec::new("backup")],
-//!     vec![RuleSpec::new("claude-haiku-*", "backup").with_model("claude-haiku-4-5")],
+//!     ["anthropic", "backup", "spare"].map(ProviderSpec::new).into(),
+//!     vec![RuleSpec::new("claude-haiku-*", "backup").with_model("small").with_fallbacks(["spare"])],
 //!     Some("anthropic"),
 //! )?;
 //!
-//! let haiku = table.decide(&Query::model("claude-haiku-4-5-20251001"))?;
-//! assert_eq!((haiku.provider, &*haiku.upstream_model), (1, "claude-haiku-4-5"));
+//! let haiku = Query::model("claude-haiku-4-5-20251001[1m]");
+//! let plan = table.plan(&haiku, &Calm)?;
+//! let chain: Vec<_> = plan.steps.iter().map(|step| (step.provider, &*step.model)).collect();
+//! assert_eq!(chain, [(1, "small"), (2, "claude-haiku-4-5-20251001")]);
 //!
 //! let opus = table.explain(&Query::model("claude-opus-4-6[1m]"))?;
 //! assert_eq!(opus.provider_name, "anthropic");
-//! assert_eq!(opus.upstream_model, "claude-opus-4-6");
 //! assert_eq!(opus.explanation.winner, Winner::DefaultProvider);
-//! assert_eq!(opus.explanation.rejected.len(), 1);
+//! assert_eq!(opus.explanation.rejected[0].why, "`claude-haiku-*` does not match `claude-opus-4-6`");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

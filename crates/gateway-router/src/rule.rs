@@ -23,7 +23,8 @@ pub struct RuleSpec {
     pub name: Option<String>,
     /// A disabled rule never matches.
     pub enabled: bool,
-    /// Its share in a group: rules of equal priority, kind, pattern and conditions. With 0 it comes behind the others.
+    /// Its share in a group: rules of equal priority, kind, pattern and conditions. For a rule alone whose strategy orders its
+    /// fallbacks, too: its provider's, while each of them has 1. With 0 it comes behind the others.
     pub weight: u32,
     /// Who is asked after `provider`; `None`: whom later rules name, `Some` of nothing: nobody.
     pub fallbacks: Option<Vec<Target>>,
