@@ -365,6 +365,55 @@ fn r35_a_pin_may_be_a_fallback_or_a_later_rules_provider() {
 }
 
 #[test]
+fn without_stickiness_chance_chooses_for_sessions_too() {
+    let mut rules = group(Strategy::Weighted, &[("a", 1), ("b", 1)]);
+    rules[0].sticky = Some(Sticky::No);
+    let table = table("ab", rules);
+    let found = firsts(&table, 1_000, |_| Some("one session".to_owned()));
+    assert!(found[0] > 400 && found[1] > 400, "{found:?}");
+    assert_eq!(plan(&table, &session("s"), &Calm).sticky, None);
+}
+
+/// A moment that counts what it is asked.
+#[derive(Default)]
+struct Counting {
+    lucks: Cell<usize>,
+    ups: Cell<usize>,
+}
+
+impl View for Counting {
+    fn is_up(&self, _: usize, _: &str) -> bool {
+        self.ups.set(self.ups.get() + 1);
+        true
+    }
+
+    fn luck(&self) -> u64 {
+        self.lucks.set(self.lucks.get() + 1);
+        7
+    }
+}
+
+#[test]
+fn a_moment_is_asked_no_more_than_is_needed() {
+    let fallbacks = RuleSpec::new("*", "a").with_fallbacks(["b", "c"]);
+    for (rules, ups, lucks) in [
+        (vec![fallbacks], 0, 0),
+        (group(Strategy::Ordered, &[("a", 1), ("b", 1)]), 0, 0),
+        (group(Strategy::Weighted, &[("a", 1), ("b", 1)]), 2, 1),
+        (group(Strategy::RoundRobin, &[("a", 1), ("b", 1)]), 2, 0),
+        (group(Strategy::LeastLatency, &[("a", 1), ("b", 1), ("c", 1)]), 3, 1),
+        (group(Strategy::LeastCost, &[("a", 1), ("b", 1)]), 2, 0),
+        (alone(Strategy::Weighted, &["b", "c"]), 3, 1),
+        (alone(Strategy::Weighted, &[]), 0, 0),
+    ] {
+        let moment = Counting::default();
+        let text = format!("{rules:?}");
+        plan(&table("abc", rules), &Query::model("m"), &moment);
+        assert_eq!((moment.ups.get(), moment.lucks.get()), (ups, lucks), "{text}");
+    }
+}
+
+#[test]
 fn what_is_a_private_providers_own_waits_for_it() {
     // Sessions of `a` stay there though it is down: to the others they would leave what is private.
     let table = table("Ab", group(Strategy::Weighted, &[("a", 1), ("b", 1)]));
