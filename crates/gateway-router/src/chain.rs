@@ -103,11 +103,9 @@ impl Table {
                 }
             }
         }
-        for at in matched {
-            let rule = &self.rules[*at];
-            if rule.group != sharing.first.group {
-                chain.push_dest(&rule.own, name, rule, Reason::Later);
-            }
+        // Those of the group are in it by now, or it has ended.
+        for rule in matched.iter().map(|at| &self.rules[*at]) {
+            chain.push_dest(&rule.own, name, rule, Reason::Later);
         }
         let mut steps = chain.steps;
         if let Some(pinned) = pinned {

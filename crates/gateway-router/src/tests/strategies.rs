@@ -89,6 +89,25 @@ fn only_the_very_same_requests_are_shared() {
 }
 
 #[test]
+fn different_headers_of_one_value_are_not_the_same_requests() {
+    let header = |name: &str, provider| {
+        let kind = RuleKind::HeaderMatch { name: name.to_owned(), value: "*".to_owned() };
+        RuleSpec { kind, ..RuleSpec::new("*", provider) }
+    };
+    let path = RuleSpec { kind: RuleKind::PathPattern, ..RuleSpec::new("*", "c") };
+    let shared = table("abc", vec![header("x-a", "a"), header("X-A", "b"), path.clone()]);
+    let apart = table("abc", vec![header("x-a", "a"), header("x-b", "b"), path]);
+    let headers: &[(&str, &str)] = &[("x-a", "1"), ("x-b", "1")];
+    let query = Query { headers: &headers, ..Query::model("m") };
+    let mut seen = [0; 3];
+    for luck in 0..64 {
+        assert_eq!(chain(&apart, &query, &Moment::with_luck(luck)), "a b c");
+        seen[plan(&shared, &query, &Moment::with_luck(luck)).steps[0].provider] += 1;
+    }
+    assert!(seen[0] > 10 && seen[1] > 10 && seen[2] == 0, "{seen:?}");
+}
+
+#[test]
 fn a_weight_of_nothing_is_behind_the_others_but_in_the_chain() {
     for strategy in [
         Strategy::Ordered,
@@ -359,6 +378,11 @@ fn r35_a_pin_may_be_a_fallback_or_a_later_rules_provider() {
     rules[0].strategy = Some(Strategy::RoundRobin);
     rules[0].sticky = Some(Sticky::No);
     assert_eq!(pinned(&table("abcd", rules), 1), "a b c", "sticky: no");
+    let to_private = RuleSpec::new("*", "a").with_fallbacks(["b", "c"]);
+    let to_private = RuleSpec { sticky: Some(Sticky::Session), ..to_private };
+    let private = super::support::table("abC", vec![to_private]);
+    assert_eq!(pinned(&private, 1), "b a c");
+    assert_eq!(pinned(&private, 2), "c", "what was said to a private one is said to nobody else");
     let single = RuleSpec { sticky: Some(Sticky::Session), ..RuleSpec::new("*", "a") };
     let lone = table("a", vec![single]);
     assert_eq!(plan(&lone, &query, &Calm).sticky, None, "there is nobody else to go to");
