@@ -99,16 +99,17 @@ impl Gateway {
         Ok(Sample { resident: kib.context("no VmRSS: the gateway is gone")? * 1024, descriptors })
     }
 
-    /// Asks it to end and waits; its exit code.
+    /// Asks it to end and waits; its exit code, if it ends within ten seconds.
     pub(crate) async fn stop(&mut self) -> Result<Option<i32>> {
         self.signal();
-        for _ in 0..600 {
+        // A request that is left over would make it drain for `shutdown_grace`, which is thirty seconds.
+        for _ in 0..200 {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(status.code());
             }
             sleep(Duration::from_millis(50)).await;
         }
-        bail!("the gateway does not end after SIGTERM")
+        Ok(None)
     }
 
     /// How many lines each question has, by its mark, after the end.
@@ -161,27 +162,6 @@ fn find(value: &Value, name: &str) -> Option<u64> {
 /// minutes see what days would.
 fn config(addr: SocketAddr, messages: SocketAddr, chat: SocketAddr) -> String {
     let port = addr.port();
-    if std::env::var_os("SOAK_PLAIN").is_some() {
-        return format!(
-            "default_provider: alpha
-server: {{host: 127.0.0.1, port: {port}}}
-providers:
-  alpha:
-    kind: anthropic
-    api_base: \"http://{messages}/v1\"
-    api_key: \"${{SOAK_KEY_A}}\"
-    timeouts: {{connect: 2, first_byte: 4, idle: 3, unary: 6}}
-  beta:
-    kind: openai
-    api_base: \"http://{chat}/v1\"
-    api_key: \"${{SOAK_KEY_B}}\"
-    extra: {{api: chat}}
-    timeouts: {{connect: 2, first_byte: 4, idle: 3, unary: 6}}
-routes:
-  - {{pattern: \"claude-haiku-*\", provider: beta, model: mock-model}}
-"
-        );
-    }
     format!(
         "default_provider: alpha
 server: {{host: 127.0.0.1, port: {port}, max_concurrent_requests: 256}}
