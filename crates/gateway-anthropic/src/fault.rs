@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use gateway_translate::find;
 use gateway_types::wrap_foreign;
 use http::StatusCode;
 use serde::Deserialize;
@@ -46,6 +47,36 @@ pub fn shape(body: &[u8]) -> Shape<'_> {
     }
 }
 
+/// The status of an error that came as a success: some servers, and proxies before them, answer 200 and say
+/// only in the body that it is none. `None`: the body is no error.
+///
+/// ```
+/// use gateway_anthropic::fault::status_inside;
+/// let body = br#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
+/// assert_eq!(status_inside(body).map(|status| status.as_u16()), Some(529));
+/// assert_eq!(status_inside(br#"{"type":"message","content":[]}"#), None);
+/// ```
+pub fn status_inside(body: &[u8]) -> Option<StatusCode> {
+    // A message is told by this without being read any further than that.
+    if &body[find(body, &["type"])?] != br#""error""# {
+        return None;
+    }
+    let Shape::Anthropic { kind, .. } = shape(body) else { return None };
+    let status = match &*kind {
+        "invalid_request_error" => 400,
+        "authentication_error" => 401,
+        "billing_error" => 402,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" => 429,
+        "timeout_error" => 504,
+        "overloaded_error" => 529,
+        _ => 500,
+    };
+    StatusCode::from_u16(status).ok()
+}
+
 /// How much of a foreign error is quoted to the caller, in bytes.
 const QUOTE_BYTES: usize = 2048;
 
@@ -76,6 +107,23 @@ mod tests {
         let body = br#"{"type":"error","error":{"type":"invalid_request_error","message":"a \"b\"","details":{}},"request_id":"r"}"#;
         let Shape::Anthropic { kind, message } = shape(body) else { panic!("anthropic") };
         assert_eq!((&*kind, &*message), ("invalid_request_error", "a \"b\""));
+    }
+
+    #[test]
+    fn an_error_that_came_as_a_success_has_the_status_of_its_type() {
+        for (kind, status) in [("rate_limit_error", 429), ("api_error", 500), ("new_error", 500)] {
+            // Whatever the order of its keys.
+            let body = format!(r#"{{"error":{{"message":"m","type":"{kind}"}},"type":"error"}}"#);
+            assert_eq!(status_inside(body.as_bytes()).map(|s| s.as_u16()), Some(status));
+        }
+        for body in [
+            r#"{"type":"error"}"#,
+            r#"{"content":[{"type":"error"}]}"#,
+            r#"{"input_tokens":3}"#,
+            "{",
+        ] {
+            assert_eq!(status_inside(body.as_bytes()), None, "{body}");
+        }
     }
 
     #[test]

@@ -270,6 +270,11 @@ async fn unary_unbounded(
             return Err(ApiError::new(ErrorKind::BadGateway, text).with_source(err).into());
         }
     };
+    if let Some(status) = fault::status_inside(&bytes) {
+        let mut head = head;
+        head.status = status;
+        return Err(refused_with(worker, &told, head, &bytes, true));
+    }
     let whole = match endpoint {
         Endpoint::Messages => unary::message(bytes, rename.as_deref())
             .map(|message| (message.body, message.usage, message.quality)),
@@ -462,7 +467,19 @@ pub(crate) async fn refused(
         Collected::TooLarge(bytes) => (bytes, false),
         Collected::Cut(_) => (Bytes::new(), false),
     };
-    let bytes = Bytes::from(worker.runtime.redactor.mask(&bytes).into_owned());
+    refused_with(worker, asked, head, &bytes, complete)
+}
+
+/// The same for a body that is there, as a whole or cut.
+fn refused_with(
+    worker: &Worker,
+    asked: &Told,
+    head: http::response::Parts,
+    bytes: &[u8],
+    complete: bool,
+) -> Refusal {
+    let provider = &worker.runtime.providers[asked.provider];
+    let bytes = Bytes::from(worker.runtime.redactor.mask(bytes).into_owned());
     let shape = if complete { fault::shape(&bytes) } else { fault::Shape::Foreign };
 
     if head.status == StatusCode::UNAUTHORIZED

@@ -44,6 +44,17 @@ async fn r29_html_garbage_and_other_types_are_502_in_anthropics_shape() {
     }
 }
 
+/// As Anthropic's own errors are: what clients do about one they do by its status.
+#[tokio::test]
+async fn r29_an_error_that_comes_as_a_success_has_its_status() {
+    for (kind, status) in [("overloaded_error", 529), ("rate_limit_error", 429)] {
+        let body = format!(r#"{{"error":{{"message":"Later.","type":"{kind}"}},"type":"error"}}"#);
+        let upstream = Upstream::start(move |_| Script::json(200, body.clone()));
+        let told = error_of(&before(&upstream), UNARY).await;
+        assert_eq!(told, (status, kind.to_owned(), "Later.".to_owned()));
+    }
+}
+
 /// R6: a stream without anything is an error, and so is a JSON body in place of a stream.
 #[tokio::test]
 async fn r06_an_empty_stream_is_an_error_not_an_empty_answer() {
