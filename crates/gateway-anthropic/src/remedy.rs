@@ -21,7 +21,7 @@ mod tests;
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-use gateway_translate::{Waits, rfc3339};
+use gateway_translate::{Waits, rfc3339, should_retry};
 use gateway_types::Remedy;
 use http::{HeaderMap, StatusCode};
 
@@ -57,12 +57,6 @@ impl Reading {
 /// Bodies are read so far: no error is so long.
 const READ_BYTES: usize = 64 << 10;
 
-/// An account without money rests so long before it is tried again: somebody has to pay first.
-const NO_MONEY: Duration = Duration::from_secs(15 * 60);
-
-/// A wait that nobody sleeps through: the key rests, whatever the upstream says of a repetition.
-const COOLDOWN: Duration = Duration::from_secs(60);
-
 /// Reads an answer without success of api.anthropic.com, or of a server that speaks as it does. `now` is
 /// what resets are held against where the answer has no `date`.
 pub fn remedy(status: StatusCode, head: &HeaderMap, body: &[u8], now: SystemTime) -> Reading {
@@ -73,14 +67,7 @@ pub fn remedy(status: StatusCode, head: &HeaderMap, body: &[u8], now: SystemTime
         Shape::Foreign => Said::new(Cow::Borrowed(""), &String::from_utf8_lossy(body)),
     };
     let reading = judge(status.as_u16(), &said, Some(&Limits { head, waits }));
-    let no_more = head.get("x-should-retry").is_some_and(|value| value == "false");
-    match reading.remedy {
-        Remedy::After(wait) if no_more && wait >= COOLDOWN => reading,
-        Remedy::Same | Remedy::After(_) if no_more => {
-            Reading { remedy: Remedy::NextProvider, ..reading }
-        }
-        _ => reading,
-    }
+    Reading { remedy: reading.remedy.heeding(should_retry(head)), ..reading }
 }
 
 /// Reads an `error` event that came in a stream, by its `error.type` and `error.message`. It means the
@@ -201,8 +188,8 @@ fn judge(status: u16, said: &Said<'_>, limits: Option<&Limits<'_>>) -> Reading {
         let back = said.back_on();
         if said.is_of_money() || status == 402 || back.is_some() {
             let until = |then| limits?.waits.until(then);
-            let rest = wait.or_else(|| until(back?)).unwrap_or(NO_MONEY);
-            return reading(Remedy::After(rest), Scope::Account);
+            let rest = wait.or_else(|| until(back?));
+            return reading(rest.map_or(Remedy::UNPAID, Remedy::After), Scope::Account);
         }
     }
     match status {

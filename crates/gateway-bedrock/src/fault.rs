@@ -9,7 +9,7 @@ mod refused;
 mod said;
 
 use gateway_models::overflow;
-use gateway_translate::FaultCx;
+use gateway_translate::{FaultCx, Waits, should_retry};
 use gateway_types::{ApiError, ErrorKind, Fault, Remedy};
 use http::{HeaderMap, StatusCode};
 
@@ -41,7 +41,12 @@ impl Whose {
     /// What an answer without success means.
     pub(crate) fn http(&self, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault {
         let header = head.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
-        self.judge(Some(status), &Said::read(header, body))
+        let mut fault = self.judge(Some(status), &Said::read(header, body));
+        if let (Remedy::Same, Some(after)) = (fault.remedy, Waits::new(head, None).asked()) {
+            fault.error = fault.error.with_retry_after(after);
+            fault.remedy = Remedy::After(after);
+        }
+        fault.heeding(should_retry(head))
     }
 
     /// What an exception within a stream, or an error in the body of a success, means.
@@ -133,12 +138,14 @@ impl Whose {
             Sort::Access => {
                 let text = advice::access(self, said, &quoted);
                 let error = ApiError::new(ErrorKind::Permission, text);
-                Fault::new(with_status(error, ErrorKind::Permission, status), Remedy::NextKey)
+                Fault::new(with_status(error, ErrorKind::Permission, status), Remedy::NextProvider)
             }
             Sort::Policy => Fault::new(told(ErrorKind::PolicyBlocked, quoted), Remedy::Final),
-            Sort::Daily => Fault::new(told(ErrorKind::RateLimited, quoted), Remedy::NextKey),
+            // Of this model: each has its own.
+            Sort::Daily => Fault::new(told(ErrorKind::RateLimited, quoted), Remedy::TOMORROW),
             Sort::Quota => {
-                Fault::new(ApiError::new(ErrorKind::RateLimited, quoted), Remedy::NextKey)
+                let error = ApiError::new(ErrorKind::RateLimited, quoted);
+                Fault::new(error, Remedy::UNPAID).of_account(true)
             }
             Sort::Throttled => {
                 Fault::new(ApiError::new(ErrorKind::RateLimited, quoted), Remedy::Same)

@@ -8,7 +8,7 @@ mod said;
 use std::time::Duration;
 
 use gateway_models::overflow;
-use gateway_translate::FaultCx;
+use gateway_translate::{FaultCx, Waits, should_retry};
 use gateway_types::{ApiError, ErrorKind, Fault, Feature, Remedy};
 use http::{HeaderMap, StatusCode};
 
@@ -48,16 +48,15 @@ impl Whose {
 /// What an answer without success means.
 pub(crate) fn read(asked: &Asked<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault {
     let said = Said::read(body);
-    let header = head.get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let header = header.and_then(|text| said::seconds(text.trim()));
-    judge(asked, Some(status), &said, header.or(said.retry_after))
+    let after = Waits::new(head, None).asked().or(said.retry_after);
+    judge(asked, Some(status), &said, after, should_retry(head))
 }
 
 /// What an error inside an answer means, whose status was that of a success: an `error` object.
 pub(crate) fn inside(asked: &Asked<'_>, error: &str) -> Fault {
     let said = Said::read(error.as_bytes());
     let status = said.code.and_then(|status| StatusCode::from_u16(status).ok());
-    judge(asked, status, &said, said.retry_after)
+    judge(asked, status, &said, said.retry_after, None)
 }
 
 /// Sorts of errors, by what is to be done about them.
@@ -93,6 +92,7 @@ fn judge(
     status: Option<StatusCode>,
     said: &Said,
     after: Option<Duration>,
+    should_retry: Option<bool>,
 ) -> Fault {
     let FaultCx { provider, model, .. } = asked.cx;
     let words = &said.words;
@@ -113,7 +113,11 @@ fn judge(
         None => error,
     };
     let again = after.map_or(Remedy::Same, Remedy::After);
-    let (error, remedy) = match sort(status, said) {
+    let sort = sort(status, said);
+    // A quota of the day may be that of one model.
+    let account =
+        matches!(sort, Sort::Money | Sort::Disabled) || (sort == Sort::Today && !said.per_model);
+    let (error, remedy) = match sort {
         Sort::TooLong => {
             (ApiError::new(ErrorKind::InvalidRequest, too_long(asked, said)), Remedy::Larger)
         }
@@ -141,7 +145,7 @@ fn judge(
                 "{provider} wants billing to be set up for the project of this key; do that in the \
                  Google Cloud console ({quoted})"
             );
-            (ApiError::new(ErrorKind::Billing, text).with_should_retry(false), Remedy::NextKey)
+            (ApiError::new(ErrorKind::Billing, text).with_should_retry(false), Remedy::UNPAID)
         }
         Sort::Disabled => {
             let name = said.service.as_deref().unwrap_or(if asked.vertex {
@@ -153,7 +157,7 @@ fn judge(
                 "{provider}: the API {name} is not enabled for the project of this key; enable it \
                  in the Google Cloud console and wait some minutes ({quoted})"
             );
-            (told(ErrorKind::Permission, text).with_should_retry(false), Remedy::NextKey)
+            (told(ErrorKind::Permission, text).with_should_retry(false), Remedy::UNPAID)
         }
         Sort::Place => {
             let text = format!(
@@ -172,7 +176,7 @@ fn judge(
                 ""
             };
             let text = format!("{quoted}{hint}");
-            (told(ErrorKind::Permission, text).with_should_retry(false), Remedy::NextKey)
+            (told(ErrorKind::Permission, text).with_should_retry(false), Remedy::NextProvider)
         }
         Sort::NoModel => {
             let hint = if asked.vertex {
@@ -188,7 +192,7 @@ fn judge(
         Sort::Today => {
             let text = format!("the daily quota at {provider} is used up ({quoted})");
             let error = ApiError::new(ErrorKind::RateLimited, text);
-            (error.with_should_retry(false), Remedy::NextKey)
+            (error.with_should_retry(false), Remedy::TOMORROW)
         }
         Sort::RateLimit => (waiting(ApiError::new(ErrorKind::RateLimited, quoted.clone())), again),
         Sort::Cancelled => (plain(ErrorKind::UpstreamFailed), Remedy::Same),
@@ -203,7 +207,7 @@ fn judge(
         }
         Sort::Invalid => (plain(ErrorKind::InvalidRequest).with_should_retry(false), Remedy::Final),
     };
-    Fault::new(error, remedy)
+    Fault::new(error, remedy).of_account(account).heeding(should_retry)
 }
 
 fn sort(status: Option<StatusCode>, said: &Said) -> Sort {

@@ -1,11 +1,8 @@
 //! What Ollama's errors mean, and what is to be done about them.
 
-use std::time::Duration;
-
 use gateway_models::overflow;
-use gateway_translate::FaultCx;
+use gateway_translate::{FaultCx, Waits};
 use gateway_types::{ApiError, ErrorKind, Fault, Feature, Remedy};
-use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
@@ -85,8 +82,15 @@ pub(crate) fn read(
             );
             fault(ErrorKind::Authentication, text, Remedy::NextKey)
         }
-        Some(402) => fault(ErrorKind::Billing, quoted, Remedy::NextKey),
-        Some(403) => fault(ErrorKind::Permission, quoted, Remedy::NextKey),
+        Some(402) => {
+            let error = ApiError::new(ErrorKind::Billing, quoted).with_should_retry(false);
+            Fault::new(error, Remedy::UNPAID).of_account(true)
+        }
+        // Some models of the cloud want a subscription.
+        Some(403) => {
+            let error = ApiError::new(ErrorKind::Permission, quoted).with_should_retry(false);
+            Fault::new(error, Remedy::NextProvider)
+        }
         Some(404 | 405) => {
             let text = format!(
                 "{provider} does not know /api/chat: `api_base` must be Ollama's root, without /v1 or /api behind it \
@@ -96,6 +100,12 @@ pub(crate) fn read(
         }
         Some(408 | 504) => fault(ErrorKind::Timeout, quoted, Remedy::Same),
         Some(413) => fault(ErrorKind::TooLarge, quoted, Remedy::Final),
+        Some(429) if says(&["usage limit"]) => {
+            let limited = with_wait(ErrorKind::RateLimited, quoted, head);
+            let told = limited.remedy != Remedy::Same;
+            let remedy = if told { limited.remedy } else { Remedy::UNPAID };
+            Fault::new(limited.error, remedy).of_account(true)
+        }
         Some(429) => with_wait(ErrorKind::RateLimited, quoted, head),
         Some(503 | 529) => with_wait(ErrorKind::UpstreamOverloaded, quoted, head),
         Some(400..=499) => fault(ErrorKind::InvalidRequest, quoted, Remedy::Final),
@@ -109,8 +119,7 @@ pub(crate) fn read(
 
 fn with_wait(kind: ErrorKind, text: String, head: &HeaderMap) -> Fault {
     let error = ApiError::new(kind, text);
-    let after = head.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    match after.map(Duration::from_secs) {
+    match Waits::new(head, None).asked() {
         Some(after) => Fault::new(error.with_retry_after(after), Remedy::After(after)),
         None => Fault::new(error, Remedy::Same),
     }

@@ -42,7 +42,7 @@ mod tools;
 mod window;
 
 use gateway_models::Catalogue;
-use gateway_translate::{AttemptCx, Egress, Encoded, FaultCx, Json, Question};
+use gateway_translate::{AttemptCx, Egress, Encoded, FaultCx, Json, Question, should_retry};
 use gateway_types::{ApiError, Fault, Request};
 use http::{HeaderMap, StatusCode};
 
@@ -102,6 +102,6 @@ impl Egress for Ollama {
 
     fn fault(&self, cx: &FaultCx<'_>, status: StatusCode, head: &HeaderMap, body: &[u8]) -> Fault {
         let window = self.num_ctx.unwrap_or(DEFAULT_NUM_CTX);
-        fault::read(cx, window, Some(status), head, body)
+        fault::read(cx, window, Some(status), head, body).heeding(should_retry(head))
     }
 }

@@ -10,7 +10,7 @@ mod words;
 use std::time::Duration;
 
 use gateway_models::overflow;
-use gateway_translate::{FaultCx, Waits};
+use gateway_translate::{FaultCx, Waits, should_retry};
 use gateway_types::{ApiError, ErrorKind, Fault, Feature, Remedy};
 use http::{HeaderMap, StatusCode};
 
@@ -29,13 +29,12 @@ pub(crate) fn read(
     body: &[u8],
 ) -> Fault {
     let said = Said::read(body);
-    let after = Waits::new(head, None).asked().or(said.retry_after);
-    let should_retry = head.get("x-should-retry").and_then(|value| match value.as_bytes() {
-        b"true" => Some(true),
-        b"false" => Some(false),
-        _ => None,
-    });
-    judge(cx, limit, Some(status), &said, after, should_retry)
+    let waits = Waits::new(head, None);
+    // Its limits are told with every answer; they are why only where the answer is that of a limit.
+    let limited = status == StatusCode::TOO_MANY_REQUESTS;
+    let reset = || limited.then(|| waits.reset()).flatten();
+    let after = waits.asked().or(said.retry_after).or_else(reset);
+    judge(cx, limit, Some(status), &said, after, should_retry(head))
 }
 
 /// What an error inside an answer means, whose status was that of a success: an `error` object or
@@ -74,6 +73,9 @@ fn judge(
         None => error,
     };
     let again = after.map_or(Remedy::Same, Remedy::After);
+    // There may be too little left for this request, and enough for others.
+    let of_request = words.contains("fewer max_tokens");
+    let account = matches!(sort, Sort::Money) && !of_request;
     let (error, remedy) = match sort {
         Sort::TooLong => {
             let text = too_long(cx, limit, said);
@@ -104,17 +106,21 @@ fn judge(
             let limited = status == Some(StatusCode::TOO_MANY_REQUESTS);
             let kind = if limited { ErrorKind::SpendLimit } else { ErrorKind::Billing };
             let error = ApiError::new(kind, quoted.clone());
-            (error.with_should_retry(false), Remedy::NextKey)
+            let rest = after.map_or(Remedy::UNPAID, Remedy::After);
+            let remedy = if of_request { Remedy::NextProvider } else { rest };
+            (error.with_should_retry(false), remedy)
         }
         Sort::Policy => {
             let error = ApiError::new(ErrorKind::PolicyBlocked, quoted.clone());
             (error.with_should_retry(false), Remedy::Final)
         }
-        Sort::Permission => (plain(ErrorKind::Permission), Remedy::NextKey),
+        // Of a place, a network or a model: the key may be as good as any.
+        Sort::Permission => (plain(ErrorKind::Permission), Remedy::NextProvider),
         Sort::NoModel => (ApiError::new(ErrorKind::NotFound, quoted.clone()), Remedy::NextProvider),
         Sort::NotFound => (plain(ErrorKind::NotFound), Remedy::NextProvider),
         Sort::TooLarge => (plain(ErrorKind::TooLarge), Remedy::Final),
         Sort::Conflict => (waiting(plain(ErrorKind::Conflict)), again),
+        Sort::NeverFits(kind) => (plain(kind).with_should_retry(false), Remedy::NextProvider),
         Sort::RateLimit => (waiting(ApiError::new(ErrorKind::RateLimited, quoted.clone())), again),
         Sort::Overloaded => {
             (waiting(ApiError::new(ErrorKind::UpstreamOverloaded, quoted.clone())), again)
@@ -132,12 +138,7 @@ fn judge(
             (plain(ErrorKind::InvalidRequest).with_should_retry(false), Remedy::Final)
         }
     };
-    // What the upstream says of a repetition counts, but never makes it wanted where it is vain.
-    let error = match (should_retry, error.should_retry()) {
-        (Some(retry), None) => error.with_should_retry(retry),
-        _ => error,
-    };
-    Fault::new(error, remedy)
+    Fault::new(error, remedy).of_account(account).heeding(should_retry)
 }
 
 /// Keeps the upstream's status where the kind has another of the same sort (R29).
@@ -184,6 +185,8 @@ enum Sort {
     NotFound,
     TooLarge,
     Conflict,
+    /// One request is more than the limit of a minute: it will be so in the next one.
+    NeverFits(ErrorKind),
     RateLimit,
     Overloaded,
     Timeout,
@@ -220,8 +223,12 @@ fn sort(status: Option<StatusCode>, said: &Said) -> Sort {
     if said.is(POLICY) {
         return Sort::Policy;
     }
-    if said.is(KEY) || (code == Some(400) && said.mentions(KEY_TEXT)) {
+    if said.is(KEY) || (matches!(code, Some(400 | 403)) && said.mentions(KEY_TEXT)) {
         return Sort::Key;
+    }
+    if said.mentions(&["request too large for"]) {
+        let whole = code == Some(413);
+        return Sort::NeverFits(if whole { ErrorKind::TooLarge } else { ErrorKind::RateLimited });
     }
     if said.is(NO_MODEL) {
         return Sort::NoModel;

@@ -60,5 +60,5 @@ pub use scan::{find, members};
 pub use seal::{Binding, Keyring, SEALED_PREFIX, Unsealed, is_sealed};
 pub use splice::Splice;
 pub use stops::{Scanned, Stops};
-pub use wait::{Waits, rfc3339, wait_in_text, waiting_seconds};
+pub use wait::{Waits, rfc3339, should_retry, wait_in_text, waiting_seconds};
 pub use write::{Json, StringWriter};

@@ -80,6 +80,15 @@ impl<'h> Waits<'h> {
     }
 }
 
+/// What an answer says of asking again, whatever its status says: `x-should-retry`.
+pub fn should_retry(head: &HeaderMap) -> Option<bool> {
+    match head.get("x-should-retry")?.as_bytes() {
+        b"true" => Some(true),
+        b"false" => Some(false),
+        _ => None,
+    }
+}
+
 fn text(value: &HeaderValue) -> Option<&str> {
     value.to_str().ok().map(str::trim)
 }

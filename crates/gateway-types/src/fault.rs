@@ -48,6 +48,17 @@ impl Fault {
         Self { error, remedy, account: false }
     }
 
+    /// The same, where the upstream says whether asking again is of use (`x-should-retry`). That counts
+    /// for the caller, too, but never makes a repetition wanted that is known to be vain.
+    #[must_use]
+    pub fn heeding(mut self, should_retry: Option<bool>) -> Self {
+        self.remedy = self.remedy.heeding(should_retry);
+        if let (Some(retry), None) = (should_retry, self.error.should_retry()) {
+            self.error = self.error.with_should_retry(retry);
+        }
+        self
+    }
+
     /// The same for the whole account, where it is.
     #[must_use]
     pub fn of_account(mut self, account: bool) -> Self {
@@ -64,11 +75,12 @@ pub enum Remedy {
     /// The same request again at once: the upstream is well, but the model stumbled over its own answer,
     /// which is a matter of luck.
     Again,
-    /// The same request after this long.
+    /// The same request after this long. Where nobody waits for so long, the key rests meanwhile, for the
+    /// model or for the [whole account](Fault::account).
     After(Duration),
     /// The same request without something that the upstream refuses.
     Without(Feature),
-    /// Another key of the same provider: this one was rejected, or is of no use for this request.
+    /// Another key of the same provider: this one was rejected, and will be for every request.
     NextKey,
     /// Another provider.
     NextProvider,
@@ -77,6 +89,29 @@ pub enum Remedy {
     Larger,
     /// Nothing: it is the caller's to change.
     Final,
+}
+
+impl Remedy {
+    /// What an account without money, or one that has to be set up, rests before it is tried again:
+    /// somebody has to do something first.
+    pub const UNPAID: Self = Self::After(Duration::from_secs(15 * 60));
+
+    /// What a quota of the day rests before it is tried again, where nobody says when the day ends.
+    pub const TOMORROW: Self = Self::After(Duration::from_secs(60 * 60));
+
+    /// Waits from here on are cooldowns: no caller is kept waiting for so long.
+    const COOLDOWN: Duration = Duration::from_secs(60);
+
+    /// This, where the upstream says (`x-should-retry`) whether asking again is of use: if it is not,
+    /// others are asked. A cooldown stays one.
+    #[must_use]
+    pub fn heeding(self, should_retry: Option<bool>) -> Self {
+        match self {
+            Self::After(wait) if wait >= Self::COOLDOWN => self,
+            Self::Same | Self::After(_) if should_retry == Some(false) => Self::NextProvider,
+            _ => self,
+        }
+    }
 }
 
 /// Something a request can do without.

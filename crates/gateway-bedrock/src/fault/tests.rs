@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use gateway_types::Feature;
 use http::HeaderValue;
 
@@ -38,14 +40,14 @@ fn r29_every_type_of_error_is_told_as_anthropics() {
             400,
             Final,
         ),
-        (400, "ServiceQuotaExceededException", "too many", RateLimited, 429, NextKey),
+        (400, "ServiceQuotaExceededException", "too many", RateLimited, 429, Remedy::UNPAID),
         (
             403,
             "AccessDeniedException",
             "You don't have access to the model",
             Permission,
             403,
-            NextKey,
+            NextProvider,
         ),
         (
             403,
@@ -105,7 +107,7 @@ fn r29_every_type_of_error_is_told_as_anthropics() {
             "Too many tokens per day, please wait",
             RateLimited,
             429,
-            NextKey,
+            Remedy::TOMORROW,
         ),
         (429, "ModelNotReadyException", "warming up", UpstreamOverloaded, 529, Same),
         (500, "InternalServerException", "oh", UpstreamFailed, 500, Same),
@@ -294,5 +296,104 @@ fn no_text_whatever_breaks_the_reading() {
             let fault = http(400, kind, &String::from_utf8_lossy(body));
             assert!(!fault.error.message().is_empty());
         }
+    }
+}
+
+#[test]
+fn r37_limits_keys_and_rights_are_told_apart() {
+    use Remedy::{Final, Larger, NextKey, NextProvider, Same};
+    const TOMORROW: Remedy = Remedy::TOMORROW;
+    const UNPAID: Remedy = Remedy::UNPAID;
+    for (status, kind, text, remedy, account) in [
+        (
+            429,
+            "ThrottlingException",
+            "Too many requests, please wait before trying again.",
+            Same,
+            false,
+        ),
+        (
+            429,
+            "ThrottlingException",
+            "Too many tokens, please wait before trying again.",
+            Same,
+            false,
+        ),
+        // Each model has its own quota of the day.
+        (
+            429,
+            "ThrottlingException",
+            "Too many tokens per day, please wait before trying again.",
+            TOMORROW,
+            false,
+        ),
+        (
+            400,
+            "ServiceQuotaExceededException",
+            "Your request exceeds the service quota for your account.",
+            UNPAID,
+            true,
+        ),
+        (
+            403,
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+            NextKey,
+            false,
+        ),
+        (
+            403,
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+            NextKey,
+            false,
+        ),
+        // Of this model, this region or this role: others may be had with the same key.
+        (
+            403,
+            "AccessDeniedException",
+            "You don't have access to the model with the specified model ID.",
+            NextProvider,
+            false,
+        ),
+        (
+            403,
+            "AccessDeniedException",
+            "User: arn:aws:iam::1:user/x is not authorized to perform: bedrock:InvokeModel",
+            NextProvider,
+            false,
+        ),
+        (
+            400,
+            "ValidationException",
+            "The request was blocked by our content filtering policy",
+            Final,
+            false,
+        ),
+        (400, "ValidationException", "Input is too long for requested model.", Larger, false),
+    ] {
+        let fault = http(status, kind, &format!(r#"{{"message":"{text}"}}"#));
+        assert_eq!((fault.remedy, fault.account), (remedy, account), "{kind} {text}");
+    }
+}
+
+#[test]
+fn r37_who_says_how_long_is_heard() {
+    for (status, name, value, remedy, after, retry) in [
+        (429, "retry-after", "7", Remedy::After(Duration::from_secs(7)), Some(7), None),
+        (503, "retry-after", "7", Remedy::After(Duration::from_secs(7)), Some(7), None),
+        (403, "retry-after", "7", Remedy::NextProvider, None, None),
+        (429, "x-should-retry", "false", Remedy::NextProvider, None, Some(false)),
+        (500, "x-should-retry", "true", Remedy::Same, None, Some(true)),
+    ] {
+        let mut head = HeaderMap::new();
+        head.insert(name, HeaderValue::from_static(value));
+        let fault = whose().http(StatusCode::from_u16(status).expect("a status"), &head, b"{}");
+        let told = fault.error.retry_after().map(|after| after.as_secs());
+        assert_eq!(
+            (fault.remedy, told, fault.error.should_retry()),
+            (remedy, after, retry),
+            "{status} {name}"
+        );
     }
 }

@@ -29,6 +29,8 @@ pub(super) struct Said {
     pub retry_after: Option<Duration>,
     /// A quota of the day is used up.
     pub per_day: bool,
+    /// It is that of one model.
+    pub per_model: bool,
 }
 
 impl Said {
@@ -117,9 +119,11 @@ impl Said {
                 delay.as_str().and_then(seconds).or_else(|| from_parts().and_then(duration));
         } else if kind.ends_with("QuotaFailure") {
             let violations = detail["violations"].as_array().into_iter().flatten();
-            self.per_day |= violations
-                .filter_map(|violation| violation["quotaId"].as_str())
-                .any(|id| id.contains("PerDay"));
+            for id in violations.filter_map(|violation| violation["quotaId"].as_str()) {
+                let of_day = id.contains("PerDay");
+                self.per_day |= of_day;
+                self.per_model |= of_day && id.contains("PerModel");
+            }
         } else if kind.ends_with("ErrorInfo") {
             self.reasons.extend(detail["reason"].as_str().map(str::to_owned));
             let service = detail["metadata"]["service"].as_str();
@@ -153,7 +157,7 @@ impl Said {
 }
 
 /// `7.5s`, or a bare number of seconds.
-pub(super) fn seconds(text: &str) -> Option<Duration> {
+fn seconds(text: &str) -> Option<Duration> {
     duration(text.strip_suffix('s').unwrap_or(text).parse().ok()?)
 }
 

@@ -70,14 +70,14 @@ fn r29_every_error_has_its_kind_its_status_and_its_remedy() {
             google(403, "PERMISSION_DENIED", "x", none.clone()),
             Permission,
             403,
-            Remedy::NextKey,
+            Remedy::NextProvider,
         ),
         (
             403,
             google(403, "PERMISSION_DENIED", "x", info("SERVICE_DISABLED")),
             Permission,
             403,
-            Remedy::NextKey,
+            Remedy::UNPAID,
         ),
         (
             403,
@@ -89,7 +89,7 @@ fn r29_every_error_has_its_kind_its_status_and_its_remedy() {
             ),
             Billing,
             402,
-            Remedy::NextKey,
+            Remedy::UNPAID,
         ),
         (
             403,
@@ -118,7 +118,7 @@ fn r29_every_error_has_its_kind_its_status_and_its_remedy() {
         (404, google(404, "NOT_FOUND", "x", none.clone()), NotFound, 404, Remedy::NextProvider),
         (413, "too large".to_owned(), TooLarge, 413, Remedy::Final),
         (429, google(429, "RESOURCE_EXHAUSTED", "x", retry), RateLimited, 429, wait),
-        (429, google(429, "RESOURCE_EXHAUSTED", "x", day), RateLimited, 429, Remedy::NextKey),
+        (429, google(429, "RESOURCE_EXHAUSTED", "x", day), RateLimited, 429, Remedy::TOMORROW),
         (429, google(429, "RESOURCE_EXHAUSTED", "x", none.clone()), RateLimited, 429, Remedy::Same),
         (499, google(499, "CANCELLED", "x", none.clone()), UpstreamFailed, 500, Remedy::Same),
         (500, google(500, "INTERNAL", "x", none.clone()), UpstreamFailed, 500, Remedy::Same),
@@ -291,5 +291,99 @@ fn no_body_makes_it_panic() {
         for status in [200, 400, 429, 500, 599] {
             assert!(!of(status, body).error.message().is_empty());
         }
+    }
+}
+
+#[test]
+fn r37_a_limit_rests_as_long_as_google_says() {
+    let quota = |ids: &[&str]| {
+        let violations: Vec<Value> = ids.iter().map(|id| json!({"quotaId": id})).collect();
+        json!([{"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": violations},
+            {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "12s"}])
+    };
+    let (wait, free) = (Remedy::After(Duration::from_secs(12)), "FreeTier");
+    let day = format!("GenerateRequestsPerDayPerProjectPerModel-{free}");
+    for (ids, remedy, account) in [
+        (&["GenerateContentInputTokensPerModelPerMinute-FreeTier"][..], wait, false),
+        (&["GenerateRequestsPerMinutePerProjectPerModel"], wait, false),
+        // Twelve seconds do not bring the next day.
+        (&[&*day], Remedy::TOMORROW, false),
+        (&["GenerateRequestsPerMinutePerProjectPerModel", &day], Remedy::TOMORROW, false),
+        (&["GenerateRequestsPerDayPerProject"], Remedy::TOMORROW, true),
+    ] {
+        let fault = of(429, &google(429, "RESOURCE_EXHAUSTED", "x", quota(ids)));
+        assert_eq!((fault.remedy, fault.account), (remedy, account), "{ids:?}");
+    }
+    let limited = google(429, "RESOURCE_EXHAUSTED", "x", json!([]));
+    for (name, value, remedy, retry) in [
+        ("retry-after", "30", Remedy::After(Duration::from_secs(30)), None),
+        ("x-should-retry", "false", Remedy::NextProvider, Some(false)),
+        ("x-other", "1", Remedy::Same, None),
+    ] {
+        let mut head = HeaderMap::new();
+        head.insert(name, value.parse().expect("a value"));
+        let fault = read(&asked(false), StatusCode::TOO_MANY_REQUESTS, &head, limited.as_bytes());
+        assert_eq!((fault.remedy, fault.error.should_retry()), (remedy, retry), "{name}");
+    }
+}
+
+#[test]
+fn r37_a_key_is_rejected_only_where_that_is_said() {
+    for (status, word, message, details, remedy, account) in [
+        (
+            400,
+            "INVALID_ARGUMENT",
+            "API key expired. Please renew the API key.",
+            info("API_KEY_EXPIRED"),
+            Remedy::NextKey,
+            false,
+        ),
+        (
+            401,
+            "UNAUTHENTICATED",
+            "Request had invalid authentication credentials.",
+            json!([]),
+            Remedy::NextKey,
+            false,
+        ),
+        (
+            403,
+            "PERMISSION_DENIED",
+            "Permission 'aiplatform.endpoints.predict' denied on resource",
+            json!([]),
+            Remedy::NextProvider,
+            false,
+        ),
+        (
+            403,
+            "PERMISSION_DENIED",
+            "Your project has been denied access.",
+            json!([]),
+            Remedy::NextProvider,
+            false,
+        ),
+        (
+            400,
+            "FAILED_PRECONDITION",
+            "User location is not supported for the API use.",
+            json!([]),
+            Remedy::NextProvider,
+            false,
+        ),
+        // Somebody has to set something up: it rests, it is not gone.
+        (403, "PERMISSION_DENIED", "x", info("SERVICE_DISABLED"), Remedy::UNPAID, true),
+        (403, "PERMISSION_DENIED", "x", info("BILLING_DISABLED"), Remedy::UNPAID, true),
+        (404, "NOT_FOUND", "models/x is not found", json!([]), Remedy::NextProvider, false),
+        (
+            400,
+            "INVALID_ARGUMENT",
+            "The input token count (2000) exceeds the maximum number of tokens allowed (1000).",
+            json!([]),
+            Remedy::Larger,
+            false,
+        ),
+    ] {
+        let fault = of(status, &google(status, word, message, details));
+        assert_eq!((fault.remedy, fault.account), (remedy, account), "{word} {message}");
     }
 }

@@ -104,12 +104,12 @@ fn every_error_says_what_to_do() {
             Remedy::NextKey,
             "`ollama signin`",
         ),
-        (402, r#"{"error":"upgrade for more"}"#, Kind::Billing, Remedy::NextKey, "upgrade"),
+        (402, r#"{"error":"upgrade for more"}"#, Kind::Billing, Remedy::UNPAID, "upgrade"),
         (
             403,
             r#"{"error":"this model requires a subscription"}"#,
             Kind::Permission,
-            Remedy::NextKey,
+            next,
             "subscription",
         ),
         (
@@ -151,4 +151,42 @@ fn a_long_error_is_cut_on_a_border() {
     let fault =
         Ollama::default().fault(&cx, StatusCode::BAD_REQUEST, &HeaderMap::new(), body.as_bytes());
     assert!(fault.error.message().chars().count() < 1100 && fault.error.message().ends_with('…'));
+}
+
+#[test]
+fn r37_limits_keys_and_rights_are_told_apart() {
+    let cx = FaultCx { provider: "local", model: "m", prompt_estimate: 10 };
+    let after = |seconds| Remedy::After(Duration::from_secs(seconds));
+    let hourly = r#"{"error":"you've reached your hourly usage limit"}"#;
+    for (status, header, body, remedy, account) in [
+        (429, ("retry-after", "9"), hourly, after(9), true),
+        (429, ("retry-after", "7200"), hourly, after(7200), true),
+        (429, ("x-other", ""), hourly, Remedy::UNPAID, true),
+        (429, ("x-other", ""), r#"{"error":"too many concurrent requests"}"#, Remedy::Same, false),
+        (429, ("retry-after-ms", "1500"), "{}", Remedy::After(Duration::from_millis(1500)), false),
+        (429, ("x-should-retry", "false"), "{}", Remedy::NextProvider, false),
+        (503, ("retry-after", "2"), r#"{"error":"server busy"}"#, after(2), false),
+        (401, ("x-other", ""), r#"{"error":"unauthorized"}"#, Remedy::NextKey, false),
+        (402, ("x-other", ""), "{}", Remedy::UNPAID, true),
+        (
+            403,
+            ("x-other", ""),
+            r#"{"error":"this model requires a subscription"}"#,
+            Remedy::NextProvider,
+            false,
+        ),
+        (
+            400,
+            ("x-other", ""),
+            r#"{"error":"the input length exceeds the context length"}"#,
+            Remedy::Larger,
+            false,
+        ),
+    ] {
+        let mut head = HeaderMap::new();
+        head.insert(header.0, header.1.parse().expect("a value"));
+        let status = StatusCode::from_u16(status).expect("a status");
+        let fault = Ollama::default().fault(&cx, status, &head, body.as_bytes());
+        assert_eq!((fault.remedy, fault.account), (remedy, account), "{status} {header:?} {body}");
+    }
 }

@@ -1,3 +1,5 @@
+mod limits;
+
 use http::HeaderValue;
 
 use super::*;
@@ -28,8 +30,9 @@ fn short(fault: &Fault) -> String {
         Some(false) => " stop",
         None => "",
     };
+    let account = if fault.account { " for the account" } else { "" };
     let (error, kind) = (&fault.error, fault.error.kind().anthropic_type());
-    format!("{} {kind}, {remedy}{retry}", error.status().as_u16())
+    format!("{} {kind}, {remedy}{account}{retry}", error.status().as_u16())
 }
 
 const INVALID: &str = "400 invalid_request_error, final stop";
@@ -37,8 +40,8 @@ const POLICY: &str = "400 policy_blocked, final stop";
 const ANSWER: &str = "400 invalid_request_error, final";
 const TOO_LONG: &str = "400 invalid_request_error, larger";
 const KEY: &str = "401 authentication_error, next key stop";
-const SPENT: &str = "429 billing_error, next key stop";
-const BILLING: &str = "402 billing_error, next key stop";
+const SPENT: &str = "429 billing_error, after 900000ms for the account stop";
+const BILLING: &str = "402 billing_error, after 900000ms for the account stop";
 const STATE: &str = "400 invalid_request_error, without reasoning stop";
 const LIMITED: &str = "429 rate_limit_error, same";
 const OVERLOADED: &str = "529 overloaded_error, same";
@@ -148,7 +151,7 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
     (
         403,
         r#"{"error":{"message":"Country, region, or territory not supported","type":"request_forbidden","param":null,"code":"unsupported_country_region_territory"}}"#,
-        "403 permission_error, next key",
+        "403 permission_error, next provider",
         "territory",
     ),
     (
@@ -196,7 +199,7 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
     (
         429,
         r#"{"error":{"message":"Request too large for gpt-5 on tokens per min (TPM): Limit 30000, Requested 140231. The input or output tokens must be reduced.","type":"tokens","code":"rate_limit_exceeded"}}"#,
-        LIMITED,
+        "429 rate_limit_error, next provider stop",
         "140231",
     ),
     (
@@ -258,7 +261,7 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
     (
         402,
         r#"{"error":{"message":"This request requires more credits, or fewer max_tokens.","code":402}}"#,
-        BILLING,
+        "402 billing_error, next provider stop",
         "credits",
     ),
     (
@@ -367,7 +370,7 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
     (
         413,
         r#"{"error":{"message":"Request too large for model on tokens per minute (TPM): Limit 6000, Requested 9000","type":"tokens","code":"rate_limit_exceeded"}}"#,
-        "413 request_too_large, final",
+        "413 request_too_large, next provider stop",
         "Limit 6000",
     ),
     (
@@ -430,7 +433,7 @@ const BODIES: &[(u16, &str, &str, &str)] = &[
     (
         403,
         "<!DOCTYPE html><html><head><title>Access denied</title><style>p{color:red}</style></head><body><p>Blocked\nby rule</p></body></html>",
-        "403 permission_error, next key",
+        "403 permission_error, next provider",
         "Access denied Blocked by rule",
     ),
     (
@@ -500,7 +503,7 @@ fn errors_inside_a_200_are_judged_by_their_words() {
         (r#"{"code":"invalid_encrypted_content","message":"x"}"#, STATE),
         (r#"{"type":"invalid_request_error","message":"x"}"#, INVALID),
         (r#"{"type":"authentication_error","message":"x"}"#, KEY),
-        (r#"{"type":"permission_error","message":"x"}"#, "403 permission_error, next key"),
+        (r#"{"type":"permission_error","message":"x"}"#, "403 permission_error, next provider"),
         (r#"{"type":"timeout","message":"x"}"#, TIMEOUT),
         (
             r#"{"code":502,"message":"x","metadata":{"error_type":"provider_unavailable"}}"#,

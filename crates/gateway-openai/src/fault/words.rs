@@ -32,6 +32,8 @@ pub(super) const MONEY_TEXT: &[&str] = &[
     "requires more credits",
     "spend limit",
     "spending limit",
+    // Of a key of OpenRouter's, which has a budget of its own.
+    "key limit exceeded",
     "billing hard limit",
 ];
 pub(super) const POLICY: &[&str] = &[
@@ -54,7 +56,13 @@ pub(super) const KEY: &[&str] = &[
     "invalid_authentication_error",
     "base_resp_1004",
 ];
-pub(super) const KEY_TEXT: &[&str] = &["incorrect api key", "invalid api key", "api key not valid"];
+pub(super) const KEY_TEXT: &[&str] = &[
+    "incorrect api key",
+    "invalid api key",
+    "api key not valid",
+    "api key is invalid",
+    "api key has been",
+];
 pub(super) const NO_MODEL: &[&str] =
     &["model_not_found", "deploymentnotfound", "model_not_available"];
 pub(super) const OVERLOADED: &[&str] = &[

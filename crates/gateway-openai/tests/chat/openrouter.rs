@@ -188,13 +188,14 @@ fn errors_by_their_type() {
     let moderation = json!({"error": {"code": 403, "message": "Your input was flagged", "metadata":
         {"reasons": ["violence"], "flagged_input": "…", "provider_name": "P"}}})
     .to_string();
-    let (kept, next) = (Remedy::Final, Remedy::NextKey);
+    let (kept, next, other) = (Remedy::Final, Remedy::NextKey, Remedy::NextProvider);
     for (status, body, kind, remedy, words) in [
         (403, moderation, ErrorKind::PolicyBlocked, kept, "Your input was flagged: (violence)"),
-        (402, Refusal::openrouter_credits().body().to_string(), ErrorKind::Billing, next, "add more credits"),
-        (402, typed("payment_required", 402, "Insufficient credits"), ErrorKind::Billing, next, "Insufficient"),
+        (402, Refusal::openrouter_credits().body().to_string(), ErrorKind::Billing, other, "add more credits"),
+        (402, typed("payment_required", 402, "Insufficient credits"), ErrorKind::Billing, Remedy::UNPAID, "Insufficient"),
         (401, typed("authentication", 401, "User not found."), ErrorKind::Authentication, next, "refused the key"),
-        (403, typed("permission_denied", 403, "Key limit exceeded"), ErrorKind::Permission, next, "Key limit"),
+        (403, typed("permission_denied", 403, "Key limit exceeded (total limit)"), ErrorKind::Billing, Remedy::UNPAID, "Key limit"),
+        (403, typed("permission_denied", 403, "This model is not available to you"), ErrorKind::Permission, other, "not available"),
         (400, typed("context_length_exceeded", 400, "This endpoint's maximum context length is 1000 tokens. However, you requested about 1200 tokens (1100 of text input, 100 in the output)."), ErrorKind::InvalidRequest, Remedy::Larger, "prompt is too long: 1100 tokens > 1000 maximum"),
         (400, typed("content_policy_violation", 400, "no"), ErrorKind::PolicyBlocked, kept, "no"),
         (404, typed("not_found", 404, "No endpoints found for a/b."), ErrorKind::NotFound, Remedy::NextProvider, "No endpoints"),

@@ -401,7 +401,7 @@ fn errors_in_a_200_are_errors() {
         (failed("server_error", "An error occurred"), ErrorKind::UpstreamFailed, Remedy::Same),
         (failed("rate_limit_exceeded", "Rate limit"), ErrorKind::RateLimited, Remedy::Same),
         (failed("invalid_prompt", "flagged"), ErrorKind::PolicyBlocked, Remedy::Final),
-        (failed("insufficient_quota", "no money"), ErrorKind::Billing, Remedy::NextKey),
+        (failed("insufficient_quota", "no money"), ErrorKind::Billing, Remedy::UNPAID),
         (error("server_is_overloaded", "Overloaded"), ErrorKind::UpstreamOverloaded, Remedy::Same),
         (
             error("invalid_encrypted_content", "could not be verified"),
