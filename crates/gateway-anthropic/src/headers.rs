@@ -164,10 +164,11 @@ mod tests {
     }
 
     #[test]
-    fn rate_limits_are_the_callers_only_with_the_callers_key() {
+    fn r38_what_is_said_of_a_repetition_passes_and_limits_only_with_the_callers_key() {
         let reply = map(&[
             ("request-id", "req_1"),
             ("retry-after", "3"),
+            ("retry-after-ms", "2500"),
             ("x-should-retry", "false"),
             ("anthropic-ratelimit-requests-remaining", "1"),
             ("anthropic-organization-id", "org"),
@@ -178,7 +179,12 @@ mod tests {
         towards_caller(&mut ours, Credential::Gateway);
         assert_eq!(
             ours,
-            map(&[("request-id", "req_1"), ("retry-after", "3"), ("x-should-retry", "false")])
+            map(&[
+                ("request-id", "req_1"),
+                ("retry-after", "3"),
+                ("retry-after-ms", "2500"),
+                ("x-should-retry", "false"),
+            ])
         );
         let mut theirs = reply;
         towards_caller(&mut theirs, Credential::Caller);
