@@ -77,7 +77,8 @@ pub fn towards_caller(headers: &mut HeaderMap, credential: Credential) {
             || name == "anthropic-organization-id"
             || name == "openai-organization"
             || name.starts_with("x-gateway-")
-            || (credential == Credential::Gateway && name.starts_with("anthropic-ratelimit-"))
+            || (credential == Credential::Gateway
+                && (name.starts_with("anthropic-ratelimit-") || name.starts_with("x-ratelimit-")))
     });
 }
 

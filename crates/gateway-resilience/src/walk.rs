@@ -279,7 +279,9 @@ impl<'r> Walk<'r> {
     }
 
     fn after(&mut self, failure: &Failure, ground: &mut dyn Ground) -> Step {
-        let listed = failure.status.is_none_or(|status| self.retry.statuses.contains(&status));
+        // A 408 is not what it looks like: the upstream did not wait for the request, which is worth another try.
+        let listed = |status| status == 408 || self.retry.statuses.contains(&status);
+        let listed = failure.status.is_none_or(listed);
         match failure.remedy {
             Remedy::Final | Remedy::Without(_) => Step::Over,
             Remedy::Larger => {

@@ -1,27 +1,45 @@
-//! Who may call.
+//! Who may call, and who that is.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use gateway_anthropic::headers::X_API_KEY;
 use gateway_config::Config;
+use gateway_router::PatternError;
 use gateway_types::{ApiError, ErrorKind};
 use http::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use http::uri::{Authority, Uri};
 use secrecy::{ExposeSecret, SecretString};
-use subtle::ConstantTimeEq;
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+
+use crate::clients::Client;
+use crate::meter::Meters;
 
 /// The rules for callers.
 #[derive(Debug)]
 pub(crate) struct Access {
     keys: Vec<SecretString>,
+    /// By the SHA-256 of the key.
+    clients: Vec<([u8; 32], Arc<Client>)>,
+    /// Callers without a name.
+    nameless: Arc<Client>,
     /// Without keys: names a browser may have used to get here.
     hosts: Vec<String>,
     /// Turned off on purpose (`--no-auth`): nobody is asked anything.
     open: bool,
 }
 
+/// A client's list of models that can't be used.
+#[derive(Debug)]
+pub(crate) struct BadList {
+    pub(crate) client: String,
+    pub(crate) fault: PatternError,
+}
+
 impl Access {
-    pub(crate) fn new(config: &Config, open: bool) -> Self {
+    /// The rules of `config`. Its limits count once they are [enforced](Self::enforce).
+    pub(crate) fn new(config: &Config, open: bool, meters: &Meters) -> Result<Self, BadList> {
         // A port is no part of a name that a browser resolves.
         let plain = |host: &String| match host.parse::<Authority>() {
             Ok(authority) => authority.host().trim_matches(['[', ']']).to_owned(),
@@ -29,38 +47,57 @@ impl Access {
         };
         let mut hosts: Vec<String> = config.server.allowed_hosts.iter().map(plain).collect();
         hosts.push(config.server.host.to_ascii_lowercase());
-        Self { keys: config.client_keys.clone(), hosts, open }
+        let client =
+            |client: &gateway_config::Client| match Client::new(client, meters.of(&client.name)) {
+                Ok(compiled) => Ok((client.key_hash, Arc::new(compiled))),
+                Err(fault) => Err(BadList { client: client.name.clone(), fault }),
+            };
+        Ok(Self {
+            keys: config.client_keys.clone(),
+            clients: config.clients.iter().map(client).collect::<Result<_, _>>()?,
+            nameless: Arc::new(Client::nameless()),
+            hosts,
+            open,
+        })
     }
 
-    /// Admits a caller or says why not. Endpoints without secrets are not asked.
-    pub(crate) fn admit(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiError> {
-        if self.open {
-            Ok(())
-        } else if self.keys.is_empty() {
-            self.check_origin(headers, uri)
-        } else {
-            self.check_key(headers)
+    /// Lets the configured limits count from now on.
+    pub(crate) fn enforce(&self, config: &Config, meters: &Meters) {
+        meters.served.set(Some(config.server.max_concurrent_requests as u64), 0);
+        meters.everyone.set(&config.limits);
+        for client in self.named() {
+            client.meter.set(&client.limits);
         }
+        meters.keep(self.named().filter_map(|client| client.name.as_deref()));
     }
 
-    /// Whether a presented credential is one of the gateway's own client keys, which must never be
-    /// passed on to an upstream.
-    pub(crate) fn is_client_key(&self, name: &HeaderName, value: &HeaderValue) -> bool {
-        let presented = if name == AUTHORIZATION { bearer(value) } else { Some(value.as_bytes()) };
-        presented.is_some_and(|presented| self.knows(presented))
+    /// Callers without a name.
+    pub(crate) fn nameless(&self) -> &Arc<Client> {
+        &self.nameless
     }
 
-    fn check_key(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        let plain = headers.get_all(X_API_KEY).iter().map(HeaderValue::as_bytes);
-        let bearers = headers.get_all(AUTHORIZATION).iter().filter_map(bearer);
-        let mut presented = false;
-        for credential in plain.chain(bearers) {
-            presented = true;
-            if self.knows(credential) {
-                return Ok(());
-            }
+    /// The clients that have names.
+    pub(crate) fn named(&self) -> impl Iterator<Item = &Client> {
+        self.clients.iter().map(|(_, client)| &**client)
+    }
+
+    /// Admits a caller and says who it is, or why not. Endpoints without secrets are not asked.
+    pub(crate) fn admit(&self, headers: &HeaderMap, uri: &Uri) -> Result<Arc<Client>, ApiError> {
+        let presented = || {
+            let plain = headers.get_all(X_API_KEY).iter().map(HeaderValue::as_bytes);
+            plain.chain(headers.get_all(AUTHORIZATION).iter().filter_map(bearer))
+        };
+        if let Some(client) = presented().find_map(|credential| self.client(credential)) {
+            return Ok(client.clone());
         }
-        let text = if presented {
+        if self.open || presented().any(|credential| self.is_plain_key(credential)) {
+            return Ok(self.nameless.clone());
+        }
+        if self.keys.is_empty() && self.clients.is_empty() {
+            self.check_origin(headers, uri)?;
+            return Ok(self.nameless.clone());
+        }
+        let text = if presented().next().is_some() {
             "the key presented is not a client key of this gateway"
         } else {
             "this gateway wants a client key: send it as `x-api-key` or `Authorization: Bearer` \
@@ -69,10 +106,30 @@ impl Access {
         Err(ApiError::new(ErrorKind::Authentication, text).with_should_retry(false))
     }
 
-    fn knows(&self, presented: &[u8]) -> bool {
-        // Every key is compared in full, so that time tells nothing about any.
+    /// Whether a presented credential is one of the gateway's own client keys, which must never be
+    /// passed on to an upstream.
+    pub(crate) fn is_client_key(&self, name: &HeaderName, value: &HeaderValue) -> bool {
+        let presented = if name == AUTHORIZATION { bearer(value) } else { Some(value.as_bytes()) };
+        presented.is_some_and(|key| self.is_plain_key(key) || self.client(key).is_some())
+    }
+
+    // Every key is compared in full, so that time tells nothing about any.
+
+    fn is_plain_key(&self, presented: &[u8]) -> bool {
         let hit = |key: &SecretString| key.expose_secret().as_bytes().ct_eq(presented);
-        self.keys.iter().fold(subtle::Choice::from(0), |seen, key| seen | hit(key)).into()
+        self.keys.iter().fold(Choice::from(0), |seen, key| seen | hit(key)).into()
+    }
+
+    fn client(&self, presented: &[u8]) -> Option<&Arc<Client>> {
+        if self.clients.is_empty() {
+            return None;
+        }
+        let hash = <[u8; 32]>::from(Sha256::digest(presented));
+        let mut found = u64::MAX;
+        for (index, (key_hash, _)) in (0_u64..).zip(&self.clients) {
+            found.conditional_assign(&index, key_hash.ct_eq(&hash));
+        }
+        self.clients.get(usize::try_from(found).ok()?).map(|(_, client)| client)
     }
 
     /// An open gateway on loopback must not be used by a web page: a page sends a foreign `Origin`,
@@ -126,6 +183,8 @@ mod tests {
     fn with(keys: &[&str], hosts: &[&str]) -> Access {
         Access {
             keys: keys.iter().map(|key| SecretString::from(*key)).collect(),
+            clients: Vec::new(),
+            nameless: Arc::new(Client::nameless()),
             hosts: hosts.iter().map(|host| (*host).to_owned()).collect(),
             open: false,
         }
@@ -159,6 +218,47 @@ mod tests {
         assert!(access.is_client_key(&X_API_KEY, &HeaderValue::from_static("right")));
         assert!(access.is_client_key(&AUTHORIZATION, &HeaderValue::from_static("Bearer right")));
         assert!(!access.is_client_key(&X_API_KEY, &HeaderValue::from_static("other")));
+    }
+
+    #[test]
+    fn a_client_is_known_by_the_hash_of_its_key() {
+        let client = |name: &str, key: &str| {
+            let hash = <[u8; 32]>::from(Sha256::digest(key));
+            let client = gateway_config::Client::new(name, hash);
+            (hash, Arc::new(Client::new(&client, Arc::default()).expect("no globs")))
+        };
+        let mut access = with(&["plain"], &[]);
+        access.clients = vec![client("alice", "a"), client("bob", "b"), client("carol", "c")];
+        let who = |access: &Access, headers: &[(&'static str, &'static str)]| {
+            let mut map = HeaderMap::new();
+            for (name, value) in headers {
+                map.append(*name, HeaderValue::from_static(value));
+            }
+            let client = access.admit(&map, &Uri::from_static("/v1/messages")).ok()?;
+            Some(client.name.as_deref().unwrap_or_default().to_owned())
+        };
+        for (headers, wanted) in [
+            (&[("x-api-key", "b")][..], Some("bob")),
+            (&[("authorization", "Bearer c")], Some("carol")),
+            (&[("x-api-key", "none"), ("authorization", "Bearer a")], Some("alice")),
+            (&[("x-api-key", "plain")], Some("")),
+            // A name says more than none.
+            (&[("x-api-key", "plain"), ("authorization", "Bearer a")], Some("alice")),
+            (&[("x-api-key", "d")], None),
+            (&[("x-api-key", "")], None),
+            (&[], None),
+        ] {
+            assert_eq!(who(&access, headers).as_deref(), wanted, "{headers:?}");
+        }
+        assert!(access.is_client_key(&AUTHORIZATION, &HeaderValue::from_static("Bearer b")));
+        assert!(!access.is_client_key(&X_API_KEY, &HeaderValue::from_static("login")));
+
+        // Without a plain key clients alone close the gateway; opened on purpose it still knows them.
+        access.keys.clear();
+        assert_eq!(who(&access, &[("host", "localhost")]), None);
+        access.open = true;
+        assert_eq!(who(&access, &[("host", "localhost")]).as_deref(), Some(""));
+        assert_eq!(who(&access, &[("x-api-key", "c")]).as_deref(), Some("carol"));
     }
 
     #[test]

@@ -477,7 +477,7 @@ fn refused_with(
     head: http::response::Parts,
     bytes: &[u8],
     complete: bool,
-) -> Refusal {
+) -> Failed {
     let provider = &worker.runtime.providers[asked.provider];
     let bytes = Bytes::from(worker.runtime.redactor.mask(bytes).into_owned());
     let shape = if complete { fault::shape(&bytes) } else { fault::Shape::Foreign };

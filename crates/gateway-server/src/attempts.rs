@@ -307,8 +307,12 @@ impl Attempt<'_> {
         }
         let retry = &self.worker.runtime.config.resilience.retry;
         let mut keys = provider.live.standing.keys();
+        // A server in trouble says nothing of the key.
+        let of_the_key = !failed.blame;
+        // What is used up for hours rests however waits are looked upon.
+        let heeded = |rest| retry.respect_retry_after || rest >= SPENT;
         match failed.remedy {
-            Remedy::After(rest) if retry.respect_retry_after => {
+            Remedy::After(rest) if of_the_key && heeded(rest) => {
                 let model = (!failed.account).then_some(&*self.leg.model);
                 keys.limited(now.into_std(), self.key, model, rest);
             }
@@ -375,6 +379,9 @@ impl<'a> Writer<'a> {
         }
     }
 }
+
+/// A limit that lasts so long is no matter of pace: money or a quota is used up.
+const SPENT: Duration = Duration::from_secs(600);
 
 /// What is known of the chain's upstreams from other requests.
 struct Known<'a> {

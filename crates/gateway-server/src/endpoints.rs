@@ -13,6 +13,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::clients::Client;
 use crate::runtime::{Provider, Runtime, UpstreamAuth};
 use crate::standing::ModelStatus;
 
@@ -186,11 +187,18 @@ pub(crate) fn status(runtime: &Runtime) -> Bytes {
             (provider.name.to_string(), said)
         })
         .collect();
+    let clients: serde_json::Map<String, Value> = runtime
+        .access
+        .named()
+        .filter_map(|client| Some((client.name.as_deref()?.to_owned(), client.meter.summary())))
+        .collect();
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "uptime_seconds": runtime.house.stats.uptime().as_secs(),
         "requests": runtime.house.stats.summary(),
         "providers": providers,
+        "clients": clients,
+        "everyone": runtime.house.meters.everyone.summary(),
         "cache": "off",
     });
     body.to_string().into()
@@ -320,8 +328,13 @@ pub(crate) fn limits(
 }
 
 /// `GET /v1/models`, with `limit`, `after_id` and `before_id`.
-pub(crate) fn models(runtime: &Runtime, query: Option<&str>) -> Result<Bytes, ApiError> {
+pub(crate) fn models(
+    runtime: &Runtime,
+    client: &Client,
+    query: Option<&str>,
+) -> Result<Bytes, ApiError> {
     let mut all = listed(runtime);
+    all.retain(|model| client.may_ask(&model.id));
     let mut limit = 20;
     for pair in query.unwrap_or_default().split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -358,8 +371,9 @@ pub(crate) fn models(runtime: &Runtime, query: Option<&str>) -> Result<Bytes, Ap
 }
 
 /// `GET /v1/models/{id}`.
-pub(crate) fn model(runtime: &Runtime, id: &str) -> Result<Bytes, ApiError> {
+pub(crate) fn model(runtime: &Runtime, client: &Client, id: &str) -> Result<Bytes, ApiError> {
     let id = &*plain(id);
+    client.check_model(id)?;
     let found = listed(runtime)
         .into_iter()
         .find(|model| model.id == id)

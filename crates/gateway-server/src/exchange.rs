@@ -9,7 +9,7 @@ use crate::record::{Exchange, Outcome};
 use crate::runtime::Runtime;
 
 /// Settles an exchange exactly once: when the reply has been handed over, has failed, or is dropped
-/// because the caller left. Also holds the exchange's place under the concurrency cap.
+/// because the caller left; then it gives back what it held of its caller's limits.
 #[derive(Debug)]
 pub(crate) struct Open {
     exchange: Option<Box<Exchange>>,
@@ -51,6 +51,10 @@ impl Drop for Open {
     fn drop(&mut self) {
         if let Some(mut exchange) = self.exchange.take() {
             exchange.close();
+            drop(exchange.place.take());
+            if let Some(seat) = exchange.seat.take() {
+                seat.settle(&exchange);
+            }
             exchange.settled = Some((Timestamp::now(), exchange.started.elapsed()));
             self.runtime.house.stats.settle(&exchange);
             self.runtime.house.log.exchange(exchange);

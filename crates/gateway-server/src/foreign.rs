@@ -246,7 +246,8 @@ fn holds_data(chunk: &[u8]) -> bool {
 fn named(fault: Fault, head: &http::response::Parts, provider: &Provider) -> Fault {
     let kind = head.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
     if kind.trim_start().starts_with("text/html") {
-        return Fault::new(attempt::not_a_stream(provider, &head.headers), fault.remedy);
+        let nonsense = attempt::not_a_stream(provider, &head.headers);
+        return Fault::new(nonsense, fault.remedy).of_account(fault.account);
     }
     fault
 }

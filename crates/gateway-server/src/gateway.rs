@@ -175,6 +175,7 @@ impl Gateway {
         }
         let bound = passed.is_none().then(|| asked.clone());
         let runtime = Arc::new(Runtime::compile(config, &extras, house.clone(), None)?);
+        runtime.begin();
 
         let own = passed.is_none();
         let (listener, addr) = match passed {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use http::HeaderValue;
 
 use crate::log::Log;
+use crate::meter::Meters;
 use crate::mirror::Mirrors;
 use crate::pins::Pins;
 use crate::record::Ids;
@@ -23,6 +24,8 @@ pub(crate) struct House {
     pub(crate) pins: Pins,
     /// Copies on their way.
     pub(crate) mirrors: Mirrors,
+    /// What callers have asked for.
+    pub(crate) meters: Meters,
     /// Names this process in [`X_GATEWAY_HOP`](crate::runtime::X_GATEWAY_HOP).
     pub(crate) instance: HeaderValue,
     draining: AtomicBool,
@@ -40,6 +43,7 @@ impl House {
             pins: Pins::default(),
             mirrors: Mirrors::default(),
             ids,
+            meters: Meters::default(),
             draining: AtomicBool::new(false),
             buffered: AtomicU64::new(0),
         }

@@ -21,11 +21,13 @@
 //! ```
 
 mod access;
+mod admission;
 mod asked;
 mod attempt;
 mod attempts;
 mod authorized;
 mod checks;
+mod clients;
 mod credentials;
 mod demo;
 mod desk;
@@ -44,9 +46,11 @@ mod listener;
 mod live;
 mod log;
 mod marks;
+mod meter;
 mod mirror;
 mod pins;
 mod pipeline;
+mod places;
 mod plan;
 mod questions;
 mod raw;
@@ -57,6 +61,7 @@ mod report;
 mod resume;
 mod rewrites;
 mod runtime;
+mod seat;
 mod shaped;
 mod stall;
 mod standing;

@@ -17,7 +17,7 @@ use gateway_types::Loss;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::record::{Exchange, Outcome};
+use crate::record::{Exchange, LimitedBy, Outcome};
 use crate::trace::{End, Tried};
 
 /// How a line looks.
@@ -276,13 +276,15 @@ fn exchange_line(x: &Exchange, format: LogFormat, clock: &mut Clock, out: &mut V
     let level = level_of(x);
     let provider = x.served.as_ref().map(|served| &*served.provider.name);
     let upstream = x.served.as_ref().map(|served| served.model.as_str());
+    let client = x.client.as_ref().and_then(|client| client.name.as_deref());
     let (at, took) = x.settled.unwrap_or_default();
     let millis = took.as_secs_f64() * 1000.0;
     if format == LogFormat::Json {
         let line = json!({
             "time": at.to_string(), "level": level.as_str(), "id": x.id,
             "method": x.method.as_str(), "path": x.path, "status": x.status.as_u16(),
-            "outcome": x.outcome.as_str(), "session": x.session, "model": x.model,
+            "outcome": x.outcome.as_str(), "session": x.session,
+            "client": client, "limited_by": x.limited_by.map(LimitedBy::as_str), "model": x.model,
             "provider": provider, "upstream_model": upstream, "attempts": x.attempts,
             "chain": x.tried.iter().map(link).collect::<Vec<_>>(),
             "stream": x.streaming, "duration_ms": rounded(millis),
@@ -327,6 +329,12 @@ fn exchange_line(x: &Exchange, format: LogFormat, clock: &mut Clock, out: &mut V
     }
     if let Some(billed) = x.billed {
         let _ = write!(out, " ${}", usd(billed));
+    }
+    if let Some(client) = client {
+        let _ = write!(out, " client={}", printable(client));
+    }
+    if let Some(limit) = x.limited_by {
+        let _ = write!(out, " limited_by={}", limit.as_str());
     }
     if format == LogFormat::Detailed {
         let first = x.first_byte.map_or(0.0, |t| t.as_secs_f64() * 1000.0);

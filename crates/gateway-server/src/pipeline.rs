@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_anthropic::headers as policy;
@@ -21,12 +20,14 @@ use hyper::body::Incoming;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+use crate::admission;
 use crate::asked::Asked;
 use crate::attempt::{self, Opened, Told, Whole};
 use crate::attempts::{self, Got};
 use crate::checks::{
     can_be_cut, credential_present, picked, seconds, stays_below_base, strictly, upstream_path,
 };
+use crate::clients::Client;
 use crate::desk::Worker;
 use crate::endpoints::{self, Path};
 use crate::exchange::Open;
@@ -36,7 +37,7 @@ use crate::intake;
 use crate::mirror;
 use crate::plan;
 use crate::raw::RawBody;
-use crate::record::{Exchange, Outcome, Served};
+use crate::record::{Exchange, LimitedBy, Outcome, Served};
 use crate::reply::{self, ReplyBody};
 use crate::runtime::{Provider, X_GATEWAY_HOP};
 use crate::stream::{Pending, StreamBody};
@@ -45,7 +46,7 @@ use crate::upbody::UpBody;
 use crate::upload::{Upload, Verdict};
 
 const SESSION: HeaderName = HeaderName::from_static("x-claude-code-session-id");
-const PICK: HeaderName = HeaderName::from_static("x-gateway-provider");
+pub(crate) const PICK: HeaderName = HeaderName::from_static("x-gateway-provider");
 const STRICT: HeaderName = HeaderName::from_static("x-gateway-strict");
 const STAINLESS_TIMEOUT: HeaderName = HeaderName::from_static("x-stainless-timeout");
 
@@ -122,9 +123,12 @@ async fn answer(
                     set it to the provider's own address";
         return Err(ApiError::new(ErrorKind::BadGateway, text).with_should_retry(false));
     }
-    if !path.is_public() {
-        runtime.access.admit(&head.headers, &head.uri)?;
-    }
+    let client = if path.is_public() {
+        runtime.access.nameless().clone()
+    } else {
+        runtime.access.admit(&head.headers, &head.uri)?
+    };
+    record.client = Some(client.clone());
     // TRACE would have an upstream say our credential back.
     let never = [Method::TRACE, Method::CONNECT].contains(&head.method);
     if never || path.method().is_some_and(|known| known != head.method) {
@@ -141,15 +145,17 @@ async fn answer(
             Ok(Answer::Own(status, body))
         }
         Path::Status => Ok(Answer::Own(StatusCode::OK, endpoints::status(runtime))),
-        Path::Models => endpoints::models(runtime, head.uri.query())
+        Path::Models => endpoints::models(runtime, &client, head.uri.query())
             .map(|body| Answer::Own(StatusCode::OK, body)),
         Path::Model(id) => {
-            endpoints::model(runtime, id).map(|body| Answer::Own(StatusCode::OK, body))
+            endpoints::model(runtime, &client, id).map(|body| Answer::Own(StatusCode::OK, body))
         }
-        Path::Messages => messages(worker, record, head, body, Endpoint::Messages).await,
-        Path::CountTokens => messages(worker, record, head, body, Endpoint::CountTokens).await,
+        Path::Messages => messages(worker, record, &client, head, body, Endpoint::Messages).await,
+        Path::CountTokens => {
+            messages(worker, record, &client, head, body, Endpoint::CountTokens).await
+        }
         Path::OtherV1 if runtime.passthrough => {
-            Box::pin(pass_through(worker, record, head, body)).await
+            Box::pin(pass_through(worker, record, &client, head, body)).await
         }
         _ => Err(ApiError::new(
             ErrorKind::NotFound,
@@ -162,6 +168,7 @@ async fn answer(
 async fn messages(
     worker: &Arc<Worker>,
     record: &mut Exchange,
+    client: &Client,
     head: http::request::Parts,
     body: &mut Option<Incoming>,
     endpoint: Endpoint,
@@ -169,14 +176,14 @@ async fn messages(
     let runtime = &worker.runtime;
 
     // Admit.
-    if runtime.house.stats.in_flight() > runtime.config.server.max_concurrent_requests as u64 {
-        let text = "the gateway serves as many requests as it may (server.max_concurrent_requests)";
-        let err = ApiError::new(ErrorKind::Overloaded, text);
-        return Err(err.with_retry_after(Duration::from_secs(1)));
-    }
+    admission::begin(runtime, record, client)?;
     intake::check_length(runtime, &head.headers)?;
     let incoming = body.as_mut().expect("the body is taken out only by a pass-through");
-    let held = intake::read(runtime, incoming).await?;
+    let held = intake::read(runtime, incoming).await.inspect_err(|err| {
+        if err.kind() == ErrorKind::Overloaded {
+            record.limited_by = Some(LimitedBy::Buffered);
+        }
+    })?;
     *body = None;
 
     // Peek.
@@ -187,6 +194,7 @@ async fn messages(
     if record.streaming {
         can_be_cut(head.version)?;
     }
+    admission::read(runtime, record, client, endpoint, &head.headers, &envelope, &held).await?;
 
     // Plan.
     let pick = head.headers.get(PICK).map(picked).transpose()?;
@@ -197,7 +205,7 @@ async fn messages(
             pick: pick.as_deref(),
             path: head.uri.path(),
             headers: &head.headers,
-            client: None,
+            client: client.name.as_deref(),
             session: record.session.as_deref(),
             body: &held.bytes,
         },
@@ -273,13 +281,16 @@ fn answered(got: Result<Got, Refusal>, record: &mut Exchange) -> Result<Answer, 
 async fn pass_through(
     worker: &Arc<Worker>,
     record: &mut Exchange,
+    client: &Client,
     mut head: http::request::Parts,
     body: &mut Option<Incoming>,
 ) -> Result<Answer, ApiError> {
     let runtime = &worker.runtime;
     can_be_cut(head.version)?;
     stays_below_base(head.uri.path())?;
+    admission::begin(runtime, record, client)?;
     intake::check_length(runtime, &head.headers)?;
+    admission::unread(runtime, record, client).await?;
     let usable = |p: &Provider| p.enabled && p.kind == Kind::Anthropic;
     let default = runtime.config.default_provider.as_deref();
     let index = runtime

@@ -9,7 +9,11 @@ use http::{Method, StatusCode};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use crate::clients::Client;
+use crate::meter::Meter;
+use crate::places::Place;
 use crate::runtime::Provider;
+use crate::seat::Seat;
 use crate::trace::{End, Trace, Tried};
 
 /// How an exchange ended.
@@ -36,6 +40,48 @@ impl Outcome {
     }
 }
 
+/// What a caller was held up by, as the configuration calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LimitedBy {
+    /// The client's `allow_models`.
+    Models,
+    /// The client's `may_pick_provider`.
+    Pick,
+    /// One of the client's `limits`.
+    Client(Limit),
+    /// One of the `limits` of all callers together.
+    Everyone(Limit),
+    /// `server.max_concurrent_requests`.
+    Server,
+    /// `server.max_buffered_bytes`.
+    Buffered,
+}
+
+/// One of the limits of callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Concurrent,
+    Requests,
+    Tokens,
+}
+
+impl LimitedBy {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Models => "allow_models",
+            Self::Pick => "may_pick_provider",
+            Self::Client(Limit::Concurrent) => "client.concurrent",
+            Self::Client(Limit::Requests) => "client.requests_per_minute",
+            Self::Client(Limit::Tokens) => "client.tokens_per_minute",
+            Self::Everyone(Limit::Concurrent) => "limits.concurrent",
+            Self::Everyone(Limit::Requests) => "limits.requests_per_minute",
+            Self::Everyone(Limit::Tokens) => "limits.tokens_per_minute",
+            Self::Server => "server.max_concurrent_requests",
+            Self::Buffered => "server.max_buffered_bytes",
+        }
+    }
+}
+
 /// Who serves an exchange.
 #[derive(Debug, Clone)]
 pub(crate) struct Served {
@@ -52,6 +98,16 @@ pub(crate) struct Exchange {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) session: Option<String>,
+    /// Who asks, once that is known.
+    pub(crate) client: Option<Arc<Client>>,
+    /// Its place among all that are served at once, until it is settled.
+    pub(crate) place: Option<Place>,
+    /// What it holds of its caller's limits, until it is settled.
+    pub(crate) seat: Option<Seat>,
+    /// Everybody's meter, where the reply tells how it and the client's stand.
+    pub(crate) metered: Option<Arc<Meter>>,
+    /// What it was refused for.
+    pub(crate) limited_by: Option<LimitedBy>,
     /// The model's name as asked for.
     pub(crate) model: Option<String>,
     pub(crate) served: Option<Served>,
@@ -88,6 +144,11 @@ impl Exchange {
             method,
             path,
             session: None,
+            client: None,
+            place: None,
+            seat: None,
+            metered: None,
+            limited_by: None,
             model: None,
             served: None,
             attempts: 0,

@@ -66,6 +66,7 @@ impl Gateway {
             // Pins are kept by the numbers of rules.
             before.house.pins.clear();
         }
+        runtime.begin();
         let runtime = Arc::new(runtime);
         for desk in &self.desks {
             desk.swap_tls(secured.clone());

@@ -10,12 +10,14 @@ use http::header::{
 };
 use http::{Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
+use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use crate::ending::{Aborted, UNREAD};
 use crate::exchange::Open;
 use crate::raw::RawBody;
 use crate::record::{Exchange, Outcome};
+use crate::seat;
 use crate::stream::StreamBody;
 
 pub(crate) const X_GATEWAY_REQUEST_ID: HeaderName = HeaderName::from_static("x-gateway-request-id");
@@ -187,6 +189,9 @@ pub(crate) fn mark(headers: &mut HeaderMap, record: &mut Exchange) {
         headers.entry(gateway_anthropic::headers::REQUEST_ID).or_insert_with(|| id.clone());
         headers.insert(X_GATEWAY_REQUEST_ID, id);
     }
+    if let (Some(everyone), Some(client)) = (&record.metered, &record.client) {
+        seat::tell(headers, &client.meter, everyone, Timestamp::now());
+    }
     if let Some(served) = &record.served {
         headers.insert(X_GATEWAY_PROVIDER, served.provider.name_header.clone());
         if let Ok(model) = HeaderValue::from_str(&served.model) {
@@ -246,13 +251,18 @@ pub(crate) fn rescue(err: &ApiError, mut open: Open) -> Response<ReplyBody> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, JSON);
     if let Some(after) = err.retry_after() {
-        headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds(after)));
     }
     if let Some(retry) = err.should_retry() {
         let value = HeaderValue::from_static(if retry { "true" } else { "false" });
         headers.insert(gateway_anthropic::headers::X_SHOULD_RETRY, value);
     }
     full(err.status(), headers, [body.into(), Bytes::new(), Bytes::new()], open, Outcome::Failed)
+}
+
+/// Whole seconds, and never too few: whoever is back too early has come for nothing.
+fn seconds(wait: std::time::Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 /// Tells an HTTP/1.1 caller that the connection ends with this reply, because the rest of its

@@ -13,7 +13,7 @@ use gateway_cloud::{CloudError, Credentials, Route};
 use gateway_config::{Auth, BedrockApi, Config, Kind, LogLevel};
 use gateway_models::{Catalogue, CatalogueError};
 use gateway_resilience::settings::Resilience;
-use gateway_router::{BuildError, Router, Table};
+use gateway_router::{BuildError, PatternError, Router, Table};
 use gateway_translate::{Egress, Keyring, Redactor};
 use gateway_types::ApiError;
 use gateway_upstream::{Dialer, Settings, SetupError};
@@ -21,7 +21,7 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::uri::{InvalidUri, Uri};
 use secrecy::ExposeSecret;
 
-use crate::access::Access;
+use crate::access::{Access, BadList};
 use crate::credentials;
 use crate::egress;
 use crate::house::{House, Reserved};
@@ -89,6 +89,14 @@ pub enum CompileError {
         provider: String,
         /// What is wrong.
         fault: CatalogueError,
+    },
+    /// A client's list of models makes no sense.
+    #[error("client `{client}`: allow_models: {fault}")]
+    Client {
+        /// Its name.
+        client: String,
+        /// What is wrong.
+        fault: PatternError,
     },
     /// Nothing to serve with.
     #[error(
@@ -282,7 +290,8 @@ impl Runtime {
             _ => configured.map(str::as_bytes).collect(),
         };
         Ok(Self {
-            access: Access::new(&config, extras.open),
+            access: Access::new(&config, extras.open, &house.meters)
+                .map_err(|BadList { client, fault }| CompileError::Client { client, fault })?,
             redactor,
             keys: Keyring::new(state_keys),
             catalogue: extras.catalogue.clone(),
@@ -314,6 +323,11 @@ impl Runtime {
     /// The provider of this name.
     pub(crate) fn named(&self, name: &str) -> Option<&Provider> {
         self.providers.iter().find(|provider| &*provider.name == name).map(|provider| &**provider)
+    }
+
+    /// The limits of this snapshot count from now on: it is the one that serves.
+    pub(crate) fn begin(&self) {
+        self.access.enforce(&self.config, &self.house.meters);
     }
 
     /// Reserves room for a request body, all bodies held at once together; `None` if it is full.

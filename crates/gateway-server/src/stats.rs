@@ -91,10 +91,6 @@ impl Stats {
         self.in_flight.fetch_add(1, ORDER);
     }
 
-    pub(crate) fn in_flight(&self) -> u64 {
-        self.in_flight.load(ORDER)
-    }
-
     pub(crate) fn settle(&self, exchange: &Exchange) {
         self.in_flight.fetch_sub(1, ORDER);
         let failed = exchange.outcome == Outcome::Failed;

@@ -8,6 +8,7 @@ mod drain;
 mod endpoints;
 mod endurance;
 mod faults;
+mod limits;
 mod moving;
 mod openai;
 mod relay;

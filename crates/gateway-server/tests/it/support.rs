@@ -61,8 +61,22 @@ pub(crate) fn custom(
     env: &[(&str, &str)],
     change: impl FnOnce(&mut Options),
 ) -> Running {
+    set_up(yaml, env, |_, options| change(options))
+}
+
+/// A gateway before one upstream, whose configuration is changed after it was read.
+pub(crate) fn tuned(upstream: &Upstream, change: impl FnOnce(&mut Config)) -> Running {
+    let yaml = format!("providers:\n  anthropic:\n    api_base: {}\n", upstream.url());
+    set_up(&yaml, &[], |config, _| change(config))
+}
+
+fn set_up(
+    yaml: &str,
+    env: &[(&str, &str)],
+    change: impl FnOnce(&mut Config, &mut Options),
+) -> Running {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let config = read(dir.path(), yaml, env);
+    let mut config = read(dir.path(), yaml, env);
     let mut options = Options {
         workers: Some(1),
         log: LogSettings {
@@ -72,7 +86,7 @@ pub(crate) fn custom(
         },
         ..Options::default()
     };
-    change(&mut options);
+    change(&mut config, &mut options);
     let gateway = Gateway::start(config, options).expect("starts");
     Running { gateway, dir }
 }
