@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gateway_anthropic::overrides::{self, Overrides};
+use gateway_models::Family;
+use gateway_resilience::places::Priority;
 use gateway_translate::peek;
 use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, Span};
 use http::HeaderMap;
@@ -15,6 +17,7 @@ use crate::desk::Worker;
 use crate::house::Reserved;
 use crate::intake::{self, Held};
 use crate::runtime::Provider;
+use crate::seat::Cost;
 
 /// A request with all that is needed to write it for any upstream.
 #[derive(Debug)]
@@ -39,8 +42,31 @@ pub(crate) struct Asked {
     pub(crate) patience: Option<Duration>,
     /// Whether the caller would rather have an error than a request that was changed.
     pub(crate) strict: bool,
+    /// The `max_tokens` that were asked for.
+    pub(crate) max_tokens: Option<u64>,
+    /// The caller's configured name.
+    pub(crate) client: Option<Arc<str>>,
     /// The client's session, which stays with one key where there are several (R35).
     pub(crate) session: Option<String>,
+}
+
+impl Asked {
+    /// Whether somebody waits for the answer.
+    pub(crate) fn priority(&self) -> Priority {
+        if gateway_anthropic::facts(&self.held.bytes).background {
+            Priority::Background
+        } else {
+            Priority::Interactive
+        }
+    }
+
+    /// About how many tokens prompt and answer have, for a model of `family`.
+    pub(crate) fn tokens(&self, family: impl FnOnce() -> Family) -> u64 {
+        match self.endpoint {
+            Endpoint::Messages => Cost::of(&self.held.bytes, self.max_tokens, family).tokens(),
+            Endpoint::CountTokens => 0,
+        }
+    }
 }
 
 /// One upstream of a request's chain.

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use gateway_config::LogLevel;
 use gateway_resilience::breaker::Change;
+use gateway_resilience::settings::Budget;
 use gateway_resilience::walk::{Entry, Ground, Next, Walk, Why};
 use gateway_types::{ApiError, ErrorKind, Losses, Remedy};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::allowance::{Crowded, Granted};
 use crate::asked::{Asked, Draft, Leg, Until};
 use crate::attempt::{Opened, Whole};
 use crate::desk::Worker;
@@ -242,6 +244,7 @@ impl Attempt<'_> {
 
     async fn made(self, writer: &mut Writer<'_>) -> Result<Got, Failed> {
         let provider = &self.worker.runtime.providers[self.leg.provider];
+        let granted = self.granted(provider).await?;
         let began = Instant::now();
         let place = self.begun(provider, began);
         let until = Until::within(began, limit(provider, self.asked), self.deadline);
@@ -260,6 +263,9 @@ impl Attempt<'_> {
                 // Somebody else may have been asked since.
                 walked.served =
                     Some(Served { provider: provider.clone(), model: self.leg.model.clone() });
+            }
+            if let (Ok(_), Some(granted)) = (&result, granted) {
+                walked.holds.push(Box::new(granted));
             }
             if let Some(tried) = walked.tried.get_mut(place) {
                 (tried.took, tried.end) = (now - began, end);
@@ -282,6 +288,27 @@ impl Attempt<'_> {
             note(self.worker, provider, &self.leg.model, change);
         }
         result
+    }
+
+    /// The attempt's share of what its upstream is given at most, perhaps after it has waited for it.
+    async fn granted(&self, provider: &Provider) -> Result<Option<Granted>, Failed> {
+        let allowance = &provider.live.allowance;
+        if !allowance.is_limited() {
+            return Ok(None);
+        }
+        let family = || self.worker.runtime.catalogue.facts(&self.leg.model).family;
+        let tokens = self.asked.tokens(family);
+        let entered = allowance.enter(self.asked.priority(), tokens, self.deadline).await;
+        entered.map(Some).map_err(|Crowded| {
+            skipped(self.trace, self.asked, provider, &self.leg.model, "full queue");
+            let text = format!(
+                "{} is given as many requests as it may (providers.{}.limits), and its queue is full",
+                provider.name, provider.name
+            );
+            let err = ApiError::new(ErrorKind::Overloaded, text);
+            let err = err.with_retry_after(Duration::from_secs(1));
+            Failed::from(err).with_remedy(Remedy::NextProvider)
+        })
     }
 
     /// Writes down that somebody is asked; gives the place in the trace.
@@ -380,6 +407,18 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// Writes down who was passed over.
+fn skipped(trace: &Trace, asked: &Asked, provider: &Provider, model: &str, why: &'static str) {
+    trace.lock().tried.push(Tried {
+        provider: provider.name.clone(),
+        model: model.to_owned(),
+        key: 0,
+        at: asked.started.elapsed(),
+        took: Duration::ZERO,
+        end: End::Skipped(why),
+    });
+}
+
 /// A limit that lasts so long is no matter of pace: money or a quota is used up.
 const SPENT: Duration = Duration::from_secs(600);
 
@@ -402,6 +441,15 @@ impl<'a> Known<'a> {
     /// A new request: it feeds the budgets that its retries are taken from.
     fn requested(&self) {
         self.provider(0).live.standing.budget().deposit(Instant::now().into_std());
+        if let Some((client, budget)) = self.client() {
+            self.worker.runtime.house.budgets.deposit(client, budget);
+        }
+    }
+
+    /// The client, where it has a budget of its own.
+    fn client(&self) -> Option<(&'a Arc<str>, Budget)> {
+        let budget = self.worker.runtime.config.resilience.budget;
+        self.asked.client.as_ref().filter(|_| budget.per_client).map(|client| (client, budget))
     }
 
     fn provider(&self, leg: usize) -> &'a Arc<Provider> {
@@ -409,16 +457,7 @@ impl<'a> Known<'a> {
     }
 
     fn passed_over(&self, leg: usize, why: &'static str) {
-        let mut walked = self.trace.lock();
-        let at = self.asked.started.elapsed();
-        walked.tried.push(Tried {
-            provider: self.provider(leg).name.clone(),
-            model: self.legs[leg].model.clone(),
-            key: 0,
-            at,
-            took: Duration::ZERO,
-            end: End::Skipped(why),
-        });
+        skipped(self.trace, self.asked, self.provider(leg), &self.legs[leg].model, why);
     }
 }
 
@@ -467,7 +506,9 @@ impl Ground for Known<'_> {
     }
 
     fn may_retry(&mut self, leg: usize, now: std::time::Instant) -> bool {
-        self.provider(leg).live.standing.budget().withdraw(now)
+        let budgets = &self.worker.runtime.house.budgets;
+        self.client().is_none_or(|(client, budget)| budgets.withdraw(client, budget))
+            && self.provider(leg).live.standing.budget().withdraw(now)
     }
 
     fn window(&mut self, leg: usize) -> Option<u64> {

@@ -180,6 +180,10 @@ pub(crate) fn status(runtime: &Runtime) -> Bytes {
             let mut said = json!(runtime.house.stats.provider(&provider.live.stats));
             said["models"] = models_of(provider, now);
             said["keys"] = keys_of(provider, now);
+            if provider.live.allowance.is_limited() {
+                let (inside, waiting) = provider.live.allowance.gauge();
+                said["limits"] = json!({"in_flight": inside, "waiting": waiting});
+            }
             said["retry_budget"] = json!(provider.live.standing.budget().balance(now.into_std()));
             if let learnt @ [_, ..] = &*learnt(provider) {
                 said["learnt"] = json!(learnt);

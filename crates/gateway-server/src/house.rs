@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::HeaderValue;
 
+use crate::budgets::Budgets;
 use crate::log::Log;
 use crate::meter::Meters;
 use crate::mirror::Mirrors;
@@ -20,6 +21,8 @@ pub(crate) struct House {
     pub(crate) ids: Ids,
     /// For everything that is left to chance.
     pub(crate) luck: Luck,
+    /// How often requests of each client may be asked again.
+    pub(crate) budgets: Budgets,
     /// Where sessions are.
     pub(crate) pins: Pins,
     /// Copies on their way.
@@ -40,6 +43,7 @@ impl House {
             log,
             instance: HeaderValue::try_from(ids.instance()).expect("hexadecimal digits"),
             luck: Luck::new(),
+            budgets: Budgets::default(),
             pins: Pins::default(),
             mirrors: Mirrors::default(),
             ids,

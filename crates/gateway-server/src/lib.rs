@@ -22,10 +22,12 @@
 
 mod access;
 mod admission;
+mod allowance;
 mod asked;
 mod attempt;
 mod attempts;
 mod authorized;
+mod budgets;
 mod checks;
 mod clients;
 mod credentials;

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 
 use gateway_anthropic::Refused;
+use gateway_resilience::settings::UpstreamLimits;
 use gateway_types::Feature;
 
+use crate::allowance::Allowance;
 use crate::lessons::Lessons;
 use crate::questions::Answers;
 use crate::standing::Standing;
@@ -27,11 +29,13 @@ pub(crate) struct Live {
     pub(crate) answers: Answers,
     /// How it stands: breakers, keys, budget.
     pub(crate) standing: Standing,
+    /// What it is given at most.
+    pub(crate) allowance: Arc<Allowance>,
 }
 
 impl Live {
     /// Of an upstream that nothing is known of yet.
-    pub(crate) fn new(name: &str, standing: Standing) -> Self {
+    pub(crate) fn new(name: &str, standing: Standing, limits: &UpstreamLimits) -> Self {
         Self {
             name: name.into(),
             stats: ProviderStats::default(),
@@ -40,6 +44,7 @@ impl Live {
             uncounted: Lessons::default(),
             answers: Answers::default(),
             standing,
+            allowance: Arc::new(Allowance::new(limits)),
         }
     }
 }

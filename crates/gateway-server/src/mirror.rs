@@ -37,6 +37,7 @@ pub(crate) fn send(worker: &Arc<Worker>, asked: &Asked, leg: Leg) {
         headers: asked.headers.clone(),
         query: asked.query.clone(),
         session: asked.session.clone(),
+        client: asked.client.clone(),
         ..*asked
     };
     tokio::spawn(async move {

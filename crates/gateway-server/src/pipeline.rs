@@ -213,6 +213,7 @@ async fn messages(
 
     // Attempts.
     let (model_span, foreign_state) = (envelope.model_span.clone(), envelope.foreign_state);
+    let max_tokens = envelope.max_tokens;
     let asked = Asked {
         id: record.id.clone(),
         endpoint,
@@ -225,6 +226,8 @@ async fn messages(
         started: Instant::now(),
         patience: head.headers.get(STAINLESS_TIMEOUT).and_then(seconds),
         strict: strictly(head.headers.get(STRICT))?,
+        max_tokens,
+        client: client.name.clone(),
         session: record.session.clone(),
         headers: head.headers,
     };

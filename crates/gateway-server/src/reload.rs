@@ -59,8 +59,9 @@ impl Gateway {
         if !self.own_level {
             before.house.log.set_level(runtime.config.log_level);
         }
-        for provider in &runtime.providers {
+        for (provider, configured) in runtime.providers.iter().zip(&runtime.config.providers) {
             provider.live.standing.set(&runtime.config.resilience, &provider.weights);
+            provider.live.allowance.set(&configured.limits);
         }
         if runtime.config.routes != before.config.routes {
             // Pins are kept by the numbers of rules.

@@ -474,7 +474,7 @@ fn compile_provider(
     let weights = if weights.is_empty() { vec![1] } else { weights };
     let live = match same(|marks| marks.upstream) {
         Some(before) => before.live.clone(),
-        None => Arc::new(Live::new(&name, Standing::new(resilience, &weights))),
+        None => Arc::new(Live::new(&name, Standing::new(resilience, &weights), &provider.limits)),
     };
     Ok(Provider {
         name_header: HeaderValue::from_str(&name).map_err(|_| header("the name"))?,

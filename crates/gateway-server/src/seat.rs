@@ -58,6 +58,11 @@ impl Cost {
         };
         Self { prompt, answer: max_tokens.unwrap_or(LONGEST_ANSWER).min(LONGEST_ANSWER) }
     }
+
+    /// Prompt and answer.
+    pub(crate) fn tokens(self) -> u64 {
+        self.prompt.saturating_add(self.answer)
+    }
 }
 
 /// A request's part of the limits of its client and of everybody's.

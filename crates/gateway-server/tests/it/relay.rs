@@ -37,6 +37,11 @@ async fn c04_every_recorded_stream_comes_back_byte_for_byte_however_it_is_cut() 
             let mut client = running.client().await;
             client.send(&messages(STREAM)).await;
             let (head, got) = client.reply().await;
+            if fixture.name == "reply-error-midstream" {
+                // An error before the first block is an error like any other.
+                assert_eq!((head.status, got.end), (529, BodyEnd::Clean));
+                continue;
+            }
             assert_eq!(head.status, 200, "{}", fixture.name);
             assert_eq!(got.bytes, fixture.bytes, "{} in {} pieces", fixture.name, splits.len());
             // R4: a stream without its terminal event is relayed as far as it came, then aborted.
