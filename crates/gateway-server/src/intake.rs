@@ -11,13 +11,17 @@ use http::header::{CONTENT_LENGTH, HeaderMap};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::house::Reserved;
 use crate::runtime::Runtime;
 
 /// A caller that sends nothing for this long in the middle of its body has gone.
 pub(crate) const BODY_STALL: Duration = Duration::from_secs(60);
+
+/// After the first [`BODY_STALL`] a body must have come at least this fast on the whole, in bytes a second: a
+/// caller that drips must not hold its place for hours.
+const SLOWEST: u64 = 1 << 10;
 
 /// How much of a refused upload is still read, and for how long: a caller that is writing does not
 /// look for an answer, and would see a reset connection in its place.
@@ -30,6 +34,9 @@ const FIRST_ROOM: usize = 1 << 20;
 
 /// A body of unknown length is reserved for in steps of this many bytes.
 const STEP: u64 = 64 << 10;
+
+/// Names and values of headers together, in bytes. Those of Claude Code are below 4 KB.
+pub(crate) const MAX_HEAD: u32 = 64 << 10;
 
 /// A whole request body and its place under `max_buffered_bytes`.
 #[derive(Debug)]
@@ -48,6 +55,17 @@ pub(crate) fn check_length(runtime: &Runtime, headers: &HeaderMap) -> Result<(),
     }
 }
 
+/// Refuses a head that is larger than any caller's. Heads up to several times this size are read, so that
+/// the refusal can say so.
+pub(crate) fn check_head(headers: &HeaderMap) -> Result<(), ApiError> {
+    let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size <= MAX_HEAD as usize {
+        return Ok(());
+    }
+    let text = format!("the headers of the request are larger than {MAX_HEAD} bytes");
+    Err(ApiError::new(ErrorKind::HeadersTooLarge, text).with_should_retry(false))
+}
+
 /// Reads the whole body into one piece, within the limits.
 pub(crate) async fn read(runtime: &Runtime, body: &mut Incoming) -> Result<Held, ApiError> {
     let limit = runtime.config.server.max_request_size.unwrap_or(u64::MAX);
@@ -55,7 +73,8 @@ pub(crate) async fn read(runtime: &Runtime, body: &mut Incoming) -> Result<Held,
     let mut room = hint.exact().unwrap_or(0);
     let mut reserved = vec![reserve(runtime, room)?];
 
-    let Some(first) = next(body).await? else {
+    let mut pace = Pace::default();
+    let Some(first) = pace.next(body).await? else {
         return Ok(Held { bytes: Bytes::new(), _reserved: reserved });
     };
     // Most bodies that fit the read buffer come in one frame, and need no copy.
@@ -76,7 +95,7 @@ pub(crate) async fn read(runtime: &Runtime, body: &mut Incoming) -> Result<Held,
             room += STEP;
         }
         whole.extend_from_slice(&bytes);
-        chunk = next(body).await?;
+        chunk = pace.next(body).await?;
     }
     Ok(Held { bytes: whole.freeze(), _reserved: reserved })
 }
@@ -101,26 +120,47 @@ pub(crate) fn drain(mut body: Incoming) {
     });
 }
 
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, ApiError> {
-    loop {
-        // Most of a body is there when it is asked for: no clock is read then.
-        let there = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
-        let frame = match there {
-            Poll::Ready(frame) => frame,
-            Poll::Pending => timeout(BODY_STALL, body.frame()).await.map_err(|_| stalled())?,
-        };
-        match frame {
-            None => return Ok(None),
-            Some(Ok(frame)) => {
-                if let Ok(data) = frame.into_data() {
-                    return Ok(Some(data));
+/// How fast a body comes.
+#[derive(Debug, Default)]
+struct Pace {
+    received: u64,
+    /// When it was waited for first.
+    began: Option<Instant>,
+}
+
+impl Pace {
+    async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, ApiError> {
+        loop {
+            // Most of a body is there when it is asked for: no clock is read then.
+            let there = poll_fn(|cx| Poll::Ready(Pin::new(&mut *body).poll_frame(cx))).await;
+            let frame = match there {
+                Poll::Ready(frame) => frame,
+                Poll::Pending => {
+                    timeout_at(self.until(), body.frame()).await.map_err(|_| stalled())?
+                }
+            };
+            match frame {
+                None => return Ok(None),
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.received += data.len() as u64;
+                        return Ok(Some(data));
+                    }
+                }
+                Some(Err(err)) => {
+                    let text = "the request body ended before it was whole";
+                    return Err(ApiError::new(ErrorKind::InvalidRequest, text).with_source(err));
                 }
             }
-            Some(Err(err)) => {
-                let text = "the request body ended before it was whole";
-                return Err(ApiError::new(ErrorKind::InvalidRequest, text).with_source(err));
-            }
         }
+    }
+
+    /// When the next piece must have come.
+    fn until(&mut self) -> Instant {
+        let now = Instant::now();
+        let began = *self.began.get_or_insert(now);
+        let on_the_whole = began + BODY_STALL + Duration::from_secs(self.received / SLOWEST);
+        on_the_whole.min(now + BODY_STALL)
     }
 }
 
@@ -139,5 +179,5 @@ pub(crate) fn too_large(limit: u64) -> ApiError {
 }
 
 pub(crate) fn stalled() -> ApiError {
-    ApiError::new(ErrorKind::RequestTimeout, "the request body stopped coming")
+    ApiError::new(ErrorKind::RequestTimeout, "the request body stopped coming, or comes too slowly")
 }

@@ -65,6 +65,8 @@ mod rewrites;
 mod runtime;
 mod seat;
 mod shaped;
+#[cfg(test)]
+mod slow_callers;
 mod stall;
 mod standing;
 mod stats;

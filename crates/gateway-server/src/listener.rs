@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::desk::Desk;
 use crate::house::House;
+use crate::intake;
 use crate::pipeline;
 use crate::stall::Stall;
 
@@ -45,6 +46,19 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// HTTP/2 windows: a request body of 1 MB must not stall for a round trip each 64 KB.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// HTTP/2: requests at once on one connection. More wait at the caller.
+const STREAMS: u32 = 200;
+
+/// HTTP/2: requests that a caller may have opened and reset before they were looked at. More of them and the
+/// connection ends: it is an attack (CVE-2023-44487).
+const RESET_EARLY: usize = 20;
+
+/// HTTP/2: streams that were reset for a fault of the caller's, until the connection ends.
+const RESET_FOR_FAULTS: usize = 1024;
+
+/// HTTP/2: largest head that is read; the pipeline refuses smaller ones in words.
+const HEAD_LIMIT: u32 = 4 * intake::MAX_HEAD;
 
 /// How often workers close upstream connections that have been idle for too long.
 const REAP_EVERY: Duration = Duration::from_secs(10);
@@ -169,7 +183,7 @@ fn tune(socket: &TcpStream) {
 
 /// Which HTTP a caller speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spoken {
+pub(crate) enum Spoken {
     Http1,
     Http2,
 }
@@ -231,8 +245,12 @@ async fn spoken(socket: &TcpStream) -> io::Result<Spoken> {
     }
 }
 
-async fn serve<S>(desk: Arc<Desk>, socket: S, spoken: Spoken, phase: watch::Receiver<Phase>)
-where
+pub(crate) async fn serve<S>(
+    desk: Arc<Desk>,
+    socket: S,
+    spoken: Spoken,
+    phase: watch::Receiver<Phase>,
+) where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
     let desk_after = desk.clone();
@@ -260,6 +278,10 @@ where
                 .timer(TokioTimer::new())
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_concurrent_streams(STREAMS)
+                .max_pending_accept_reset_streams(RESET_EARLY)
+                .max_local_error_reset_streams(RESET_FOR_FAULTS)
+                .max_header_list_size(HEAD_LIMIT)
                 .keep_alive_interval(Duration::from_secs(30));
             let connection = Box::pin(builder.serve_connection(io, service));
             tokio::select! {

@@ -107,6 +107,7 @@ async fn answer(
             value.set_sensitive(true);
         }
     }
+    intake::check_head(&head.headers)?;
     let path = Path::of(head.uri.path());
     record.session = head
         .headers

@@ -1,5 +1,6 @@
 //! The server against scripted upstreams, on real sockets.
 
+mod abuse;
 mod access;
 mod callers;
 mod clouds;

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::support::{Running, STREAM, UNARY, before, custom, messages};
 
-async fn http2(running: &Running) -> http2::SendRequest<Full<Bytes>> {
+pub(crate) async fn http2(running: &Running) -> http2::SendRequest<Full<Bytes>> {
     let io = TcpStream::connect(running.gateway.addr()).await.expect("it listens");
     let (sender, connection) =
         http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.expect("prior knowledge");
