@@ -15,7 +15,8 @@ use crate::{catalogue, client_key, output, process, state_key};
 pub(crate) fn run(args: &GatewayArgs, globals: &Globals) -> Result<ExitCode> {
     let mut loaded = super::load(globals, |overrides| args.apply(overrides))?;
     let mut key_lines = Vec::new();
-    if !loaded.config.server.is_loopback() && loaded.config.client_keys.is_empty() {
+    let keyless = loaded.config.client_keys.is_empty() && loaded.config.clients.is_empty();
+    if !loaded.config.server.is_loopback() && keyless {
         key_lines = if args.no_auth {
             vec!["ANYBODY who reaches this address can use it (--no-auth)".to_owned()]
         } else {
@@ -90,7 +91,7 @@ impl Welcome {
             file: file.map_or_else(|| "none".to_owned(), |file| file.display().to_string()),
             providers: loaded.config.providers.iter().filter(|p| p.enabled).map(told).collect(),
             notes: loaded.notes.clone(),
-            wants_key: !loaded.config.client_keys.is_empty(),
+            wants_key: !loaded.config.client_keys.is_empty() || !loaded.config.clients.is_empty(),
             secure: loaded.config.server.tls.is_some(),
         }
     }
