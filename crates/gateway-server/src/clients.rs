@@ -105,7 +105,7 @@ impl Client {
             return Ok(());
         }
         let text = format!(
-            "the client `{}` of this gateway may not pick a provider (its may_pick_provider); \
+            "the client `{}` of this gateway may not pick a provider (its pick_provider); \
              send no `x-gateway-provider`",
             self.shown()
         );

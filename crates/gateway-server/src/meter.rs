@@ -1,6 +1,7 @@
 //! How much one caller, or all of them together, have asked for, and how much they may.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -23,6 +24,8 @@ pub(crate) struct Meter {
     asked: AtomicU64,
     refused: [AtomicU64; 4],
     tokens: AtomicU64,
+    /// In thousandths: how much of an estimated prompt counts in the end.
+    share: AtomicU64,
 }
 
 /// The meters of a process. They outlive a reload, whatever it changes.
@@ -35,6 +38,10 @@ pub(crate) struct Meters {
     /// By the client's name.
     clients: Mutex<HashMap<String, Arc<Meter>>>,
 }
+
+/// In thousandths: less of a prompt is never expected, so that many at once can't all be taken for nothing, and
+/// no more.
+const SHARES: RangeInclusive<u64> = 20..=2000;
 
 /// Which of the rates a request counts towards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +86,7 @@ impl Default for Meter {
             asked: AtomicU64::new(0),
             refused: Default::default(),
             tokens: AtomicU64::new(0),
+            share: AtomicU64::new(1000),
         }
     }
 }
@@ -99,6 +107,21 @@ impl Meter {
         let tokens = if let Rate::Messages(tokens) = rate { tokens } else { 0 };
         let reserved = Some(self.rates(rate).take(now, tokens)?);
         Ok(Held { meter: self.clone(), rate, reserved, place: None })
+    }
+
+    /// How much of a prompt of so many tokens will count, as the last ones did: nearly all of a long
+    /// session's comes from a cache.
+    pub(crate) fn expected(&self, prompt: u64) -> u64 {
+        prompt.saturating_mul(self.share.load(Ordering::Relaxed)) / 1000
+    }
+
+    /// Learns how much of an estimated prompt counted.
+    pub(crate) fn learn(&self, prompt: u64, counted: u64) {
+        let Some(seen) = counted.saturating_mul(1000).checked_div(prompt) else { return };
+        let seen = seen.clamp(*SHARES.start(), *SHARES.end());
+        // Two requests at once may overwrite each other's lesson: it is a guess anyway.
+        let known = self.share.load(Ordering::Relaxed);
+        self.share.store((known * 3 + seen) / 4, Ordering::Relaxed);
     }
 
     /// How the rates of messages stand.

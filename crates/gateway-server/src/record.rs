@@ -45,7 +45,7 @@ impl Outcome {
 pub(crate) enum LimitedBy {
     /// The client's `allow_models`.
     Models,
-    /// The client's `may_pick_provider`.
+    /// The client's `pick_provider`.
     Pick,
     /// One of the client's `limits`.
     Client(Limit),
@@ -69,7 +69,7 @@ impl LimitedBy {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Models => "allow_models",
-            Self::Pick => "may_pick_provider",
+            Self::Pick => "pick_provider",
             Self::Client(Limit::Concurrent) => "client.concurrent",
             Self::Client(Limit::Requests) => "client.requests_per_minute",
             Self::Client(Limit::Tokens) => "client.tokens_per_minute",

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use gateway_models::{Estimate, Family};
 use gateway_resilience::limits::{Gauge, What};
 use gateway_resilience::places::Priority;
-use gateway_types::{ApiError, ErrorKind, UsageQuality};
+use gateway_types::{ApiError, ErrorKind, Usage, UsageQuality};
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout_at};
@@ -71,6 +71,8 @@ pub(crate) struct Seat {
     client: Held,
     everyone: Held,
     cost: Cost,
+    /// The client's meter, of what its prompts turn out to cost.
+    learner: Arc<Meter>,
 }
 
 /// Why a request gets no seat.
@@ -84,7 +86,10 @@ pub(crate) struct Over {
 
 impl From<Over> for ApiError {
     fn from(over: Over) -> Self {
-        Self::new(over.kind, over.text).with_retry_after(Duration::from_secs(over.retry_after))
+        let err = Self::new(over.kind, over.text);
+        let err = err.with_retry_after(Duration::from_secs(over.retry_after));
+        // Other clients take a long wait for none, and ask again at once.
+        if over.retry_after > HELD { err.with_should_retry(false) } else { err }
     }
 }
 
@@ -113,11 +118,13 @@ impl Seat {
         // Who finds the queue full must not have used up a rate meanwhile, and who is over a rate is
         // told before it waits.
         let turn = client.meter.places.ask(priority).map_err(|Full| own.full())?;
-        let rate = Rate::Messages(cost.prompt.saturating_add(cost.answer));
+        let expected = client.meter.expected(cost.prompt).saturating_add(cost.answer);
+        let rate = Rate::Messages(expected);
         let mut seat = Self {
             client: own.take(&client.meter, began, rate)?,
             everyone: all.take(everyone, began, rate)?,
             cost,
+            learner: client.meter.clone(),
         };
         let place = match turn {
             Turn::Now(place) => place,
@@ -135,6 +142,10 @@ impl Seat {
     pub(crate) fn settle(self, exchange: &Exchange) {
         let now = Instant::now().into_std();
         let used = self.used(exchange);
+        if exchange.quality == UsageQuality::Reported {
+            let prompt = counted(&Usage { output: 0, ..exchange.usage });
+            self.learner.learn(self.cost.prompt, prompt);
+        }
         self.client.settle(now, used);
         self.everyone.settle(now, used);
     }
@@ -302,3 +313,6 @@ static TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("anthropic-ratelimit-tokens-remaining"),
     HeaderName::from_static("anthropic-ratelimit-tokens-reset"),
 ];
+
+#[cfg(test)]
+mod tests;

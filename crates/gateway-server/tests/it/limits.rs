@@ -5,7 +5,7 @@ use gateway_testkit::{Gate, RawClient, ReplyHead, Script, Upstream, fixtures, re
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{Running, STREAM, UNARY, tuned};
+use crate::support::{Running, STREAM, UNARY, tuned, with};
 
 /// A client whose key is its name.
 fn client(config: &mut Config, name: &str, change: impl FnOnce(&mut Client)) {
@@ -126,7 +126,7 @@ async fn a_client_gets_only_the_models_and_providers_it_may_ask_for() {
     let picked = [("x-api-key", "alice"), ("x-gateway-provider", "anthropic")];
     let picking = request("POST", "/v1/messages", &picked, haiku.as_bytes());
     let reply = send(&running, &picking).await;
-    says(&reply, 403, "permission_error", &["`alice`", "may_pick_provider"]);
+    says(&reply, 403, "permission_error", &["`alice`", "pick_provider"]);
 
     let listed = |name: &'static str| request("GET", "/v1/models", &[("x-api-key", name)], b"");
     let (_, mine) = send(&running, &listed("alice")).await;
@@ -142,7 +142,7 @@ async fn a_client_gets_only_the_models_and_providers_it_may_ask_for() {
     assert_eq!(status(&running).await["clients"]["alice"]["rejected"]["forbidden"], 3);
     let log = running.stop();
     assert_eq!(log.matches(r#""limited_by":"allow_models""#).count(), 2, "{log}");
-    assert_eq!(log.matches(r#""limited_by":"may_pick_provider""#).count(), 1, "{log}");
+    assert_eq!(log.matches(r#""limited_by":"pick_provider""#).count(), 1, "{log}");
 }
 
 /// R36: below a minute the client holds the request and goes on, beyond it gives up at once.
@@ -310,4 +310,54 @@ async fn a_stream_keeps_its_place_to_its_end_and_a_waiter_that_leaves_gives_up_i
     until(&running, |said| said["everyone"]["in_flight"] == 0).await;
     let log = running.stop();
     assert_eq!(log.matches(r#""limited_by":"limits.concurrent""#).count(), 1, "{log}");
+}
+
+/// The same by the words of a file.
+#[tokio::test]
+async fn clients_and_limits_of_a_file_count() {
+    let upstream = answering();
+    let hash = Sha256::digest("alice").iter().fold(String::new(), |hex, b| format!("{hex}{b:02x}"));
+    let yaml = format!(
+        "clients:\n  - name: alice\n    key_hash: sha256:{hash}\n    allow_models: [\"claude-*\"]\n    \
+         pick_provider: false\n    limits: {{requests_per_minute: 1, concurrent: 2}}\n\
+         limits: {{tokens_per_minute: 100000}}\n"
+    );
+    let running = with(&upstream, &yaml, |options| options.passthrough = true);
+    let (head, _) = ask(&running, "alice", UNARY).await;
+    assert_eq!(head.header("anthropic-ratelimit-requests-limit"), Some("1"));
+    assert_eq!(head.header("anthropic-ratelimit-tokens-limit"), Some("100000"));
+    let gpt = UNARY.replace("claude-opus-5-5", "gpt-5");
+    says(&ask(&running, "alice", &gpt).await, 403, "permission_error", &["`gpt-5`"]);
+    says(&ask(&running, "alice", UNARY).await, 429, "rate_limit_error", &["limits.requests"]);
+    says(&ask(&running, "bob", UNARY).await, 401, "authentication_error", &[]);
+    // What is not read might ask for any model.
+    let unread = request("GET", "/v1/files", &[("x-api-key", "alice")], b"");
+    says(&send(&running, &unread).await, 403, "permission_error", &["`alice`", "not read"]);
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+/// Limits of all together hold for callers without names, too, and for what is passed through.
+#[tokio::test]
+async fn what_is_passed_through_has_a_place_and_is_a_request() {
+    let upstream = Upstream::start(|_| Script::new().hang());
+    let yaml = "limits: {concurrent: 1, requests_per_minute: 2}\n";
+    let running = with(&upstream, yaml, |options| options.passthrough = true);
+    let files = request("GET", "/v1/files", &[], b"");
+    let mut held = running.client().await;
+    held.send(&files).await;
+    upstream.request(0).await;
+    let reply = send(&running, &files).await;
+    says(&reply, 503, "overloaded_error", &["all callers", "limits.concurrent"]);
+    drop(held);
+    upstream.left(0).await;
+    until(&running, |said| said["everyone"]["in_flight"] == 0).await;
+    let mut second = running.client().await;
+    second.send(&files).await;
+    upstream.request(1).await;
+    drop(second);
+    upstream.left(1).await;
+    until(&running, |said| said["everyone"]["in_flight"] == 0).await;
+    let reply = send(&running, &files).await;
+    says(&reply, 429, "rate_limit_error", &["all callers", "2 requests"]);
+    assert_eq!(reply.0.header("retry-after"), Some("30"));
 }
