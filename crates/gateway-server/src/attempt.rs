@@ -440,12 +440,13 @@ fn told_early(relay: &Relay, provider: &Provider, id: &str) -> Option<Failed> {
         "overloaded_error" => ErrorKind::UpstreamOverloaded.status(),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let body = serde_json::json!({
-        "type": "error", "error": {"type": kind, "message": message}, "request_id": id,
-    });
+    let [kind, message, id] = [kind, message, id].map(serde_json::Value::from);
+    let body = format!(
+        r#"{{"type":"error","error":{{"type":{kind},"message":{message}}},"request_id":{id}}}"#
+    );
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let body = Bytes::from(body.to_string());
+    let body = Bytes::from(body);
     let told = Refused { provider: provider.name.clone(), status, headers, body };
     Some(blamed(provider, told, remedy_of_event(kind, message)))
 }

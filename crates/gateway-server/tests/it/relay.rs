@@ -37,9 +37,9 @@ async fn c04_every_recorded_stream_comes_back_byte_for_byte_however_it_is_cut() 
             let mut client = running.client().await;
             client.send(&messages(STREAM)).await;
             let (head, got) = client.reply().await;
-            if fixture.name == "reply-error-midstream" {
-                // An error before the first block is an error like any other.
-                assert_eq!((head.status, got.end), (529, BodyEnd::Clean));
+            if fixture.name == "reply-error-midstream" && head.status == 529 {
+                // It came before anything had gone out, and so is an error like any other.
+                assert!(got.bytes.starts_with(b"{\"type\":\"error\""), "{got:?}");
                 continue;
             }
             assert_eq!(head.status, 200, "{}", fixture.name);
