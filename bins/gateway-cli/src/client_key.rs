@@ -6,7 +6,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use gateway_config::Config;
 use secrecy::SecretString;
+
+/// Whether the configuration names no caller.
+pub(crate) fn nobody_has_one(config: &Config) -> bool {
+    config.client_keys.is_empty() && config.clients.is_empty()
+}
 
 /// Where it is kept.
 pub(crate) fn file(state_dir: &Path) -> PathBuf {

@@ -9,7 +9,10 @@ mod json_edit;
 mod later;
 mod output;
 mod process;
+mod reload;
+mod service;
 mod state_key;
+mod watch;
 
 use std::process::ExitCode;
 

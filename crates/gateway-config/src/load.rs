@@ -37,6 +37,8 @@ pub struct Loaded {
     pub file: Option<PathBuf>,
     /// The `.env` that was read.
     pub dotenv: Option<PathBuf>,
+    /// The files whose contents are values, by `${file:…}`.
+    pub files: Vec<PathBuf>,
     /// What a start should tell: which provider serves, and why.
     pub notes: Vec<String>,
     /// What deserves a look.
@@ -58,6 +60,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
     let mut cx = Cx {
         file: None,
         dotenv: dotenv.clone(),
+        files: Vec::new(),
         cwd: sources.cwd.clone(),
         base_dir: dir,
         env: Env::new(&sources.env, vars, key),
@@ -89,8 +92,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, Diagnostics> {
     if !cx.errors.is_empty() {
         return Err(sorted(cx));
     }
-    let (warnings, values) = (cx.warnings, cx.values);
-    Ok(Loaded { config, file: path, dotenv, notes, warnings, values })
+    let (files, warnings, values) = (cx.files, cx.warnings, cx.values);
+    Ok(Loaded { config, file: path, dotenv, files, notes, warnings, values })
 }
 
 fn read_file(cx: &mut Cx, path: &Path) -> Result<Node, Box<Diagnostic>> {

@@ -19,6 +19,8 @@ pub(crate) use numbers::Zero;
 pub(crate) struct Cx {
     pub(crate) file: Option<Arc<SourceFile>>,
     pub(crate) dotenv: Option<PathBuf>,
+    /// What `${file:…}` named.
+    pub(crate) files: Vec<PathBuf>,
     /// Relative paths in variables of the environment begin here.
     pub(crate) cwd: PathBuf,
     /// Relative paths in values begin here.

@@ -1,6 +1,7 @@
 //! What happens to the tree before it is read: lists with names become maps, and references in values
 //! are expanded.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use crate::diag::{Diagnostic, Place};
@@ -71,11 +72,18 @@ pub(crate) fn expand_values(cx: &mut Cx, node: &mut Node) {
         Value::Map(entries) => entries.iter_mut().for_each(|(_, value)| expand_values(cx, value)),
         Value::Text(text) => {
             let base = cx.base_dir.clone();
+            let read = RefCell::new(Vec::new());
             let result = {
                 let variable = |name: &str| cx.env.raw(name).map(str::to_owned);
-                let file = |path: &Path| read_value_file(&base.join(path));
+                let file = |path: &Path| {
+                    let path = base.join(path);
+                    let content = read_value_file(&path);
+                    read.borrow_mut().push(path);
+                    content
+                };
                 expand(text, &Lookup { variable: &variable, file: &file })
             };
+            cx.files.append(&mut read.into_inner());
             match result {
                 Ok(None) => {}
                 Ok(Some(expanded)) => {

@@ -96,6 +96,12 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The socket that was passed takes no connections.
+    #[error(
+        "the socket that was passed does not listen: a systemd socket unit needs `ListenStream=` and \
+         `Accept=no`"
+    )]
+    Passed,
     /// TLS files.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -127,7 +133,6 @@ pub struct Gateway {
     pub(crate) current: ArcSwap<Runtime>,
     /// One a worker thread.
     pub(crate) desks: Vec<Arc<Desk>>,
-    pub(crate) extras: Extras,
     pub(crate) place: Mutex<Place>,
     /// The log's level was said by an option, so that the configuration's does not count.
     pub(crate) own_level: bool,
@@ -198,9 +203,9 @@ impl Gateway {
         }
         let accept = listener::accept(listener, own, queues, house.clone(), seen);
         threads.push(spawn("accept", accept, alive)?);
-        let place = Mutex::new(Place { bound, asked, tls: mark });
+        let place = Mutex::new(Place { bound, asked, tls: mark, extras });
         let current = ArcSwap::new(runtime);
-        Ok(Self { addr, house, current, desks, extras, place, own_level, phase, threads, running })
+        Ok(Self { addr, house, current, desks, place, own_level, phase, threads, running })
     }
 
     /// The address it listens on.
@@ -286,6 +291,9 @@ fn bind(host: &str, port: u16) -> Result<(std::net::TcpListener, SocketAddr), St
 fn passed(
     listener: std::net::TcpListener,
 ) -> Result<(std::net::TcpListener, SocketAddr), StartError> {
+    if !socket2::SockRef::from(&listener).is_listener().map_err(StartError::System)? {
+        return Err(StartError::Passed);
+    }
     listener.set_nonblocking(true).map_err(StartError::System)?;
     let addr = listener.local_addr().map_err(StartError::System)?;
     Ok((listener, addr))

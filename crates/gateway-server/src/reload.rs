@@ -6,7 +6,7 @@ use gateway_config::Config;
 
 use crate::gateway::Gateway;
 use crate::report::ReloadReport;
-use crate::runtime::{CompileError, Runtime};
+use crate::runtime::{CompileError, Extras, Runtime};
 use crate::tls;
 
 /// What a reload compares with besides the configuration that serves.
@@ -18,9 +18,18 @@ pub(crate) struct Place {
     pub(crate) asked: (String, u16),
     /// Digest of the listener's certificates.
     pub(crate) tls: u64,
+    /// What a gateway is besides its configuration file.
+    pub(crate) extras: Extras,
 }
 
 impl Gateway {
+    /// Seals state that travels with callers with this key in place of one of this process alone, from the
+    /// next [`reload`](Self::reload) on and while the configuration names no `server.state_keys`.
+    pub fn seal_with(&self, key: Vec<u8>) {
+        let mut place = self.place.lock().unwrap_or_else(PoisonError::into_inner);
+        place.extras.state_key = Some(key);
+    }
+
     /// Serves by another configuration from now on. Requests that have begun finish by the one they began
     /// with. Counters, what was learnt of upstreams, their connections and tokens stay where the upstream is the
     /// same, and so do log, ids and the address: another `server.host` or `server.port` is only
@@ -40,7 +49,7 @@ impl Gateway {
         let mark = tls::mark(server.tls.as_ref());
         let secured = server.tls.as_ref().map(tls::listener).transpose()?;
         let house = before.house.clone();
-        let runtime = Runtime::compile(config, &self.extras, house, Some(&before))?;
+        let runtime = Runtime::compile(config, &place.extras, house, Some(&before))?;
 
         let mut report = ReloadReport::between(&before, &runtime);
         if mark != place.tls {

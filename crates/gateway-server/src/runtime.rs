@@ -245,7 +245,7 @@ pub(crate) struct Runtime {
 }
 
 /// What a gateway is besides its configuration file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Extras {
     pub(crate) anthropic_version: HeaderValue,
     pub(crate) passthrough: bool,

@@ -26,8 +26,9 @@ pub(crate) struct Gateway {
     url: String,
     child: Child,
     log: Arc<Mutex<String>>,
+    lines: Mutex<mpsc::Receiver<String>>,
     readers: Vec<JoinHandle<()>>,
-    _dir: TempDir,
+    dir: Arc<TempDir>,
 }
 
 impl Gateway {
@@ -48,7 +49,7 @@ impl Gateway {
         command.args(["gateway", "--config", &file, "--port", "0"]).args(options);
         command.env("ANTHROPIC_API_KEY", PROVIDER_KEY);
         command.envs(variables.iter().filter_map(|variable| variable.split_once('=')));
-        Self::spawn(command, dir)
+        Self::spawn(command, Arc::new(dir))
     }
 
     /// `gateway --demo`.
@@ -56,7 +57,7 @@ impl Gateway {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut command = command(dir.path());
         command.args(["gateway", "--demo", "--port", "0"]);
-        Self::spawn(command, dir)
+        Self::spawn(command, Arc::new(dir))
     }
 
     /// `http://127.0.0.1:PORT`
@@ -69,10 +70,32 @@ impl Gateway {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Where its configuration is, its home, too.
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Waits until it says a line with this text, after those waited for before.
+    pub(crate) fn until_said(&self, text: &str) -> String {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let line = lines.recv_timeout(LONG).ok();
+            let line = line.unwrap_or_else(|| panic!("the gateway never said {text:?}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
     /// Asks it to end, as a service manager does.
     pub(crate) fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        let told = Command::new("kill").args(["-TERM", &id]).status();
+        let told = Command::new("kill").args(["-s", name, &id]).status();
         assert!(told.expect("kill runs").success());
     }
 
@@ -81,8 +104,9 @@ impl Gateway {
         self.child.wait().expect("a child can be waited for").code()
     }
 
-    fn spawn(mut command: Command, dir: TempDir) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null());
+    /// A command that runs a gateway in a directory, perhaps one that others use as well.
+    pub(crate) fn spawn(mut command: Command, dir: Arc<TempDir>) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the gateway's binary runs");
         let log = Arc::new(Mutex::new(String::new()));
         let (send, lines) = mpsc::channel();
@@ -98,7 +122,7 @@ impl Gateway {
                 break url;
             }
         };
-        Self { url, child, log, readers, _dir: dir }
+        Self { url, child, log, lines: Mutex::new(lines), readers, dir }
     }
 }
 
@@ -143,7 +167,7 @@ pub(crate) fn provider_config(name: &str, kind: &str, base: &str, key: &str, mor
 pub(crate) fn command(home: &Path) -> Command {
     let mut command = Command::new(binary());
     command.env_clear().env("HOME", home).env("PATH", path()).current_dir(home);
-    command.env("GATEWAY_LOG_LEVEL", "trace");
+    command.env("GATEWAY_LOG_LEVEL", "trace").stdin(Stdio::null());
     command
 }
 

@@ -21,6 +21,7 @@ mod ollama_sdk;
 mod openai;
 mod openai_sdk;
 mod sdks;
+mod service;
 mod side_queries;
 mod tools;
 mod upstreams;

@@ -10,30 +10,60 @@ use secrecy::ExposeSecret;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{GatewayArgs, Globals, LogFormat, ServeArgs};
-use crate::{catalogue, client_key, output, process, state_key};
+use crate::reload::{Reason, Reloader};
+use crate::watch::Watch;
+use crate::{catalogue, client_key, output, process, service, state_key};
 
 pub(crate) fn run(args: &GatewayArgs, globals: &Globals) -> Result<ExitCode> {
-    let mut loaded = super::load(globals, |overrides| args.apply(overrides))?;
-    let mut key_lines = Vec::new();
-    let keyless = loaded.config.client_keys.is_empty() && loaded.config.clients.is_empty();
-    if !loaded.config.server.is_loopback() && keyless {
-        key_lines = if args.no_auth {
-            vec!["ANYBODY who reaches this address can use it (--no-auth)".to_owned()]
+    let passed = service::listener()?;
+    let mut sources = process::sources(globals)?;
+    args.apply(&mut sources.overrides);
+    let mut loaded = gateway_config::load(&sources)?;
+    super::warn(globals, &loaded);
+    let mut notes = Vec::new();
+    let alone = match &passed {
+        None => loaded.config.server.is_loopback(),
+        Some(socket) => {
+            let addr = socket.local_addr().context("the socket that was passed has no address")?;
+            notes.push(format!(
+                "serves on the socket that was passed (LISTEN_FDS), {addr}; host and port of the \
+                 configuration count for nothing"
+            ));
+            addr.ip().is_loopback()
+        }
+    };
+    let mut config = loaded.config.clone();
+    if !alone && client_key::nobody_has_one(&config) {
+        if args.no_auth {
+            notes.push("ANYBODY who reaches this address can use it (--no-auth)".to_owned());
         } else {
-            make_key(&mut loaded.config)?
-        };
+            notes.extend(make_key(&mut config)?);
+        }
     }
     let mut settings = options(&args.serve, args.no_auth, None);
-    let (state_key, warning) = state_key::find(&loaded.config);
+    let (state_key, warning) = state_key::find(&config);
+    let has_state_key = state_key.is_some();
     settings.state_key = state_key;
     settings.catalogue = catalogue::find()?;
-    key_lines.extend(warning);
-    let welcome = Welcome::of(&loaded);
-    let gateway = Gateway::start(loaded.config, settings)?;
+    settings.listener = passed;
+    notes.extend(warning);
+    notes.splice(0..0, std::mem::take(&mut loaded.notes));
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the system gives no sockets")?;
+    // From here on no signal is lost, and none ends the process by itself.
+    let signals = runtime.block_on(async { Signals::listen() })?;
+    let welcome = Welcome::of(&loaded, &config, notes);
+    let gateway = Gateway::start(config, settings)?;
     if !globals.quiet {
-        output::print(&welcome.text(&gateway, &key_lines));
+        output::print(&welcome.text(&gateway));
     }
-    until_stopped(gateway)
+    let reloader = Reloader::new(sources, &loaded, alone || args.no_auth, has_state_key);
+    let serving = Serving { gateway, signals, reloader };
+    runtime.block_on(serving.until_stopped(&loaded));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What the server needs besides the configuration.
@@ -85,18 +115,18 @@ struct Welcome {
 }
 
 impl Welcome {
-    fn of(loaded: &Loaded) -> Self {
+    fn of(loaded: &Loaded, config: &Config, notes: Vec<String>) -> Self {
         let file = loaded.file.as_ref();
         Self {
             file: file.map_or_else(|| "none".to_owned(), |file| file.display().to_string()),
-            providers: loaded.config.providers.iter().filter(|p| p.enabled).map(told).collect(),
-            notes: loaded.notes.clone(),
-            wants_key: !loaded.config.client_keys.is_empty() || !loaded.config.clients.is_empty(),
-            secure: loaded.config.server.tls.is_some(),
+            providers: config.providers.iter().filter(|p| p.enabled).map(told).collect(),
+            notes,
+            wants_key: !client_key::nobody_has_one(config),
+            secure: config.server.tls.is_some(),
         }
     }
 
-    fn text(&self, gateway: &Gateway, key_lines: &[String]) -> String {
+    fn text(&self, gateway: &Gateway) -> String {
         let addr = gateway.addr();
         let reach = if addr.ip().is_unspecified() {
             format!("127.0.0.1:{}", addr.port())
@@ -110,7 +140,7 @@ impl Welcome {
             format!("claude-code-model-gateway {version} listens on {scheme}://{addr}\n");
         text += &format!("  config     {}\n", self.file);
         text += &format!("  providers  {}\n", self.providers.join("\n             "));
-        for note in self.notes.iter().chain(key_lines) {
+        for note in &self.notes {
             text += &format!("  note       {note}\n");
         }
         let behind_proxy = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"];
@@ -154,35 +184,78 @@ fn told(provider: &Provider) -> String {
     format!("{} ({base}): {how}", provider.name)
 }
 
-/// Serves until a signal: the first lets what runs finish within the grace, a second ends at once.
-fn until_stopped(mut gateway: Gateway) -> Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the system gives no sockets")?;
-    runtime.block_on(async {
-        let mut signals = Signals::listen()?;
-        signals.next().await;
+/// A gateway that runs, and who may want something of it.
+struct Serving {
+    gateway: Gateway,
+    signals: Signals,
+    reloader: Reloader,
+}
+
+impl Serving {
+    /// Serves until a signal: the first lets what runs finish within the grace, a second ends at once.
+    async fn until_stopped(mut self, loaded: &Loaded) {
+        self.told(service::ready("serving"));
+        let (mut watch, fault) = Watch::of(loaded);
+        self.watched(fault);
+        loop {
+            let reason = tokio::select! {
+                told = self.signals.next() => match told {
+                    Told::Stop => break,
+                    Told::Reload => Reason::Signal,
+                },
+                () = watch.changed() => Reason::File,
+            };
+            self.told(service::reloading());
+            watch.begin();
+            let (loaded, status) = self.reloader.reload(&self.gateway, reason);
+            if let Some(loaded) = loaded {
+                let fault = watch.look_at(&loaded);
+                self.watched(fault);
+            }
+            self.told(service::ready(status));
+        }
+
+        let Self { mut gateway, mut signals, .. } = self;
+        let _ = service::stopping();
         gateway.note(LogLevel::Info, "stopping: no new connections, what runs may finish");
         gateway.drain();
         let grace = gateway.grace();
         tokio::select! {
             () = gateway.drained() => {}
-            () = signals.next() => gateway.note(LogLevel::Warn, "stopped at once by a second signal"),
+            () = signals.stop() => gateway.note(LogLevel::Warn, "stopped at once by a second signal"),
             () = tokio::time::sleep(grace) => {
                 let text = format!("what had not finished after {} s was cut", grace.as_secs());
                 gateway.note(LogLevel::Warn, text);
             }
         }
         gateway.stop_now();
-        Ok(ExitCode::SUCCESS)
-    })
+    }
+
+    /// Notes that the service manager can't be told.
+    fn told(&self, telling: std::io::Result<()>) {
+        if let Err(fault) = telling {
+            let text = format!("the service manager can't be told (NOTIFY_SOCKET): {fault}");
+            self.gateway.note(LogLevel::Warn, text);
+        }
+    }
+
+    /// Notes that changes of files are seen late.
+    fn watched(&self, fault: Option<notify::Error>) {
+        if let Some(fault) = fault {
+            let text = format!(
+                "changes of the configuration are seen late, for its files can't be watched ({fault}); \
+                 SIGHUP makes the gateway read them at once"
+            );
+            self.gateway.note(LogLevel::Warn, text);
+        }
+    }
 }
 
-/// The signals that stop a gateway.
+/// The signals that a gateway obeys.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
@@ -191,13 +264,26 @@ impl Signals {
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hang_up: listen(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hang_up.recv() => Told::Reload,
         }
     }
+
+    async fn stop(&mut self) {
+        while self.next().await != Told::Stop {}
+    }
+}
+
+/// What a signal wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Stop,
+    Reload,
 }

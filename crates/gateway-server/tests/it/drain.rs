@@ -3,8 +3,10 @@
 use std::net::TcpListener;
 
 use gateway_testkit::{BodyEnd, Gate, RawClient, Script, Upstream, fixtures, request};
+use http_body_util::BodyExt as _;
 
 use crate::support::{STREAM, UNARY, before, messages, with};
+use crate::wire::{ask, http2};
 
 const OK: &str = r#"{"type":"message"}"#;
 
@@ -172,5 +174,31 @@ async fn whoever_waits_in_the_queue_of_its_own_socket_is_served() {
     for client in &mut clients {
         assert_eq!(client.reply().await.0.status, 200);
     }
+    gateway_testkit::patient("the drain", running.gateway.drained()).await;
+}
+
+/// HTTP/2: the stream in flight is finished, others are turned away, and the connection ends.
+#[tokio::test]
+async fn a_stream_on_http2_finishes_and_others_are_turned_away() {
+    let bytes = fixtures::reply("reply-tool").bytes;
+    let gate = Gate::new();
+    let (sent, held) = (bytes.clone(), gate.clone());
+    let upstream = Upstream::start(move |asked| {
+        if asked.json()["stream"] != true {
+            return Script::json(200, OK);
+        }
+        let cut = sent.len() / 2;
+        let start = Script::event_stream().chunk(sent.slice(..cut));
+        start.wait(&held).chunk(sent.slice(cut..)).last_chunk()
+    });
+    let mut running = before(&upstream);
+    let mut sender = http2(&running).await;
+    let reply = sender.send_request(ask(STREAM)).await.expect("a reply");
+    running.gateway.drain();
+    // Until it is told that the connection takes no more.
+    let refused = async { while sender.send_request(ask(UNARY)).await.is_ok() {} };
+    gateway_testkit::patient("the end of the connection to be announced", refused).await;
+    gate.open();
+    assert_eq!(reply.into_body().collect().await.expect("whole").to_bytes(), bytes);
     gateway_testkit::patient("the drain", running.gateway.drained()).await;
 }

@@ -18,7 +18,7 @@ pub(crate) async fn http2(running: &Running) -> http2::SendRequest<Full<Bytes>> 
     sender
 }
 
-fn ask(body: &'static str) -> Request<Full<Bytes>> {
+pub(crate) fn ask(body: &'static str) -> Request<Full<Bytes>> {
     Request::post("http://localhost/v1/messages").body(Full::from(body)).expect("a request")
 }
 
