@@ -65,7 +65,15 @@ pub(crate) async fn read(
     } else {
         Cost::default()
     };
-    seated(runtime, record, client, cost).await
+    let everyone = &runtime.house.meters.everyone;
+    let waits = client.meter.is_busy(&client.limits) || everyone.is_busy(&runtime.config.limits);
+    // A body is looked through only where somebody may be let past somebody else.
+    let priority = if waits && gateway_anthropic::facts(&body.bytes).background {
+        Priority::Background
+    } else {
+        Priority::Interactive
+    };
+    seated(runtime, record, client, cost, priority).await
 }
 
 /// The same for a request that is passed on unread.
@@ -78,7 +86,7 @@ pub(crate) async fn unread(
     client: &Client,
 ) -> Result<(), ApiError> {
     permitted(record, client, client.check_unread())?;
-    seated(runtime, record, client, Cost::default()).await
+    seated(runtime, record, client, Cost::default(), Priority::Interactive).await
 }
 
 async fn seated(
@@ -86,12 +94,13 @@ async fn seated(
     record: &mut Exchange,
     client: &Client,
     cost: Cost,
+    priority: Priority,
 ) -> Result<(), ApiError> {
     let everyone = &runtime.house.meters.everyone;
     record.metered = Some(everyone.clone());
     // No sign of life goes out while it waits.
     let patience = runtime.config.resilience.commit_after;
-    match Seat::take(client, everyone, cost, Priority::Interactive, patience).await {
+    match Seat::take(client, everyone, cost, priority, patience).await {
         Ok(seat) => {
             record.seat = Some(seat);
             Ok(())

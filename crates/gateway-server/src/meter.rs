@@ -99,6 +99,11 @@ impl Meter {
         locked(&self.counts).set(limits.requests_per_minute, None);
     }
 
+    /// Whether somebody who comes now has to wait.
+    pub(crate) fn is_busy(&self, limits: &CallerLimits) -> bool {
+        limits.queue > 0 && limits.concurrent.is_some_and(|limit| self.places.inside() >= limit)
+    }
+
     /// Takes a request's share of the rates.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use gateway_testkit::{Gate, RawClient, ReplyHead, Script, Upstream, fixtures, re
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{Running, STREAM, UNARY, tuned, with};
+use crate::support::{Running, STREAM, UNARY, custom, tuned, with};
 
 /// A client whose key is its name.
 fn client(config: &mut Config, name: &str, change: impl FnOnce(&mut Client)) {
@@ -360,4 +360,88 @@ async fn what_is_passed_through_has_a_place_and_is_a_request() {
     let reply = send(&running, &files).await;
     says(&reply, 429, "rate_limit_error", &["all callers", "2 requests"]);
     assert_eq!(reply.0.header("retry-after"), Some("30"));
+}
+
+/// A person is let past what nobody looks at.
+#[tokio::test]
+async fn who_waits_for_an_answer_comes_before_work_of_the_background() {
+    let upstream = Upstream::start(|_| Script::new().hang());
+    let running = tuned(&upstream, |config| {
+        config.limits.concurrent = Some(1);
+        config.limits.queue = 2;
+        client(config, "alice", |_| {});
+    });
+    let probe = r#"{"model":"claude-haiku-4-5","max_tokens":1,"messages":[{"role":"user","content":"quota"}]}"#;
+    let mut order = Vec::new();
+    for (waiters, body) in [(0, UNARY), (1, probe), (2, UNARY)] {
+        order.push(waiting(&running, "alice", body).await);
+        until(&running, |said| {
+            said["everyone"]["in_flight"] == 1 && said["everyone"]["waiting"] == waiters
+        })
+        .await;
+    }
+    let [first, background, person] = order.try_into().unwrap_or_else(|_| panic!("three"));
+    drop(first);
+    assert_eq!(upstream.request(1).await.json()["model"], "claude-opus-5-5");
+    drop(person);
+    assert_eq!(upstream.request(2).await.json()["model"], "claude-haiku-4-5");
+    drop(background);
+}
+
+/// On HTTP/2 leaving is a reset of one stream.
+#[tokio::test]
+async fn a_waiter_on_http2_that_resets_gives_up_its_ticket() {
+    let upstream = Upstream::start(|_| Script::new().hang());
+    let running = with(&upstream, "limits: {concurrent: 1, queue: 1}\n", |_| {});
+    let mut held = running.client().await;
+    held.send(&messages_of("nobody", UNARY)).await;
+    upstream.request(0).await;
+    let mut sender = crate::wire::http2(&running).await;
+    for _ in 0..3 {
+        let ask = http::Request::post("http://localhost/v1/messages");
+        let ask = ask.body(http_body_util::Full::from(UNARY)).expect("a request");
+        let mut reply = Box::pin(sender.send_request(ask));
+        tokio::select! {
+            _ = &mut reply => panic!("there is no place"),
+            () = until(&running, |said| said["everyone"]["waiting"] == 1) => {}
+        }
+        drop(reply);
+        until(&running, |said| said["everyone"]["waiting"] == 0).await;
+    }
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+/// Other limits count at once, for those who wait, too; what has been used stays used.
+#[tokio::test]
+async fn limits_change_with_a_reload_and_what_was_used_does_not() {
+    let upstream = Upstream::start(|_| Script::new().hang());
+    let hash = Sha256::digest("alice").iter().fold(String::new(), |hex, b| format!("{hex}{b:02x}"));
+    let yaml = |limits: &str| {
+        let provider = format!("providers:\n  anthropic:\n    api_base: {}\n", upstream.url());
+        format!(
+            "{provider}clients:\n  - name: alice\n    key_hash: sha256:{hash}\n    limits: {limits}\n"
+        )
+    };
+    let running = custom(&yaml("{concurrent: 1, queue: 1, requests_per_minute: 3}"), &[], |_| {});
+    let first = waiting(&running, "alice", UNARY).await;
+    upstream.request(0).await;
+    let second = waiting(&running, "alice", UNARY).await;
+    until(&running, |said| said["clients"]["alice"]["waiting"] == 1).await;
+
+    running.reload(&yaml("{concurrent: 2, requests_per_minute: 3}"), &[]).expect("it can be run");
+    upstream.request(1).await;
+    let said = status(&running).await;
+    assert_eq!(said["clients"]["alice"]["in_flight"], 2, "{said}");
+    says(&ask(&running, "alice", UNARY).await, 503, "overloaded_error", &["limits.concurrent"]);
+
+    running.reload(&yaml("{requests_per_minute: 2}"), &[]).expect("it can be run");
+    says(&ask(&running, "alice", UNARY).await, 429, "rate_limit_error", &["2 requests"]);
+
+    let others = yaml("{}").replace("name: alice", "name: bob");
+    running.reload(&others, &[]).expect("it can be run");
+    let said = status(&running).await;
+    assert_eq!(said["clients"]["bob"]["requests"], 0, "{said}");
+    assert_eq!(said["clients"]["alice"], Value::Null, "{said}");
+    drop((first, second));
+    until(&running, |said| said["everyone"]["in_flight"] == 0).await;
 }
