@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use gateway_resilience::limits::{Gauge, Rates, Reserved, Snapshot, TooMuch};
+use gateway_resilience::limits::{Gauge, Rates, Reserved, Snapshot, TooMuch, What};
 use gateway_resilience::settings::CallerLimits;
 use gateway_types::Usage;
 use serde_json::{Value, json};
@@ -21,6 +21,8 @@ pub(crate) struct Meter {
     messages: Mutex<Rates>,
     /// Counts of tokens have a limit of their own, as high as that of requests, as Anthropic has it.
     counts: Mutex<Rates>,
+    /// When the last of those who were told to come back will, of each [`line`].
+    told: Mutex<[Option<Instant>; 3]>,
     asked: AtomicU64,
     refused: [AtomicU64; 4],
     tokens: AtomicU64,
@@ -42,6 +44,8 @@ pub(crate) struct Meters {
 /// In thousandths: less of a prompt is never expected, so that many at once can't all be taken for nothing, and
 /// no more.
 const SHARES: RangeInclusive<u64> = 20..=2000;
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Which of the rates a request counts towards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +87,7 @@ impl Default for Meter {
             places: Places::default(),
             messages: unlimited(),
             counts: unlimited(),
+            told: Mutex::default(),
             asked: AtomicU64::new(0),
             refused: Default::default(),
             tokens: AtomicU64::new(0),
@@ -112,6 +117,33 @@ impl Meter {
         let tokens = if let Rate::Messages(tokens) = rate { tokens } else { 0 };
         let reserved = Some(self.rates(rate).take(now, tokens)?);
         Ok(Held { meter: self.clone(), rate, reserved, place: None })
+    }
+
+    /// When somebody who is refused should come back: when it would be let in, and after those who were told
+    /// so before. Told the same, a crowd would come all at once, and all but one of them in vain; a client
+    /// gives up after some times. Nobody is sent away for longer than `longest`, unless it has to be.
+    pub(crate) fn turn(
+        &self,
+        now: Instant,
+        rate: Rate,
+        much: &TooMuch,
+        longest: Duration,
+    ) -> Duration {
+        if much.wait > longest {
+            return much.wait;
+        }
+        let amount = match (rate, much.what) {
+            (Rate::Messages(tokens), What::Tokens) => tokens.min(much.limit),
+            _ => 1,
+        };
+        let parts = u128::from(amount) * MINUTE.as_nanos() / u128::from(much.limit.max(1));
+        let each = Duration::from_nanos(u64::try_from(parts).unwrap_or(u64::MAX));
+        let mut told = locked(&self.told);
+        let last = &mut told[line(rate, much.what)];
+        let after_them = last.filter(|at| *at > now).map_or(Duration::ZERO, |at| at - now + each);
+        let wait = much.wait.max(after_them).min(longest);
+        *last = Some(now + wait);
+        wait
     }
 
     /// How much of a prompt of so many tokens will count, as the last ones did: nearly all of a long
@@ -190,6 +222,15 @@ impl Drop for Held {
 /// cache does not: a long session reads all of its past again with each request.
 pub(crate) fn counted(usage: &Usage) -> u64 {
     usage.input.saturating_add(usage.cache_write).saturating_add(usage.output)
+}
+
+/// Which of those who wait a request belongs to.
+fn line(rate: Rate, what: What) -> usize {
+    match (rate, what) {
+        (Rate::Messages(_), What::Requests) => 0,
+        (Rate::Messages(_), What::Tokens) => 1,
+        (Rate::Counts, _) => 2,
+    }
 }
 
 /// The one of two rates that leaves less room.

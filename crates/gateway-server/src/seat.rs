@@ -178,8 +178,10 @@ pub(crate) fn count(client: &Client, everyone: &Arc<Meter>) -> Result<(), Over> 
 
 impl<'c> Whose<'c> {
     fn take(self, meter: &Arc<Meter>, now: Instant, rate: Rate) -> Result<Held, Over> {
-        meter.take(now.into_std(), rate).map_err(|much| {
-            let wait = retry_after(much.wait);
+        let now = now.into_std();
+        meter.take(now, rate).map_err(|much| {
+            let wait = meter.turn(now, rate, &much, Duration::from_secs(HELD));
+            let wait = retry_after(wait);
             let (limit, per_minute) = match much.what {
                 What::Requests => (Limit::Requests, "requests_per_minute"),
                 What::Tokens => (Limit::Tokens, "tokens_per_minute"),

@@ -99,6 +99,35 @@ async fn r36_the_time_that_is_told_is_the_time_it_takes() {
     }
 }
 
+/// A crowd that is told to wait comes back one after the other: all are served, none asks in vain so often that
+/// it gives up, which Claude Code does after ten times.
+#[tokio::test(start_paused = true)]
+async fn r36_a_crowd_is_told_to_come_back_one_after_the_other() {
+    let began = Instant::now();
+    for (per_minute, crowd) in [(60, 60), (60, 200), (600, 1000), (7, 30)] {
+        let all = everyone(|_| {});
+        let alice = alice(|limits| limits.requests_per_minute = Some(per_minute));
+        let mut coming: std::collections::BTreeMap<(u64, u32), u32> =
+            (0..crowd).map(|who| ((0, who), 0)).collect();
+        let (mut clock, mut most) = (0, 0);
+        while let Some(((second, who), tries)) = coming.pop_first() {
+            advance(Duration::from_secs(second - clock)).await;
+            clock = second;
+            match take(&alice, &all, 0).await {
+                Ok(seat) => used(seat, 0),
+                Err(over) => {
+                    most = most.max(tries + 1);
+                    coming.insert((second + over.retry_after, who), tries + 1);
+                }
+            }
+        }
+        let due = u64::from(crowd).saturating_sub(per_minute) * 60 / per_minute;
+        assert!(clock <= due + due / 5 + 60, "{crowd} of {per_minute}: {clock} s, not {due} s");
+        assert!(most <= 6, "{crowd} of {per_minute}: {most} tries");
+    }
+    assert!(began.elapsed() > Duration::from_secs(60));
+}
+
 #[tokio::test(start_paused = true)]
 async fn r36_tokens_that_were_not_used_let_the_next_one_in() {
     let (alice, all) = (alice(|_| {}), everyone(|limits| limits.tokens_per_minute = Some(6000)));
@@ -112,7 +141,8 @@ async fn r36_tokens_that_were_not_used_let_the_next_one_in() {
     // One that cost more than was thought is paid for by those after it.
     used(second, 6500);
     let over = take(&alice, &all, 1000).await.expect_err("a debt");
-    assert_eq!(over.retry_after, 20);
+    // It would be let in after 20 s, but somebody else was told to come then.
+    assert_eq!(over.retry_after, 30);
     advance(Duration::from_secs(20)).await;
     assert!(take(&alice, &all, 1000).await.is_ok());
     // One that is larger than a minute's limit has to wait for a whole minute, and is let in then.
