@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::dice::Dice;
+use crate::gateway::{CLIENT_KEY, GREEDY_KEY};
 use crate::tally::{Kind, Logged, Tally, Verdict};
 use crate::wire::{Connection, Exchange, Reply, Stay};
 use crate::words::{count_of, count_request, heard, is_whole, mark, request};
@@ -16,7 +17,6 @@ use crate::words::{count_of, count_request, heard, is_whole, mark, request};
 #[derive(Debug)]
 pub(crate) struct Load {
     pub(crate) to: SocketAddr,
-    pub(crate) key: &'static str,
     pub(crate) seed: u64,
     /// The next question's number.
     pub(crate) next: Cell<u64>,
@@ -25,6 +25,9 @@ pub(crate) struct Load {
 
 /// Longer than all that the gateway may try together; who waits longer has been forgotten.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A `retry-after` is waited for, but a client with so many others has something else to ask soon.
+const OBEDIENCE: Duration = Duration::from_secs(2);
 
 const KINDS: &[(u64, Kind)] = &[
     (28, Kind::Unary),
@@ -45,7 +48,9 @@ impl Load {
         while Instant::now() < until {
             let kind = dice.pick(KINDS);
             let model = MODELS[usize::try_from(dice.below(3)).unwrap_or(0)];
-            kept = self.ask(kind, model, kept, &mut dice).await;
+            let pause;
+            (kept, pause) = self.ask(kind, model, kept, &mut dice).await;
+            sleep(pause.min(OBEDIENCE)).await;
             if dice.below(8) == 0 {
                 kept = None;
             }
@@ -53,14 +58,26 @@ impl Load {
         }
     }
 
-    /// One question of a kind; takes and gives back a connection.
+    /// Asks again and again as the client that has a limit, faster than that allows.
+    pub(crate) async fn call_greedily(&self, until: Instant) {
+        let mut dice = Dice::new(self.seed, 2 << 32);
+        let mut kept = None;
+        while Instant::now() < until {
+            (kept, _) = self.ask(Kind::Greedy, MODELS[0], kept, &mut dice).await;
+            sleep(Duration::from_millis(50 + dice.below(200))).await;
+        }
+    }
+
+    /// One question of a kind; takes and gives back a connection, and how long it was told to
+    /// wait.
     pub(crate) async fn ask(
         &self,
         kind: Kind,
         model: &str,
         kept: Option<Connection>,
         dice: &mut Dice,
-    ) -> Option<Connection> {
+    ) -> (Option<Connection>, Duration) {
+        let mut pause = Duration::ZERO;
         let streams = match kind {
             Kind::Stream => true,
             Kind::Leaver => dice.below(3) > 0,
@@ -78,19 +95,19 @@ impl Load {
         };
         let Ok(connection) = connection else {
             self.settle(kind, question, Verdict::Refused, Logged::Never, "no connection");
-            return None;
+            return (None, pause);
         };
         let body = match kind {
             Kind::Count => count_request(question, model),
             Kind::Large => request(question, model, streams, 200_000),
             _ => request(question, model, streams, 2000),
         };
-        let wire = self.wire(kind, question, &body);
+        let wire = wire(kind, question, &body);
         let Ok(end) = timeout(PATIENCE, connection.exchange(&wire, stay)).await else {
             self.settle(kind, question, Verdict::Forgotten, Logged::Once, "nothing more came");
-            return None;
+            return (None, pause);
         };
-        match end {
+        let kept = match end {
             Exchange::Left(came) => {
                 let logged = if came.is_some() { Logged::Once } else { Logged::Perhaps };
                 self.settle(kind, question, Verdict::Left, logged, "");
@@ -108,27 +125,23 @@ impl Load {
                 let verdict = judge(&reply, kind == Kind::Count, streams, question);
                 let shown = String::from_utf8_lossy(&reply.body[..reply.body.len().min(600)]);
                 let shown = format!("{} {:?}: {shown}", reply.status, reply.headers);
-                self.tally.borrow_mut().see(&reply, streams);
+                let mut tally = self.tally.borrow_mut();
+                tally.see(&reply, streams);
+                tally.judge(kind, model, verdict);
+                drop(tally);
                 self.settle(kind, question, verdict, Logged::Once, &shown);
+                let told = reply.header("retry-after").and_then(|seconds| seconds.parse().ok());
+                pause = Duration::from_secs(told.unwrap_or(0));
                 connection
             }
-        }
+        };
+        (kept, pause)
     }
 
     fn number(&self) -> u64 {
         let question = self.next.get();
         self.next.set(question + 1);
         question
-    }
-
-    fn wire(&self, kind: Kind, question: u64, body: &str) -> Vec<u8> {
-        let path = if kind == Kind::Count { "/v1/messages/count_tokens" } else { "/v1/messages" };
-        let (key, mark, length) = (self.key, mark(question), body.len());
-        format!(
-            "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nx-api-key: {key}\r\nanthropic-version: 2023-06-01\r\n\
-             content-type: application/json\r\nx-claude-code-session-id: {mark}\r\ncontent-length: {length}\r\n\r\n{body}"
-        )
-        .into_bytes()
     }
 
     fn settle(&self, kind: Kind, question: u64, verdict: Verdict, logged: Logged, shown: &str) {
@@ -138,6 +151,17 @@ impl Load {
             tally.complain(format!("{} ({}): {verdict:?}: {shown}", mark(question), kind.name()));
         }
     }
+}
+
+fn wire(kind: Kind, question: u64, body: &str) -> Vec<u8> {
+    let path = if kind == Kind::Count { "/v1/messages/count_tokens" } else { "/v1/messages" };
+    let key = if kind == Kind::Greedy { GREEDY_KEY } else { CLIENT_KEY };
+    let (mark, length) = (mark(question), body.len());
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nx-api-key: {key}\r\nanthropic-version: 2023-06-01\r\n\
+         content-type: application/json\r\nx-claude-code-session-id: {mark}\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
 }
 
 /// What a caller makes of a reply.

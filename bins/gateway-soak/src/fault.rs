@@ -50,27 +50,27 @@ pub(crate) enum Fault {
     Slow,
 }
 
-/// How often each comes, out of a hundred.
+/// How often each comes, out of a thousand. Limits are rare, because one makes a key rest for all.
 const SHARES: &[(u64, Fault)] = &[
-    (62, Fault::None),
-    (1, Fault::HangHead),
-    (1, Fault::HangFirst),
-    (2, Fault::HangMiddle),
-    (2, Fault::ResetHead),
-    (2, Fault::ResetMiddle),
-    (2, Fault::CloseMiddle),
-    (2, Fault::EndMiddle),
-    (3, Fault::Limit),
-    (2, Fault::LimitBare),
-    (1, Fault::LimitLong),
-    (3, Fault::Broken),
-    (3, Fault::Overloaded),
-    (1, Fault::ErrorPage),
-    (2, Fault::Garbage),
-    (2, Fault::WrongType),
-    (2, Fault::ErrorFirst),
-    (3, Fault::Drip),
-    (4, Fault::Slow),
+    (650, Fault::None),
+    (8, Fault::HangHead),
+    (8, Fault::HangFirst),
+    (15, Fault::HangMiddle),
+    (20, Fault::ResetHead),
+    (15, Fault::ResetMiddle),
+    (15, Fault::CloseMiddle),
+    (15, Fault::EndMiddle),
+    (8, Fault::Limit),
+    (25, Fault::LimitBare),
+    (2, Fault::LimitLong),
+    (40, Fault::Broken),
+    (40, Fault::Overloaded),
+    (10, Fault::ErrorPage),
+    (15, Fault::Garbage),
+    (15, Fault::WrongType),
+    (15, Fault::ErrorFirst),
+    (34, Fault::Drip),
+    (50, Fault::Slow),
 ];
 
 /// One thing to do on a connection.
@@ -314,10 +314,10 @@ mod tests {
 
     #[test]
     fn every_fault_has_its_share() {
-        assert_eq!(SHARES.iter().map(|(share, _)| share).sum::<u64>(), 100);
+        assert_eq!(SHARES.iter().map(|(share, _)| share).sum::<u64>(), 1000);
         let mut dice = Dice::new(1, 1);
         let drawn: std::collections::BTreeSet<Fault> =
-            (0..5000).map(|_| Fault::draw(&mut dice)).collect();
+            (0..20_000).map(|_| Fault::draw(&mut dice)).collect();
         assert_eq!(drawn.len(), SHARES.len());
     }
 

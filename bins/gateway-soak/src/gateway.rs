@@ -17,6 +17,11 @@ use crate::wire::{Connection, Exchange, Reply, Stay};
 /// What callers show.
 pub(crate) const CLIENT_KEY: &str = "soak-client-key-0123456789abcdef";
 
+/// What the client shows that may ask [`GREEDY_RATE`] times a minute, and its SHA-256.
+pub(crate) const GREEDY_KEY: &str = "soak-greedy-client-0123456789abcdef";
+const GREEDY_HASH: &str = "b87ca729b06ce396ca8a072b17fb816b5979b0adc09cc262428033aed1203257";
+pub(crate) const GREEDY_RATE: u64 = 60;
+
 /// A running gateway; ends when dropped.
 #[derive(Debug)]
 pub(crate) struct Gateway {
@@ -84,9 +89,10 @@ impl Gateway {
     pub(crate) async fn in_flight(&self) -> Result<u64> {
         let reply = self.get("/status").await?;
         let status: Value = serde_json::from_slice(&reply.body).context("/status is JSON")?;
-        // Wherever it stands: the place may change, the name does not.
-        let all = find(&status, "in_flight");
-        Ok(all.with_context(|| format!("/status has no in_flight: {status}"))?.saturating_sub(1))
+        let own = status["requests"]["in_flight"].as_u64();
+        own.with_context(|| format!("/status has no requests.in_flight: {status}"))?;
+        // Those that clients and limits count, too.
+        Ok(sum(&status, &["in_flight", "waiting"]).saturating_sub(1))
     }
 
     /// How much it holds.
@@ -148,14 +154,14 @@ impl Drop for Gateway {
     }
 }
 
-fn find(value: &Value, name: &str) -> Option<u64> {
-    match value {
-        Value::Object(fields) => fields
-            .get(name)
-            .and_then(Value::as_u64)
-            .or_else(|| fields.values().find_map(|value| find(value, name))),
-        _ => None,
-    }
+/// All numbers of these names, wherever they stand.
+fn sum(value: &Value, names: &[&str]) -> u64 {
+    let Value::Object(fields) = value else { return 0 };
+    let here = |(name, value): (&String, &Value)| match value.as_u64() {
+        Some(number) if names.contains(&name.as_str()) => number,
+        _ => sum(value, names),
+    };
+    fields.iter().map(here).sum()
 }
 
 /// Two providers that stand in for each other, one rule that nobody stands in for, and short times, so that
@@ -189,6 +195,8 @@ resilience:
   circuit_breaker: {{failure_threshold: 5, success_threshold: 2, open_seconds: 2, half_open_max: 1}}
   keepalive_ping: 1
   commit_after: 2
+clients:
+  - {{name: greedy, key_hash: \"sha256:{GREEDY_HASH}\", limits: {{requests_per_minute: {GREEDY_RATE}}}}}
 limits: {{concurrent: 200, queue: 50, requests_per_minute: 60000}}
 "
     )

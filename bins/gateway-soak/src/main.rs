@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::caller::{Load, MODELS};
 use crate::dice::Dice;
-use crate::gateway::{CLIENT_KEY, Gateway, Sample};
+use crate::gateway::{Gateway, Sample};
 use crate::report::Run;
 use crate::tally::{Kind, Tally, Verdict};
 use crate::upstream::{Death, Upstream};
@@ -47,6 +47,9 @@ struct Cli {
     /// Callers at once.
     #[arg(long, default_value_t = 32)]
     callers: u64,
+    /// Keep the gateway's log and configuration, as is done anyway when something does not hold.
+    #[arg(long)]
+    keep: bool,
     /// Leave the page as it is.
     #[arg(long)]
     no_write: bool,
@@ -90,7 +93,6 @@ async fn soak(cli: &Cli) -> Result<Run> {
     let mut gateway = Gateway::start(&cli.gateway, alpha.addr, beta.addr).await?;
     let load = Rc::new(Load {
         to: gateway.addr,
-        key: CLIENT_KEY,
         seed: cli.seed,
         next: Cell::new(0),
         tally: RefCell::new(Tally::default()),
@@ -101,6 +103,8 @@ async fn soak(cli: &Cli) -> Result<Run> {
         let load = Rc::clone(&load);
         callers.spawn_local(async move { load.call(caller, until).await });
     }
+    let greedy = Rc::clone(&load);
+    callers.spawn_local(async move { greedy.call_greedily(until).await });
     let mut samples = Vec::new();
     while Instant::now() < until {
         sleep(Duration::from_secs(1)).await;
@@ -129,7 +133,7 @@ async fn soak(cli: &Cli) -> Result<Run> {
     let upstreams = vec![alpha.behaved("alpha (Messages)"), beta.behaved("beta (Chat)")];
     let tally = load.tally.take();
     let run = Run { tally, samples, idle, in_flight, exit, lines, upstreams, recovered };
-    if run.checks().iter().any(|check| !check.holds) {
+    if cli.keep || run.checks().iter().any(|check| !check.holds) {
         say(&format!("log and configuration are kept in {}", gateway.keep().display()));
     }
     Ok(run)

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::fault::Fault;
-use crate::gateway::Sample;
+use crate::gateway::{GREEDY_RATE, Sample};
 use crate::tally::{Kind, Logged, Tally, Verdict};
 use crate::upstream::Behaved;
 use crate::words::mark;
@@ -57,6 +57,10 @@ impl Run {
         let falsely = self.tally.total(|verdict| verdict == Verdict::FalselyWhole);
         let (none, several) = self.misses();
         let (asked, whole) = self.recovered;
+        let granted = self.tally.count(Kind::Greedy, |verdict| verdict == Verdict::Whole);
+        // What is in the bucket at the beginning, and what comes in.
+        let seconds = self.samples.len() as u64 + 10;
+        let most = GREEDY_RATE + GREEDY_RATE * seconds / 60;
         vec![
             check(falsely == 0, "no reply looks whole and is not", falsely.to_string()),
             check(
@@ -86,6 +90,11 @@ impl Run {
                     "{open} in the first third, {open_late} in the last, {} idle",
                     self.idle.descriptors
                 ),
+            ),
+            check(
+                granted <= most,
+                "a client gets no more than its limit",
+                format!("{granted} answers, {most} at most"),
             ),
             check(
                 asked == whole,
@@ -137,7 +146,12 @@ impl Run {
                 of(|verdict| verdict == Verdict::Left),
             );
         }
-        let _ = writeln!(text, "\nError statuses: {}.", self.statuses());
+        let shares = self.tally.models.iter().map(|(model, (whole, all))| {
+            let tenths = whole * 1000 / (*all).max(1);
+            format!("{model} {}.{} %", tenths / 10, tenths % 10)
+        });
+        let _ = writeln!(text, "\nWhole answers by model: {}.", list(shares));
+        let _ = writeln!(text, "Error statuses: {}.", self.statuses());
         let _ = writeln!(
             text,
             "Attempts for a request: {}. Replies by: {}. Pings: {}.",
@@ -252,7 +266,7 @@ mod tests {
     #[test]
     fn each_check_fails_for_what_it_is_about() {
         assert_eq!(failed(&run()), [""; 0]);
-        let wrongs: [Spoilt; 9] = [
+        let wrongs: [Spoilt; 10] = [
             (
                 |run| run.tally.settle(Kind::Unary, 0, Verdict::FalselyWhole, Logged::Once),
                 "no reply looks whole and is not",
@@ -271,6 +285,10 @@ mod tests {
             (
                 |run| run.samples[21..].fill(Sample { resident: 20 << 20, descriptors: 90 }),
                 "descriptors are flat",
+            ),
+            (
+                |run| run.tally.verdicts.extend([((Kind::Greedy, Verdict::Whole), 101)]),
+                "a client gets no more than its limit",
             ),
             (|run| run.recovered = (2, 1), "when the faults end, all is well again"),
             (|run| run.exit = None, "it ends well"),

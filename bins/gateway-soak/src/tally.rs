@@ -15,11 +15,13 @@ pub(crate) enum Kind {
     Large,
     /// Leaves early.
     Leaver,
+    /// Asks faster than its limit allows.
+    Greedy,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Unary, Self::Stream, Self::Count, Self::Large, Self::Leaver];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Unary, Self::Stream, Self::Count, Self::Large, Self::Leaver, Self::Greedy];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -28,6 +30,7 @@ impl Kind {
             Self::Count => "count_tokens",
             Self::Large => "200 KB prompt",
             Self::Leaver => "caller leaves early",
+            Self::Greedy => "client above its limit",
         }
     }
 }
@@ -86,6 +89,8 @@ pub(crate) struct Tally {
     pub(crate) served: BTreeMap<String, u64>,
     /// By the attempts that are named in a reply.
     pub(crate) attempts: BTreeMap<u64, u64>,
+    /// By model: whole answers, and all replies to those who stayed.
+    pub(crate) models: BTreeMap<String, (u64, u64)>,
     pub(crate) pings: u64,
     /// The first of what is wrong, for the eye.
     pub(crate) complaints: Vec<String>,
@@ -118,6 +123,14 @@ impl Tally {
         }
         if streams {
             self.pings += heard(&reply.body).pings;
+        }
+    }
+
+    pub(crate) fn judge(&mut self, kind: Kind, model: &str, verdict: Verdict) {
+        if !matches!(kind, Kind::Leaver | Kind::Greedy) {
+            let (whole, all) = self.models.entry(model.to_owned()).or_default();
+            *whole += u64::from(verdict == Verdict::Whole);
+            *all += 1;
         }
     }
 
