@@ -28,6 +28,30 @@ pub(crate) struct Gateway {
     child: Child,
     pub(crate) addr: SocketAddr,
     dir: tempfile::TempDir,
+    messages: SocketAddr,
+    chat: SocketAddr,
+    told: Told,
+}
+
+/// How often its configuration was changed under its feet.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// To another good one.
+    pub(crate) good: u64,
+    /// To what is none.
+    pub(crate) broken: u64,
+    /// A signal, and nothing changed.
+    pub(crate) signals: u64,
+}
+
+/// What the log says after the end.
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    /// Lines of each question, by its mark.
+    pub(crate) lines: HashMap<String, u64>,
+    /// Times that another configuration was taken, and that the old one was kept.
+    pub(crate) reloaded: u64,
+    pub(crate) kept: u64,
 }
 
 /// What the system knows of the process at one moment.
@@ -49,7 +73,7 @@ impl Gateway {
         let dir = tempfile::tempdir()?;
         let addr = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let file = dir.path().join("gateway.yaml");
-        fs::write(&file, config(addr, messages, chat))?;
+        fs::write(&file, config(addr, messages, chat, 0))?;
         let output = fs::File::create(dir.path().join("output"))?;
         let mut command = Command::new(binary);
         command.args(["gateway", "--log-format", "json", "--config"]).arg(file);
@@ -59,7 +83,7 @@ impl Gateway {
         command.current_dir(dir.path()).stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
         let child = command.spawn().with_context(|| binary.display().to_string())?;
-        let mut gateway = Self { child, addr, dir };
+        let mut gateway = Self { child, addr, dir, messages, chat, told: Told::default() };
         for _ in 0..400 {
             if gateway.get("/health").await.is_ok_and(|reply| reply.status == 200) {
                 return Ok(gateway);
@@ -107,7 +131,7 @@ impl Gateway {
 
     /// Asks it to end and waits; its exit code, if it ends within ten seconds.
     pub(crate) async fn stop(&mut self) -> Result<Option<i32>> {
-        self.signal();
+        self.signal(rustix::process::Signal::TERM);
         // A request that is left over would make it drain for `shutdown_grace`, which is thirty seconds.
         for _ in 0..200 {
             if let Some(status) = self.child.try_wait()? {
@@ -118,19 +142,54 @@ impl Gateway {
         Ok(None)
     }
 
-    /// How many lines each question has, by its mark, after the end.
-    pub(crate) fn logged(&self) -> Result<HashMap<String, u64>> {
+    /// Changes its configuration, or says that it might have: by turns another good file, a signal, a
+    /// broken file. Files take each other's place at once, as editors and deployments do it.
+    pub(crate) fn disturb(&mut self) -> Result<()> {
+        let told = &mut self.told;
+        let text = match (told.good + told.broken + told.signals) % 3 {
+            0 => {
+                told.good += 1;
+                config(self.addr, self.messages, self.chat, told.good)
+            }
+            1 => {
+                told.signals += 1;
+                self.signal(rustix::process::Signal::HUP);
+                return Ok(());
+            }
+            _ => {
+                told.broken += 1;
+                "providers: [\n".to_owned()
+            }
+        };
+        let new = self.dir.path().join("new");
+        fs::write(&new, text)?;
+        fs::rename(new, self.dir.path().join("gateway.yaml"))?;
+        Ok(())
+    }
+
+    /// How often that was done.
+    pub(crate) fn told(&self) -> Told {
+        self.told
+    }
+
+    /// Its log, after the end.
+    pub(crate) fn logged(&self) -> Result<Log> {
         let log = fs::File::open(self.dir.path().join("log")).context("there is no log")?;
-        let mut lines: HashMap<String, u64> = HashMap::new();
+        let mut found = Log::default();
         for line in BufReader::new(log).lines() {
             let line = line?;
             let line: Value = serde_json::from_str(&line)
                 .with_context(|| format!("a line that is no JSON: {line}"))?;
             if let Some(session) = line["session"].as_str() {
-                *lines.entry(session.to_owned()).or_default() += 1;
+                *found.lines.entry(session.to_owned()).or_default() += 1;
             }
+            let note = line["message"].as_str().unwrap_or_default();
+            found.kept += u64::from(note == "the old configuration stays");
+            let taken = note.starts_with("configuration reloaded: ")
+                && !note.ends_with("nothing has changed");
+            found.reloaded += u64::from(taken);
         }
-        Ok(lines)
+        Ok(found)
     }
 
     /// Keeps its directory for a look, and says where.
@@ -139,10 +198,10 @@ impl Gateway {
         self.dir.path().to_owned()
     }
 
-    fn signal(&self) {
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw);
         if let Some(pid) = pid {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let _ = rustix::process::kill_process(pid, signal);
         }
     }
 }
@@ -165,9 +224,10 @@ fn sum(value: &Value, names: &[&str]) -> u64 {
 }
 
 /// Two providers that stand in for each other, one rule that nobody stands in for, and short times, so that
-/// minutes see what days would.
-fn config(addr: SocketAddr, messages: SocketAddr, chat: SocketAddr) -> String {
+/// minutes see what days would. Each `version` is another configuration, but no other gateway.
+fn config(addr: SocketAddr, messages: SocketAddr, chat: SocketAddr, version: u64) -> String {
     let port = addr.port();
+    let (queue, delay) = (16 + version % 2, 50 + version % 7);
     format!(
         "default_provider: alpha
 server: {{host: 127.0.0.1, port: {port}, max_concurrent_requests: 256}}
@@ -177,7 +237,7 @@ providers:
     api_base: \"http://{messages}/v1\"
     api_keys: [{{env: SOAK_KEY_A, weight: 2}}, {{env: SOAK_KEY_B}}]
     timeouts: {{connect: 2, first_byte: 4, idle: 3, unary: 6}}
-    limits: {{concurrent: 24, requests_per_minute: 6000, tokens_per_minute: 20000000, queue: 16}}
+    limits: {{concurrent: 24, requests_per_minute: 6000, tokens_per_minute: 20000000, queue: {queue}}}
   beta:
     kind: openai
     api_base: \"http://{chat}/v1\"
@@ -190,7 +250,7 @@ routes:
   - {{pattern: \"claude-haiku-*\", provider: beta, model: mock-model, fallbacks: [alpha/claude-haiku-4-5]}}
   - {{pattern: \"claude-opus-*\", provider: alpha, fallbacks: []}}
 resilience:
-  retry: {{max_retries: 2, base_delay: 0.05, max_delay: 2, jitter: full}}
+  retry: {{max_retries: 2, base_delay: 0.0{delay}, max_delay: 2, jitter: full}}
   retry_budget: {{ratio: 0.2, min_per_second: 10}}
   circuit_breaker: {{failure_threshold: 5, success_threshold: 2, open_seconds: 2, half_open_max: 1}}
   keepalive_ping: 1

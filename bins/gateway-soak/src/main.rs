@@ -109,6 +109,9 @@ async fn soak(cli: &Cli) -> Result<Run> {
     while Instant::now() < until {
         sleep(Duration::from_secs(1)).await;
         samples.push(gateway.sample()?);
+        if samples.len() % 10 == 5 {
+            gateway.disturb()?;
+        }
         if samples.len().is_multiple_of(20) {
             progress(&load.tally.borrow(), samples[samples.len() - 1]);
         }
@@ -129,10 +132,10 @@ async fn soak(cli: &Cli) -> Result<Run> {
     }
     let idle = gateway.sample()?;
     let exit = gateway.stop().await?;
-    let lines = gateway.logged()?;
+    let (told, log) = (gateway.told(), gateway.logged()?);
     let upstreams = vec![alpha.behaved("alpha (Messages)"), beta.behaved("beta (Chat)")];
     let tally = load.tally.take();
-    let run = Run { tally, samples, idle, in_flight, exit, lines, upstreams, recovered };
+    let run = Run { tally, samples, idle, in_flight, exit, told, log, upstreams, recovered };
     if cli.keep || run.checks().iter().any(|check| !check.holds) {
         say(&format!("log and configuration are kept in {}", gateway.keep().display()));
     }

@@ -1,6 +1,6 @@
 //! What must be true at the end, and the page that says so.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use crate::fault::Fault;
-use crate::gateway::{GREEDY_RATE, Sample};
+use crate::gateway::{GREEDY_RATE, Log, Sample, Told};
 use crate::tally::{Kind, Logged, Tally, Verdict};
 use crate::upstream::Behaved;
 use crate::words::mark;
@@ -23,8 +23,8 @@ pub(crate) struct Run {
     pub(crate) idle: Sample,
     pub(crate) in_flight: u64,
     pub(crate) exit: Option<i32>,
-    /// Lines of the log by question.
-    pub(crate) lines: HashMap<String, u64>,
+    pub(crate) told: Told,
+    pub(crate) log: Log,
     pub(crate) upstreams: Vec<Behaved>,
     /// Questions after the faults had ended, and whole answers to them.
     pub(crate) recovered: (u64, u64),
@@ -97,6 +97,18 @@ impl Run {
                 format!("{granted} answers, {most} at most"),
             ),
             check(
+                self.log.reloaded == self.told.good && self.log.kept >= self.told.broken,
+                "another configuration is taken, a broken one is not",
+                format!(
+                    "{} of {} taken, {} of {} refused, {} signals",
+                    self.log.reloaded,
+                    self.told.good,
+                    self.log.kept,
+                    self.told.broken,
+                    self.told.signals
+                ),
+            ),
+            check(
                 asked == whole,
                 "when the faults end, all is well again",
                 format!("{whole} of {asked} answered"),
@@ -109,7 +121,7 @@ impl Run {
     fn misses(&self) -> (u64, u64) {
         let (mut none, mut several) = (0, 0);
         for (question, logged) in self.tally.logged.iter().enumerate() {
-            let lines = self.lines.get(&mark(question as u64)).copied().unwrap_or(0);
+            let lines = self.log.lines.get(&mark(question as u64)).copied().unwrap_or(0);
             let (least, most) = match logged {
                 Some(Logged::Once) => (1, 1),
                 Some(Logged::Perhaps) => (0, 1),
@@ -233,6 +245,8 @@ pub(crate) fn write(page: &Path, text: &str) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     fn run() -> Run {
@@ -246,7 +260,8 @@ mod tests {
             idle: sample,
             in_flight: 0,
             exit: Some(0),
-            lines: HashMap::from([(mark(0), 1)]),
+            told: Told { good: 1, broken: 1, signals: 1 },
+            log: Log { lines: HashMap::from([(mark(0), 1)]), reloaded: 1, kept: 1 },
             upstreams: vec![Behaved {
                 name: "alpha",
                 requests: 1,
@@ -266,7 +281,7 @@ mod tests {
     #[test]
     fn each_check_fails_for_what_it_is_about() {
         assert_eq!(failed(&run()), [""; 0]);
-        let wrongs: [Spoilt; 10] = [
+        let wrongs: [Spoilt; 12] = [
             (
                 |run| run.tally.settle(Kind::Unary, 0, Verdict::FalselyWhole, Logged::Once),
                 "no reply looks whole and is not",
@@ -275,8 +290,8 @@ mod tests {
                 |run| run.tally.settle(Kind::Unary, 0, Verdict::Lost, Logged::Once),
                 "every request gets its answer or an error",
             ),
-            (|run| run.lines.clear(), "one line of the log for each request"),
-            (|run| run.lines.extend([(mark(1), 2)]), "one line of the log for each request"),
+            (|run| run.log.lines.clear(), "one line of the log for each request"),
+            (|run| run.log.lines.extend([(mark(1), 2)]), "one line of the log for each request"),
             (|run| run.in_flight = 1, "no request is left in flight"),
             (
                 |run| run.samples[21..].fill(Sample { resident: 29 << 20, descriptors: 60 }),
@@ -290,6 +305,8 @@ mod tests {
                 |run| run.tally.verdicts.extend([((Kind::Greedy, Verdict::Whole), 101)]),
                 "a client gets no more than its limit",
             ),
+            (|run| run.log.reloaded = 0, "another configuration is taken, a broken one is not"),
+            (|run| run.log.kept = 0, "another configuration is taken, a broken one is not"),
             (|run| run.recovered = (2, 1), "when the faults end, all is well again"),
             (|run| run.exit = None, "it ends well"),
         ];
