@@ -440,9 +440,9 @@ fn told_early(relay: &Relay, provider: &Provider, id: &str) -> Option<Failed> {
         "overloaded_error" => ErrorKind::UpstreamOverloaded.status(),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
-    let [kind, message, id] = [kind, message, id].map(serde_json::Value::from);
+    let [of, said, id] = [kind, message, id].map(serde_json::Value::from);
     let body = format!(
-        r#"{{"type":"error","error":{{"type":{kind},"message":{message}}},"request_id":{id}}}"#
+        r#"{{"type":"error","error":{{"type":{of},"message":{said}}},"request_id":{id}}}"#
     );
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
