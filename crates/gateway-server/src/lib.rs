@@ -41,6 +41,7 @@ mod failure;
 mod feed;
 mod foreign;
 mod gateway;
+mod gauges;
 mod house;
 mod intake;
 mod lessons;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use gateway_resilience::limits::{Gauge, Rates, Reserved, Snapshot, TooMuch, What};
+use gateway_resilience::limits::{Rates, Reserved, Snapshot, TooMuch, What};
 use gateway_resilience::settings::CallerLimits;
 use gateway_types::Usage;
 use serde_json::{Value, json};
@@ -231,11 +231,6 @@ fn line(rate: Rate, what: What) -> usize {
         (Rate::Messages(_), What::Tokens) => 1,
         (Rate::Counts, _) => 2,
     }
-}
-
-/// The one of two rates that leaves less room.
-pub(crate) fn tighter(a: Option<Gauge>, b: Option<Gauge>) -> Option<Gauge> {
-    a.into_iter().chain(b).min_by_key(|gauge| gauge.remaining)
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

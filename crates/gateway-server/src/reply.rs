@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 
 use crate::ending::{Aborted, UNREAD};
 use crate::exchange::Open;
+use crate::gauges;
 use crate::raw::RawBody;
 use crate::record::{Exchange, Outcome};
-use crate::seat;
 use crate::stream::StreamBody;
 
 pub(crate) const X_GATEWAY_REQUEST_ID: HeaderName = HeaderName::from_static("x-gateway-request-id");
@@ -190,7 +190,7 @@ pub(crate) fn mark(headers: &mut HeaderMap, record: &mut Exchange) {
         headers.insert(X_GATEWAY_REQUEST_ID, id);
     }
     if let (Some(everyone), Some(client)) = (&record.metered, &record.client) {
-        seat::tell(headers, &client.meter, everyone, Timestamp::now());
+        gauges::tell(headers, &client.meter, everyone, Timestamp::now());
     }
     if let Some(served) = &record.served {
         headers.insert(X_GATEWAY_PROVIDER, served.provider.name_header.clone());

@@ -4,10 +4,12 @@ use std::task::Poll;
 
 use gateway_resilience::settings::CallerLimits;
 use gateway_types::Usage;
-use http::Method;
+use http::{HeaderMap, Method};
+use jiff::Timestamp;
 use tokio::time::advance;
 
 use super::*;
+use crate::gauges::tell;
 use crate::record::Served;
 use crate::slow_callers::runtime;
 
