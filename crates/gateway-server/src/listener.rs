@@ -171,14 +171,23 @@ pub(crate) async fn work(
     }
 }
 
+/// What a caller was sent must be acknowledged within this time. Else a machine that vanished in the middle of a
+/// stream keeps its place for as long as the system sends again: a quarter of an hour. Longer than
+/// [`UNREAD`](crate::ending::UNREAD), for a caller that does not read acknowledges nothing either.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(90);
+
 /// A lone event must not wait for the peer's delayed acknowledgement, and a caller whose machine
-/// vanished must be noticed although it is owed nothing. A socket that refuses still serves.
+/// vanished must be noticed, whether it is owed something or not. A socket that refuses still serves.
 fn tune(socket: &TcpStream) {
     let _ = socket.set_nodelay(true);
     let keepalive = socket2::TcpKeepalive::new()
         .with_time(Duration::from_secs(60))
         .with_interval(Duration::from_secs(15));
-    let _ = socket2::SockRef::from(socket).set_tcp_keepalive(&keepalive);
+    let socket = socket2::SockRef::from(socket);
+    let _ = socket.set_tcp_keepalive(&keepalive);
+    #[cfg(target_os = "linux")]
+    let _ = socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
 }
 
 /// Which HTTP a caller speaks.
@@ -377,5 +386,25 @@ mod tokio_count {
         fn drop(&mut self) {
             self.0.send_modify(|open| *open -= 1);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody can pull a cable in a test; the system does the rest.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_caller_that_vanished_is_noticed_by_the_system() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let caller = TcpStream::connect(listener.local_addr().expect("bound")).await;
+        let (socket, _) = listener.accept().await.expect("a caller");
+        tune(&socket);
+        let told = socket2::SockRef::from(&socket);
+        assert!(told.keepalive().expect("an option"));
+        assert_eq!(told.tcp_user_timeout().expect("an option"), Some(UNACKNOWLEDGED));
+        assert!(UNACKNOWLEDGED > crate::ending::UNREAD);
+        drop(caller);
     }
 }
