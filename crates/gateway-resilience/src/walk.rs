@@ -202,6 +202,11 @@ impl<'r> Walk<'r> {
         self.attempts
     }
 
+    /// When the first of those who were passed over can be asked: [`Why::Resting`], else [`Why::Open`].
+    pub fn passed_over(&self) -> Option<Why> {
+        self.resting.map(Why::Resting).or_else(|| self.open.map(Why::Open))
+    }
+
     /// The attempt that was asked for failed.
     pub fn failed(&mut self, failure: Failure) {
         debug_assert_eq!(self.step, Step::Asked, "only what was asked can fail");
@@ -365,10 +370,9 @@ impl<'r> Walk<'r> {
     }
 
     fn why(&self) -> Why {
-        match (self.attempts, self.resting, self.open) {
-            (0, Some(until), _) => Why::Resting(until),
-            (0, None, Some(until)) => Why::Open(until),
-            (0, None, None) => Why::Nobody,
+        match self.passed_over() {
+            Some(passed_over) if self.attempts == 0 => passed_over,
+            None if self.attempts == 0 => Why::Nobody,
             _ => Why::Failed,
         }
     }

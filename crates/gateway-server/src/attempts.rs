@@ -11,7 +11,7 @@ use std::time::Duration;
 use gateway_config::LogLevel;
 use gateway_resilience::breaker::Change;
 use gateway_resilience::settings::Budget;
-use gateway_resilience::walk::{Entry, Ground, Next, Walk, Why};
+use gateway_resilience::walk::{Entry, Ground, Next, Walk};
 use gateway_types::{ApiError, ErrorKind, Losses, Remedy};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -29,6 +29,7 @@ use crate::runtime::{Provider, UpstreamAuth};
 use crate::shaped::Trials;
 use crate::standing::{Health, Running};
 use crate::trace::{End, Trace, Tried};
+use crate::verdict;
 
 /// What an attempt brings.
 #[derive(Debug)]
@@ -75,7 +76,9 @@ pub(crate) async fn answer(
                 sleep(pause).await;
                 continue;
             }
-            Next::Stop(why) => return Err(refusal(why, told, worker, legs)),
+            Next::Stop(why) => {
+                return Err(verdict::refusal(why, walk.passed_over(), told, worker, legs));
+            }
         };
         let running = ground.running.take();
         if writer.as_ref().is_none_or(|(leg, _)| *leg != at) {
@@ -85,7 +88,7 @@ pub(crate) async fn answer(
                 Err(err) => {
                     let failed = Failed::from(err);
                     let failure = failed.failure();
-                    offer(&mut told, failed);
+                    verdict::offer(&mut told, failed);
                     walk.failed(failure);
                     continue;
                 }
@@ -118,7 +121,7 @@ pub(crate) async fn answer(
             continue;
         }
         let failure = failed.failure();
-        offer(&mut told, failed);
+        verdict::offer(&mut told, failed);
         walk.failed(failure);
     }
 }
@@ -149,7 +152,7 @@ async fn hedged<'a>(
         result = &mut made => match result {
             Ok(got) => (Ok(got), at),
             Err(failed) => {
-                offer(told, failed);
+                verdict::offer(told, failed);
                 (second.await, leg)
             }
         },
@@ -158,7 +161,7 @@ async fn hedged<'a>(
             Err(failed) => match made.await {
                 Ok(got) => (Ok(got), at),
                 Err(of_the_first) => {
-                    offer(told, of_the_first);
+                    verdict::offer(told, of_the_first);
                     (Err(failed), leg)
                 }
             },
@@ -181,47 +184,6 @@ fn limit(provider: &Provider, asked: &Asked) -> Duration {
         return timeouts.first_byte;
     }
     asked.patience.map_or(timeouts.unary, |own| own.min(timeouts.unary))
-}
-
-/// Keeps the failure that helps the caller most; of equal ones the first.
-fn offer(told: &mut Option<Failed>, failed: Failed) {
-    let last_word = failed.remedy == Remedy::Final;
-    if last_word || told.as_ref().is_none_or(|known| failed.weight() > known.weight()) {
-        *told = Some(failed);
-    }
-}
-
-/// What the caller is told when nobody answers.
-fn refusal(why: Why, told: Option<Failed>, worker: &Worker, legs: &[Leg]) -> Refusal {
-    if let Some(failed) = told {
-        return failed.refusal;
-    }
-    let now = Instant::now();
-    let wait = |until: std::time::Instant| {
-        // Never nothing: the caller would be back before it is over.
-        until.saturating_duration_since(now.into_std()).max(Duration::from_secs(1))
-    };
-    let mut names: Vec<&str> = Vec::new();
-    names.extend(legs.iter().map(|leg| &*worker.runtime.providers[leg.provider].name));
-    let names = names.join(", ");
-    let err = match why {
-        Why::Resting(until) => {
-            let text = format!("{names}: the limit that was met there is not over yet");
-            ApiError::new(ErrorKind::RateLimited, text).with_retry_after(wait(until))
-        }
-        Why::Open(until) => {
-            let text = format!(
-                "{names}: failed several times in a row, and is left alone for a moment \
-                 (resilience.circuit_breaker)"
-            );
-            ApiError::new(ErrorKind::Overloaded, text).with_retry_after(wait(until))
-        }
-        Why::Late => ApiError::new(ErrorKind::Timeout, format!("{names}: no time was left to ask")),
-        Why::Failed | Why::Nobody => {
-            ApiError::new(ErrorKind::Internal, format!("{names}: nobody could be asked"))
-        }
-    };
-    Refusal::Gateway(err)
 }
 
 /// One attempt, with everything that is told of it.

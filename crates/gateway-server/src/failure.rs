@@ -75,20 +75,34 @@ impl Failed {
         }
     }
 
-    /// Of several failures the caller is told the one that helps most: what is wrong with the request, then
-    /// what will pass, then what somebody else has to mend.
-    pub(crate) fn weight(&self) -> u8 {
+    /// How much it helps the caller to know.
+    pub(crate) fn weight(&self) -> Weight {
         let authentication = self.status() == StatusCode::UNAUTHORIZED;
         match self.remedy {
-            Remedy::Larger => 4,
-            Remedy::After(_) => 3,
-            Remedy::NextKey => 0,
-            _ if authentication => 0,
-            _ if self.blame || self.status() == StatusCode::TOO_MANY_REQUESTS => 2,
-            // This upstream can't be asked that; others were thought to be able to.
-            _ => 1,
+            Remedy::Larger => Weight::Request,
+            Remedy::After(_) => Weight::Passing,
+            Remedy::NextKey => Weight::Key,
+            _ if authentication => Weight::Key,
+            _ if self.blame || self.status() == StatusCode::TOO_MANY_REQUESTS => Weight::Trouble,
+            _ => Weight::Unfit,
         }
     }
+}
+
+/// Of several failures the caller is told the one that helps most: what is wrong with the request, then what
+/// will pass, then what somebody else has to mend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Weight {
+    /// Somebody has to mend a key.
+    Key,
+    /// This upstream can't be asked that; others were thought to be able to.
+    Unfit,
+    /// The upstream is in trouble.
+    Trouble,
+    /// It is over after a known time.
+    Passing,
+    /// The request itself.
+    Request,
 }
 
 impl From<ApiError> for Failed {

@@ -77,6 +77,7 @@ mod trace;
 mod translation;
 mod upbody;
 mod upload;
+mod verdict;
 
 pub use gateway::{Gateway, Options, StartError};
 pub use log::{Log, LogFormat, LogSettings};
