@@ -3,12 +3,14 @@
 mod abuse;
 mod access;
 mod callers;
+mod chain;
 mod clouds;
 mod conform;
 mod drain;
 mod endpoints;
 mod endurance;
 mod faults;
+mod legs;
 mod limits;
 mod moving;
 mod openai;
