@@ -1,7 +1,7 @@
 //! When to try again, whom to leave alone, how much is too much.
 //!
 //! State machines over an injected clock: every method that needs the time takes an
-//! [`Instant`](std::time::Instant), every one that needs luck takes a number. No I/O, no configuration,
+//! [`Instant`], every one that needs luck takes a number. No I/O, no configuration,
 //! no HTTP. The machines are plain `&mut self`; who shares one between tasks puts it into a mutex, and
 //! may do so on the way of every request: each call costs the same whatever has happened before.
 //!
