@@ -353,3 +353,27 @@ fn a_second_signal_ends_at_once_and_the_first_waits_for_streams() {
         assert_eq!(gateway.exit_code(), Some(0));
     }
 }
+
+/// Its SIGHUP is no wish for another configuration.
+#[test]
+fn a_terminal_that_is_closed_takes_its_gateway_along() {
+    const SCRIPT: &str = "
+import os, pty, sys
+child, terminal = pty.fork()
+if child == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+said = b''
+while b'ANTHROPIC_BASE_URL' not in said:
+    said += os.read(terminal, 4096)
+os.kill(child, 1)
+while b'nothing has changed' not in said:
+    said += os.read(terminal, 4096)
+os.close(terminal)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+";
+    let dir = directory();
+    let mut python = Command::new("python3");
+    python.args(["-c", SCRIPT]).arg(binary()).args(["gateway", "--demo", "--port", "0"]);
+    let output = python.env("HOME", dir.path()).current_dir(dir.path()).output().expect("Python");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0\n", "{output:?}");
+}

@@ -256,6 +256,8 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
+    /// It was started in a terminal.
+    in_terminal: bool,
 }
 
 impl Signals {
@@ -265,6 +267,7 @@ impl Signals {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
             hang_up: listen(SignalKind::hangup())?,
+            in_terminal: has_terminal(),
         })
     }
 
@@ -272,13 +275,24 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Told::Stop,
             _ = self.interrupt.recv() => Told::Stop,
-            _ = self.hang_up.recv() => Told::Reload,
+            // A terminal that is closed says so in the same way, and takes its programs along.
+            _ = self.hang_up.recv() => {
+                let closed = self.in_terminal && !has_terminal();
+                if closed { Told::Stop } else { Told::Reload }
+            }
         }
     }
 
     async fn stop(&mut self) {
         while self.next().await != Told::Stop {}
     }
+}
+
+/// Whether a person's terminal is at the other end.
+fn has_terminal() -> bool {
+    std::io::stdin().is_terminal()
+        || std::io::stdout().is_terminal()
+        || std::io::stderr().is_terminal()
 }
 
 /// What a signal wants.
