@@ -77,6 +77,10 @@ pub(crate) async fn answer(
                 continue;
             }
             Next::Stop(why) => {
+                if let Some(served) = told.as_ref().and_then(|failed| failed.served.clone()) {
+                    // The headers name whose failure it is.
+                    trace.lock().served = Some(*served);
+                }
                 return Err(verdict::refusal(why, walk.passed_over(), told, worker, legs));
             }
         };
@@ -210,7 +214,11 @@ impl Attempt<'_> {
         let began = Instant::now();
         let place = self.begun(provider, began);
         let until = Until::within(began, limit(provider, self.asked), self.deadline);
-        let result = writer.attempt(self.key, until).await;
+        let mut result = writer.attempt(self.key, until).await;
+        if let Err(failed) = &mut result {
+            let served = Served { provider: provider.clone(), model: self.leg.model.clone() };
+            failed.served = Some(Box::new(served));
+        }
         let now = Instant::now();
         let end = match &result {
             Ok(_) => End::Answered,

@@ -5,6 +5,8 @@ use gateway_resilience::walk::Failure;
 use gateway_types::{ApiError, ErrorKind, Fault, Remedy};
 use http::{HeaderMap, StatusCode};
 
+use crate::record::Served;
+
 /// What the caller is told if nothing helps.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -34,6 +36,8 @@ pub(crate) struct Failed {
     /// Whether it speaks against the upstream: it can't be reached, is late, breaks off, answers nonsense or a
     /// fault of its own.
     pub(crate) blame: bool,
+    /// Who was asked, if somebody was.
+    pub(crate) served: Option<Box<Served>>,
 }
 
 impl Failed {
@@ -42,7 +46,7 @@ impl Failed {
         let blame =
             refused.status.is_server_error() || refused.status == StatusCode::REQUEST_TIMEOUT;
         let refusal = Refusal::Upstream(Box::new(refused));
-        Self { refusal, remedy, account: false, blame }
+        Self { refusal, remedy, account: false, blame, served: None }
     }
 
     /// The same, with this to be done about it.
@@ -127,7 +131,8 @@ impl From<ApiError> for Failed {
             ErrorKind::Overloaded => Remedy::Final,
             _ => Remedy::NextProvider,
         };
-        Self { refusal: Refusal::Gateway(err), remedy, account: false, blame }
+        let refusal = Refusal::Gateway(err);
+        Self { refusal, remedy, account: false, blame, served: None }
     }
 }
 
