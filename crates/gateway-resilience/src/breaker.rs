@@ -14,6 +14,8 @@ pub struct Breaker {
     settings: BreakerSettings,
     /// Goes up with each change of state, so that results from before say nothing about what is now.
     epoch: u64,
+    /// Replies in a row that broke off after they had begun.
+    breaks: u32,
     phase: Phase,
 }
 
@@ -90,7 +92,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 impl Breaker {
     /// A closed breaker.
     pub fn new(settings: BreakerSettings) -> Self {
-        Self { settings, epoch: 0, phase: Phase::Closed { failures: 0 } }
+        Self { settings, epoch: 0, breaks: 0, phase: Phase::Closed { failures: 0 } }
     }
 
     /// Asks to be let through.
@@ -155,6 +157,27 @@ impl Breaker {
         }
     }
 
+    /// A reply that had begun, and so was a success, broke off. So many in a row open it as well: somebody who
+    /// begins every answer and ends none is of no use.
+    pub fn broke(&mut self, now: Instant) -> Option<Change> {
+        self.breaks = self.breaks.saturating_add(1);
+        let threshold = self.settings.failure_threshold;
+        match &mut self.phase {
+            Phase::Closed { failures } => {
+                *failures = failures.saturating_add(1);
+                let opens = threshold > 0 && self.breaks.max(*failures) >= threshold;
+                opens.then(|| self.open(now))
+            }
+            Phase::HalfOpen { .. } => Some(self.open(now)),
+            Phase::Open { .. } => None,
+        }
+    }
+
+    /// A reply came to its end.
+    pub fn came_whole(&mut self) {
+        self.breaks = 0;
+    }
+
     /// Other settings from now on, also for a time that is already running. A threshold of 0 closes it.
     pub fn set(&mut self, settings: BreakerSettings) {
         self.settings = settings;
@@ -190,5 +213,6 @@ impl Breaker {
     fn turn(&mut self, phase: Phase) {
         self.phase = phase;
         self.epoch += 1;
+        self.breaks = 0;
     }
 }

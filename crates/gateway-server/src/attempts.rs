@@ -25,7 +25,7 @@ use crate::foreign::Count;
 use crate::plan::Way;
 use crate::record::Served;
 use crate::rewrites::Rewrites;
-use crate::runtime::{Provider, UpstreamAuth};
+use crate::runtime::{Provider, Runtime, UpstreamAuth};
 use crate::shaped::Trials;
 use crate::standing::{Health, Running};
 use crate::trace::{End, Trace, Tried};
@@ -255,7 +255,7 @@ impl Attempt<'_> {
             }
         };
         if let Some(change) = change {
-            note(self.worker, provider, &self.leg.model, change);
+            note(&self.worker.runtime, provider, &self.leg.model, change);
         }
         result
     }
@@ -320,16 +320,16 @@ impl Attempt<'_> {
 }
 
 /// Says that a breaker has opened or closed.
-pub(crate) fn note(worker: &Worker, provider: &Provider, model: &str, change: Change) {
+pub(crate) fn note(runtime: &Runtime, provider: &Provider, model: &str, change: Change) {
     let name = &provider.name;
     let (level, text) = match change {
         Change::Opened { .. } => {
-            let open = worker.runtime.config.resilience.breaker.open.as_secs_f64();
+            let open = runtime.config.resilience.breaker.open.as_secs_f64();
             (LogLevel::Warn, format!("{name} fails for {model}: it is left alone for {open} s"))
         }
         Change::Closed => (LogLevel::Info, format!("{name} answers for {model} again")),
     };
-    worker.runtime.note(level, text);
+    runtime.note(level, text);
 }
 
 /// What writes the request for one upstream.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::Method;
 use jiff::Timestamp;
 
-use crate::record::{Exchange, Outcome};
+use crate::attempts;
+use crate::record::{Exchange, Outcome, Served};
 use crate::runtime::Runtime;
 
 /// Settles an exchange exactly once: when the reply has been handed over, has failed, or is dropped
@@ -50,7 +51,10 @@ impl Open {
 impl Drop for Open {
     fn drop(&mut self) {
         if let Some(mut exchange) = self.exchange.take() {
-            exchange.close();
+            let change = exchange.close();
+            if let (Some(change), Some(Served { provider, model })) = (change, &exchange.served) {
+                attempts::note(&self.runtime, provider, model, change);
+            }
             drop(exchange.place.take());
             if let Some(seat) = exchange.seat.take() {
                 seat.settle(&exchange);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use gateway_resilience::breaker::Change;
 use gateway_types::{Losses, Usage, UsageQuality};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
@@ -180,21 +181,24 @@ impl Exchange {
     }
 
     /// The same at the end, when nobody is on the way any more: what was held of upstreams' limits is given
-    /// back, and an upstream whose reply broke is to blame for it.
-    pub(crate) fn close(&mut self) {
+    /// back, and an upstream whose reply broke is to blame for it. Gives what that changed.
+    pub(crate) fn close(&mut self) -> Option<Change> {
         self.catch_up();
-        let Some(trace) = self.trace.take() else { return };
+        let trace = self.trace.take()?;
         let mut walked = trace.lock();
         self.tried = std::mem::take(&mut walked.tried);
         for hold in walked.holds.drain(..) {
             hold.settle(&self.usage);
         }
         let answered = self.tried.last().is_some_and(|tried| tried.end == End::Answered);
-        if let (Outcome::Broken, true, Some(served)) = (self.outcome, answered, &self.served)
-            && let Some(health) = served.provider.live.standing.known(&served.model)
-        {
-            health.broke(Instant::now());
+        let served = self.served.as_ref().filter(|_| answered)?;
+        let health = served.provider.live.standing.known(&served.model)?;
+        match self.outcome {
+            Outcome::Broken => return health.broke(Instant::now()),
+            Outcome::Delivered => health.came_whole(),
+            Outcome::Failed | Outcome::Abandoned => {}
         }
+        None
     }
 }
 

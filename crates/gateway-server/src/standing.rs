@@ -177,12 +177,12 @@ impl Health {
         if let Some(outlier) = &mut vitals.outlier {
             outlier.observe(now, false);
         }
-        match vitals.breaker.admit(now) {
-            Admission::Free(pass) | Admission::Probe(pass) => {
-                vitals.breaker.ended(now, pass, End::Failure)
-            }
-            Admission::Refused { .. } => None,
-        }
+        vitals.breaker.broke(now)
+    }
+
+    /// A reply came to its end.
+    pub(crate) fn came_whole(&self) {
+        lock(&self.0).breaker.came_whole();
     }
 
     fn status(&self, name: &str, now: Instant) -> ModelStatus {

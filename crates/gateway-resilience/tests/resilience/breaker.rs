@@ -245,3 +245,36 @@ proptest! {
         }
     }
 }
+
+/// Each of these replies began, which is a success; none came to its end.
+#[test]
+fn replies_that_break_off_in_a_row_open_it_though_they_began_well() {
+    let now = start();
+    let mut breaker = Breaker::new(SETTINGS);
+    for (whole, opens) in [
+        (false, false),
+        (false, false),
+        (true, false),
+        (false, false),
+        (false, false),
+        (false, true),
+    ] {
+        let pass = free(&mut breaker, now);
+        assert_eq!(breaker.ended(now, pass, End::Success), None);
+        if whole {
+            breaker.came_whole();
+        } else {
+            let change = opens.then_some(Change::Opened { until: now + secs(30) });
+            assert_eq!(breaker.broke(now), change);
+        }
+    }
+    assert_eq!(breaker.broke(now), None, "it is open already");
+    // A probe that breaks off opens it anew.
+    let later = now + secs(31);
+    let pass = probe(&mut breaker, later);
+    breaker.ended(later, pass, End::Success);
+    assert_eq!(breaker.broke(later), Some(Change::Opened { until: later + secs(30) }));
+    // Where the threshold is 0 nothing does.
+    let mut never = Breaker::new(BreakerSettings { failure_threshold: 0, ..SETTINGS });
+    assert!((0..99).all(|_| never.broke(now).is_none()));
+}
