@@ -408,9 +408,8 @@ impl<'a> Known<'a> {
         Self { worker, asked, legs, trace, health: vec![None; legs.len()], running: None }
     }
 
-    /// A new request: it feeds the budgets that its retries are taken from.
+    /// A new request: it feeds its client's budget, which its retries are taken from.
     fn requested(&self) {
-        self.provider(0).live.standing.budget().deposit(Instant::now().into_std());
         if let Some((client, budget)) = self.client() {
             self.worker.runtime.house.budgets.deposit(client, budget);
         }
@@ -462,7 +461,11 @@ impl Ground for Known<'_> {
         } else {
             return Entry::Exhausted;
         };
-        let health = self.health[leg].get_or_insert_with(|| provider.live.standing.model(model));
+        let health = self.health[leg].get_or_insert_with(|| {
+            // Whoever is asked gets a share of a retry for it, in whatever place of the chain.
+            provider.live.standing.budget().deposit(now);
+            provider.live.standing.model(model)
+        });
         match health.admit(now.into()) {
             Ok(running) => {
                 self.running = Some(running);

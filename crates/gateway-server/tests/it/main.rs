@@ -16,6 +16,7 @@ mod moving;
 mod openai;
 mod relay;
 mod reload;
+mod resilience;
 mod setup;
 mod silence;
 mod support;
