@@ -131,7 +131,8 @@ pub(crate) async fn answer(
 }
 
 /// Asks, and if the answer takes too long somebody else as well. The first good answer counts, the other is let
-/// go; of two failures the second one's decides what comes next. Says whose leg it was.
+/// go; of two failures the second one's decides what comes next, unless the first one's is final. Says whose leg
+/// it was.
 async fn hedged<'a>(
     first: Attempt<'a>,
     at: usize,
@@ -156,14 +157,27 @@ async fn hedged<'a>(
         result = &mut made => match result {
             Ok(got) => (Ok(got), at),
             Err(failed) => {
-                verdict::offer(told, failed);
-                (second.await, leg)
+                let last_word = failed.remedy == Remedy::Final;
+                match (second.await, last_word) {
+                    (Err(of_the_second), true) => {
+                        verdict::offer(told, of_the_second);
+                        (Err(failed), leg)
+                    }
+                    (result, _) => {
+                        verdict::offer(told, failed);
+                        (result, leg)
+                    }
+                }
             }
         },
         result = &mut second => match result {
             Ok(got) => (Ok(got), leg),
             Err(failed) => match made.await {
                 Ok(got) => (Ok(got), at),
+                Err(of_the_first) if of_the_first.remedy == Remedy::Final => {
+                    verdict::offer(told, failed);
+                    (Err(of_the_first), leg)
+                }
                 Err(of_the_first) => {
                     verdict::offer(told, of_the_first);
                     (Err(failed), leg)
