@@ -1,5 +1,5 @@
 //! The binary as a service: its configuration changes, signals come, a service manager wants to know, and
-//! one process follows another. Needs no client.
+//! one process follows another. Needs no client but where it says so.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener};
@@ -8,11 +8,16 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use gateway_testkit::{BodyEnd, Gate, RawClient, Script, Upstream, fixtures, request};
+use serde_json::json;
 use tempfile::TempDir;
 
+use crate::claude::Claude;
 use crate::harness::{Gateway, LONG, PROVIDER_KEY, binary, block_on, command, config};
+use crate::model::{Reply, anthropic};
 
 const OK: &str = r#"{"type":"message"}"#;
 const KEY: &str = "api_key_env_var: ANTHROPIC_API_KEY";
@@ -352,6 +357,69 @@ fn a_second_signal_ends_at_once_and_the_first_waits_for_streams() {
         });
         assert_eq!(gateway.exit_code(), Some(0));
     }
+}
+
+/// The real client: ten sessions in mid-turn while one process follows another on the same socket.
+#[test]
+fn a_rolling_restart_under_ten_sessions_loses_no_turn() {
+    let upstream = anthropic(|ask| {
+        let run = |id: &str, word: &str| {
+            let input =
+                json!({"command": format!("echo {word} >> words"), "description": "a word"});
+            Reply::tool(id, "Bash", &input)
+        };
+        let reply = if ask.result("toolu_2").is_some() {
+            Reply::text("three turns")
+        } else if ask.result("toolu_1").is_some() {
+            run("toolu_2", "two")
+        } else {
+            run("toolu_1", "one")
+        };
+        if !ask.streams() {
+            return reply.to(ask);
+        }
+        // Long enough that whoever drains has streams to finish.
+        let frames = reply.frames(ask);
+        let (start, rest) = frames.split_at(3);
+        let start = Script::event_stream().chunk(start.concat());
+        start.stall(Duration::from_millis(300)).chunk(rest.concat()).last_chunk()
+    });
+    let dir = directory();
+    let file = dir.path().join("gateway.yaml");
+    fs::write(&file, config(&upstream, KEY, "")).expect("written");
+    let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let mut serving = Gateway::spawn(activated(&socket, &dir, &file), dir.clone());
+    let url = serving.url().to_owned();
+    let sessions: Vec<_> = (0..10)
+        .map(|_| {
+            let claude = Claude::at(&url);
+            std::thread::spawn(move || {
+                claude.ask("say two words", &[]).said("three turns");
+                assert_eq!(claude.file("words").as_deref(), Some("one\ntwo\n"));
+            })
+        })
+        .collect();
+    let mut restarts = 0;
+    while !sessions.iter().all(JoinHandle::is_finished) {
+        let seen = upstream.requests().len();
+        let more = async {
+            while upstream.requests().len() < seen + 2
+                && !sessions.iter().all(JoinHandle::is_finished)
+            {
+                tokio::task::yield_now().await;
+            }
+        };
+        block_on(gateway_testkit::patient("the sessions to go on", more));
+        let next = Gateway::spawn(activated(&socket, &dir, &file), dir.clone());
+        serving.terminate();
+        assert_eq!(serving.exit_code(), Some(0));
+        serving = next;
+        restarts += 1;
+    }
+    for session in sessions {
+        session.join().expect("a session that lost no turn");
+    }
+    assert!(restarts >= 5, "{restarts}");
 }
 
 /// Its SIGHUP is no wish for another configuration.
