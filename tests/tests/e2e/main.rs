@@ -7,12 +7,14 @@
 mod claude;
 mod harness;
 mod model;
+mod observe;
 
 mod azure_sdk;
 mod bedrock_claude;
 mod boto3_client;
 mod bytes;
 mod cli;
+mod failover;
 mod failures;
 mod google;
 mod google_genai;

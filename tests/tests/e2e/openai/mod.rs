@@ -5,7 +5,7 @@ mod day;
 mod failures;
 mod moving;
 mod side_queries;
-mod strict;
+pub(crate) mod strict;
 mod tools;
 mod zero;
 
