@@ -98,6 +98,15 @@ impl Claude {
         Run::of(&finish(command))
     }
 
+    /// The same as [`ask`](Self::ask), however many clients run already.
+    pub(crate) fn ask_beside(&self, prompt: &str, options: &[&str]) -> Run {
+        let mut command = Command::new(program());
+        command.args(["-p", prompt, "--output-format", "stream-json", "--verbose"]);
+        command.arg("--dangerously-skip-permissions").args(options);
+        self.prepare(&mut command);
+        Run::of(&finish_beside(command))
+    }
+
     /// Begins a headless turn and does not wait for it; nobody reads what it says.
     pub(crate) fn start(&self, prompt: &str) -> Child {
         let mut command = Command::new(program());
@@ -160,8 +169,13 @@ impl Run {
 }
 
 /// Runs to the end, with few others at a time; kills what takes far too long.
-pub(crate) fn finish(mut command: Command) -> Output {
+pub(crate) fn finish(command: Command) -> Output {
     let _seat = Seat::take();
+    finish_beside(command)
+}
+
+/// The same with however many others.
+fn finish_beside(mut command: Command) -> Output {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the client runs");
     let id = child.id();

@@ -250,7 +250,7 @@ fn a_service_manager_is_told_what_is_going_on() {
 }
 
 /// A gateway on a socket that is passed as a service manager does.
-fn activated(socket: &TcpListener, dir: &Arc<TempDir>, file: &Path) -> Command {
+pub(crate) fn activated(socket: &TcpListener, dir: &Arc<TempDir>, file: &Path) -> Command {
     let mut activated = command(dir.path());
     let mut shell = Command::new("sh");
     let script = r#"exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" "$@""#;

@@ -92,7 +92,8 @@ fn a_loop(dialect: Dialect, rounds: Rounds, model: &str) {
     let seen = world.other.turns().pop().expect("asked");
     assert_eq!(seen.results().len(), at_other, "{about}");
     for (n, (_, text)) in seen.results().iter().enumerate() {
-        assert_eq!(text.trim(), format!("round {n}"), "{about}");
+        // With older models the client adds a note of its own.
+        assert!(text.starts_with(&format!("round {n}")), "{text}: {about}");
     }
 
     let run = claude.ask("the second question", &["--continue", "--model", model]);
