@@ -42,7 +42,7 @@ pub struct Options {
     /// What is known of models: the built-in catalogue, perhaps with rows laid over it.
     pub catalogue: Catalogue,
     /// Decides where requests go, in the place of the configuration's `routes`. Its providers are indices into
-    /// [`Config::providers`].
+    /// [`Config::providers`], of the configuration that serves: a reload may move them.
     pub router: Option<Arc<dyn Router>>,
     /// A socket to serve on in place of the configured host and port, already bound and listening.
     pub listener: Option<std::net::TcpListener>,
