@@ -14,6 +14,7 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::desk::Worker;
+use crate::failure::Failed;
 use crate::house::Reserved;
 use crate::intake::{self, Held};
 use crate::runtime::Provider;
@@ -51,6 +52,11 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Whether only the length of the prompt is wanted.
+    pub(crate) fn is_count(&self) -> bool {
+        self.endpoint == Endpoint::CountTokens
+    }
+
     /// Whether somebody waits for the answer.
     pub(crate) fn priority(&self) -> Priority {
         if gateway_anthropic::facts(&self.held.bytes).background {
@@ -153,21 +159,24 @@ pub(crate) struct Until {
     pub(crate) at: Instant,
     /// How long that was at the beginning, for messages.
     pub(crate) limit: Duration,
+    /// Whether it is the provider's own limit: then whoever takes longer is to blame. Of a caller's impatience,
+    /// or of time that others have used up, it is not.
+    pub(crate) full: bool,
 }
 
 impl Until {
     /// As long as `limit` from `now`, but not longer than until `end`.
     pub(crate) fn within(now: Instant, limit: Duration, end: Instant) -> Self {
         match now.checked_add(limit) {
-            Some(at) if at <= end => Self { at, limit },
-            _ => Self { at: end, limit: end.saturating_duration_since(now) },
+            Some(at) if at <= end => Self { at, limit, full: true },
+            _ => Self { at: end, limit: end.saturating_duration_since(now), full: false },
         }
     }
 
-    /// The error of what took too long; `what` is half a sentence, e.g. `sent no event`.
-    pub(crate) fn late(&self, provider: &Provider, what: &str) -> ApiError {
+    /// What took too long; `what` is half a sentence, e.g. `sent no event`.
+    pub(crate) fn late(&self, provider: &Provider, what: &str) -> Failed {
         let seconds = self.limit.as_secs_f64().ceil();
         let text = format!("{} {what} within {seconds} s", provider.name);
-        ApiError::new(ErrorKind::Timeout, text)
+        Failed { blame: self.full, ..Failed::from(ApiError::new(ErrorKind::Timeout, text)) }
     }
 }

@@ -159,7 +159,7 @@ pub(crate) fn outgoing_headers(
 pub(crate) async fn open_stream(worker: &Worker, ask: Ask, until: Until) -> Result<Opened, Failed> {
     let provider = worker.runtime.providers[ask.provider].clone();
     let opened = timeout_at(until.at, open_stream_unbounded(worker, &provider, ask)).await;
-    opened.unwrap_or_else(|_| Err(until.late(&provider, "sent no event").into()))
+    opened.unwrap_or_else(|_| Err(until.late(&provider, "sent no event")))
 }
 
 async fn open_stream_unbounded(
@@ -244,7 +244,7 @@ async fn open_stream_unbounded(
 pub(crate) async fn unary(worker: &Worker, ask: Ask, until: Until) -> Result<Whole, Failed> {
     let provider = worker.runtime.providers[ask.provider].clone();
     let whole = timeout_at(until.at, unary_unbounded(worker, &provider, ask)).await;
-    whole.unwrap_or_else(|_| Err(until.late(&provider, "did not answer").into()))
+    whole.unwrap_or_else(|_| Err(until.late(&provider, "did not answer")))
 }
 
 async fn unary_unbounded(
@@ -305,14 +305,14 @@ async fn unary_unbounded(
 pub(crate) async fn exchange_heads(
     worker: &Worker,
     ask: Ask,
-) -> Result<(http::response::Parts, UpBody), ApiError> {
+) -> Result<(http::response::Parts, UpBody), Failed> {
     let provider = &worker.runtime.providers[ask.provider];
     if provider.kind == Kind::Demo {
         let reply = demo::answer(ask.endpoint, ask.streaming, &ask.body.concat(), &ask.id)?;
         return Ok(reply.into_parts());
     }
     if let UpstreamAuth::Cloud(credentials) = &provider.auth {
-        return Box::pin(authorized::exchange(worker, credentials, ask)).await;
+        return Ok(Box::pin(authorized::exchange(worker, credentials, ask)).await?);
     }
     let call = Call {
         method: ask.method,
@@ -320,9 +320,13 @@ pub(crate) async fn exchange_heads(
         headers: ask.headers,
         body: Outgoing::Parts(ask.body.parts),
     };
-    let reply = send(worker, ask.provider, call).await?;
+    let reply = send(worker, ask.provider, call).await.map_err(|err| match err.kind() {
+        // No connection in time: not a byte of the request has gone out.
+        ErrorKind::Timeout => Failed::from(err).with_remedy(Remedy::Same),
+        _ => Failed::from(err),
+    })?;
     drop(ask.reserved);
-    decoded(provider, reply)
+    Ok(decoded(provider, reply)?)
 }
 
 /// A whole message without what is not wanted of it.
@@ -441,9 +445,8 @@ fn told_early(relay: &Relay, provider: &Provider, id: &str) -> Option<Failed> {
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let [of, said, id] = [kind, message, id].map(serde_json::Value::from);
-    let body = format!(
-        r#"{{"type":"error","error":{{"type":{of},"message":{said}}},"request_id":{id}}}"#
-    );
+    let body =
+        format!(r#"{{"type":"error","error":{{"type":{of},"message":{said}}},"request_id":{id}}}"#);
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     let body = Bytes::from(body);
@@ -508,7 +511,8 @@ fn refused_with(
     if let (fault::Shape::Foreign, Some(egress)) = (&shape, &provider.egress) {
         // The cloud itself speaks, not the model behind it.
         let cx = FaultCx { provider: &provider.name, model: &asked.model, prompt_estimate: 0 };
-        return foreign::refusal(provider, &**egress, &cx, &head, &bytes).into();
+        let fault = foreign::refusal(provider, &**egress, &cx, &head, &bytes);
+        return Failed { answered: Some(head.status), ..Failed::from(fault) };
     }
     let reading = remedy(head.status, &head.headers, &bytes, Timestamp::now().into());
     let mut headers = head.headers;

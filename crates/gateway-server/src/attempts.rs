@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use gateway_config::LogLevel;
 use gateway_resilience::breaker::Change;
-use gateway_resilience::settings::Budget;
+use gateway_resilience::settings::{Budget, Retry};
 use gateway_resilience::walk::{Entry, Ground, Next, Walk};
 use gateway_types::{ApiError, ErrorKind, Losses, Remedy};
 use tokio::time::{Instant, sleep, timeout};
@@ -20,7 +20,7 @@ use crate::asked::{Asked, Draft, Leg, Until};
 use crate::attempt::{Opened, Whole};
 use crate::desk::Worker;
 use crate::endpoints;
-use crate::failure::{Failed, Refusal};
+use crate::failure::{Failed, Refusal, Weight};
 use crate::foreign::Count;
 use crate::plan::Way;
 use crate::record::Served;
@@ -62,7 +62,9 @@ pub(crate) async fn answer(
 ) -> Result<Got, Refusal> {
     let legs = &way.legs;
     let resilience = &worker.runtime.config.resilience;
-    let retry = &resilience.retry;
+    // A count is wanted soon, and an estimate does where nobody counts.
+    let once = Retry { max_retries: 0, ..Retry::default() };
+    let retry = if asked.is_count() { &once } else { &resilience.retry };
     let deadline = deadline(worker, asked, legs);
     let mut walk = Walk::new(legs.len(), retry, deadline.into_std());
     let mut ground = Known::new(worker, asked, legs, trace);
@@ -77,6 +79,9 @@ pub(crate) async fn answer(
                 continue;
             }
             Next::Stop(why) => {
+                if let Some(counted) = estimated(worker, asked, legs, told.as_ref()) {
+                    return Ok(Got::Counted(counted));
+                }
                 if let Some(served) = told.as_ref().and_then(|failed| failed.served.clone()) {
                     // The headers name whose failure it is.
                     trace.lock().served = Some(*served);
@@ -99,7 +104,9 @@ pub(crate) async fn answer(
             }
         }
         let (_, writer) = writer.as_mut().expect("made right above");
-        let attempt = Attempt { worker, asked, leg: &legs[at], key, deadline, trace, running };
+        let last = at + 1 == legs.len();
+        let leg = &legs[at];
+        let attempt = Attempt { worker, asked, leg, last, key, deadline, trace, running };
         let (result, whose) = match resilience.hedge_after.filter(|_| !asked.streaming) {
             None => (attempt.made(writer).await, at),
             Some(after) => {
@@ -151,7 +158,9 @@ async fn hedged<'a>(
         return (made.await, at);
     };
     let running = ground.running.take();
-    let second = Attempt { worker, asked, leg: &ground.legs[leg], key, deadline, trace, running };
+    let last = leg + 1 == ground.legs.len();
+    let of = &ground.legs[leg];
+    let second = Attempt { worker, asked, leg: of, last, key, deadline, trace, running };
     let mut second = pin!(second.alone());
     tokio::select! {
         result = &mut made => match result {
@@ -187,21 +196,42 @@ async fn hedged<'a>(
     }
 }
 
+/// A client without a count misjudges when to compact (R31): where no upstream counts, it is estimated, unless the
+/// request or a key is at fault.
+fn estimated(
+    worker: &Worker,
+    asked: &Asked,
+    legs: &[Leg],
+    told: Option<&Failed>,
+) -> Option<Counted> {
+    let in_the_way = |failed: &Failed| {
+        matches!(failed.remedy, Remedy::Final | Remedy::NextKey | Remedy::Larger)
+            || failed.weight() == Weight::Unfit
+    };
+    if !asked.is_count() || told.is_some_and(in_the_way) {
+        return None;
+    }
+    let draft = Draft::new(worker, asked, legs.first()?).ok()?;
+    let why = told.map(|failed| format!("estimated, because of a {}", failed.status()));
+    let count = Count::Estimate(draft.estimate(worker));
+    Some(Counted { count, losses: Losses::new(), asked: true, why })
+}
+
 /// No attempt begins later, and none that has begun lasts longer: for a stream until its first block, else
 /// until its end.
+///
+/// Each of the chain has its own time: otherwise who hangs would take the time of those who could have answered. Who
+/// waits for a whole reply may have a limit of its own, for all of them together.
 fn deadline(worker: &Worker, asked: &Asked, legs: &[Leg]) -> Instant {
-    let limit = |leg: &Leg| limit(&worker.runtime.providers[leg.provider], asked);
-    let longest = legs.iter().map(limit).max().unwrap_or_default();
-    asked.started + longest
+    let limits = legs.iter().map(|leg| limit(&worker.runtime.providers[leg.provider], asked));
+    let all = limits.fold(Duration::ZERO, Duration::saturating_add);
+    let own = asked.patience.filter(|_| !asked.streaming);
+    asked.started + own.map_or(all, |own| own.min(all))
 }
 
 /// How long one attempt may take.
 fn limit(provider: &Provider, asked: &Asked) -> Duration {
-    let timeouts = &provider.timeouts;
-    if asked.streaming {
-        return timeouts.first_byte;
-    }
-    asked.patience.map_or(timeouts.unary, |own| own.min(timeouts.unary))
+    if asked.streaming { provider.timeouts.first_byte } else { provider.timeouts.unary }
 }
 
 /// One attempt, with everything that is told of it.
@@ -209,6 +239,8 @@ struct Attempt<'a> {
     worker: &'a Arc<Worker>,
     asked: &'a Asked,
     leg: &'a Leg,
+    /// Nobody comes after it.
+    last: bool,
     key: usize,
     deadline: Instant,
     trace: &'a Trace,
@@ -224,7 +256,9 @@ impl Attempt<'_> {
 
     async fn made(self, writer: &mut Writer<'_>) -> Result<Got, Failed> {
         let provider = &self.worker.runtime.providers[self.leg.provider];
-        let granted = self.granted(provider).await?;
+        // Counts have limits of their own at vendors, and are light: they say nothing of how messages fare.
+        let counts = self.asked.is_count();
+        let granted = if counts { None } else { self.granted(provider).await? };
         let began = Instant::now();
         let place = self.begun(provider, began);
         let until = Until::within(began, limit(provider, self.asked), self.deadline);
@@ -256,6 +290,7 @@ impl Attempt<'_> {
             }
         }
         let change = match &result {
+            _ if counts => None,
             Ok(_) => {
                 if provider.has_keys() {
                     let mut keys = provider.live.standing.keys();
@@ -282,7 +317,9 @@ impl Attempt<'_> {
         }
         let family = || self.worker.runtime.catalogue.facts(&self.leg.model).family;
         let tokens = self.asked.tokens(family);
-        let entered = allowance.enter(self.asked.priority(), tokens, self.deadline).await;
+        let end =
+            if self.last { self.deadline } else { self.deadline.min(Instant::now() + QUEUED) };
+        let entered = allowance.enter(self.asked.priority(), tokens, end).await;
         entered.map(Some).map_err(|Crowded| {
             skipped(self.trace, self.asked, provider, &self.leg.model, "full queue");
             let text = format!(
@@ -332,6 +369,9 @@ impl Attempt<'_> {
         }
     }
 }
+
+/// So long a request waits for its turn at an upstream before it goes to the next one.
+const QUEUED: Duration = Duration::from_secs(30);
 
 /// Says that a breaker has opened or closed.
 pub(crate) fn note(runtime: &Runtime, provider: &Provider, model: &str, change: Change) {
@@ -449,6 +489,16 @@ impl Ground for Known<'_> {
         use gateway_resilience::keys::Pick;
         let provider = self.provider(leg);
         let model = &self.legs[leg].model;
+        if self.asked.is_count() && !matches!(provider.auth, UpstreamAuth::Missing(_)) {
+            // Whatever is said of messages: a count may do well all the same.
+            let keys = provider.live.standing.keys().status(now).len();
+            let session = self.asked.session.as_deref();
+            let usable = match provider.live.standing.keys().pick(now, model, session, 0, tried) {
+                Pick::Key(key) => Some(key),
+                _ => (0..keys).find(|key| !tried.contains(key)),
+            };
+            return usable.map_or(Entry::Exhausted, Entry::Key);
+        }
         let key = if matches!(provider.auth, UpstreamAuth::Missing(_)) {
             self.passed_over(leg, "no credential");
             return Entry::Exhausted;

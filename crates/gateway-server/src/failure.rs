@@ -1,5 +1,7 @@
 //! Why an attempt brought no answer, what may help, and who is to blame.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use gateway_resilience::walk::Failure;
 use gateway_types::{ApiError, ErrorKind, Fault, Remedy};
@@ -36,6 +38,8 @@ pub(crate) struct Failed {
     /// Whether it speaks against the upstream: it can't be reached, is late, breaks off, answers nonsense or a
     /// fault of its own.
     pub(crate) blame: bool,
+    /// The status that the upstream itself answered with, if it did.
+    pub(crate) answered: Option<StatusCode>,
     /// Who was asked, if somebody was.
     pub(crate) served: Option<Box<Served>>,
 }
@@ -45,8 +49,9 @@ impl Failed {
     pub(crate) fn upstream(refused: Refused, remedy: Remedy) -> Self {
         let blame =
             refused.status.is_server_error() || refused.status == StatusCode::REQUEST_TIMEOUT;
+        let answered = Some(refused.status);
         let refusal = Refusal::Upstream(Box::new(refused));
-        Self { refusal, remedy, account: false, blame, served: None }
+        Self { refusal, remedy, account: false, blame, answered, served: None }
     }
 
     /// The same, with this to be done about it.
@@ -57,7 +62,11 @@ impl Failed {
 
     /// In the words of the walk.
     pub(crate) fn failure(&self) -> Failure {
-        Failure::new(self.remedy).with_status(self.status().as_u16())
+        let failure = Failure::new(self.remedy);
+        match self.answered {
+            Some(status) => failure.with_status(status.as_u16()),
+            None => failure,
+        }
     }
 
     /// As the gateway's own error.
@@ -84,14 +93,18 @@ impl Failed {
         let authentication = self.status() == StatusCode::UNAUTHORIZED;
         match self.remedy {
             Remedy::Larger => Weight::Request,
-            Remedy::After(_) => Weight::Passing,
-            Remedy::NextKey => Weight::Key,
+            Remedy::After(wait) if wait <= SOON => Weight::Passing,
+            // The key is rejected, or its money or quota is used up.
+            Remedy::After(_) | Remedy::NextKey => Weight::Key,
             _ if authentication => Weight::Key,
             _ if self.blame || self.status() == StatusCode::TOO_MANY_REQUESTS => Weight::Trouble,
             _ => Weight::Unfit,
         }
     }
 }
+
+/// A limit that lasts longer does not pass while anybody waits for it.
+pub(crate) const SOON: Duration = Duration::from_secs(600);
 
 /// Of several failures the caller is told the one that helps most: what is wrong with the request, then what
 /// will pass, then what somebody else has to mend.
@@ -132,7 +145,7 @@ impl From<ApiError> for Failed {
             _ => Remedy::NextProvider,
         };
         let refusal = Refusal::Gateway(err);
-        Self { refusal, remedy, account: false, blame, served: None }
+        Self { refusal, remedy, account: false, blame, answered: None, served: None }
     }
 }
 

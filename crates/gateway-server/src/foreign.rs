@@ -173,7 +173,7 @@ pub(crate) async fn open(
     let provider = draft.provider;
     let ask = ask(worker, draft, key, &encoded, sent)?;
     let resume = resuming(worker, draft, &ask);
-    let late = |until: Until| Failed::from(until.late(provider, "sent no event"));
+    let late = |until: Until| until.late(provider, "sent no event");
     let losses = std::mem::take(&mut encoded.losses);
     let asked = heads(worker, draft.model, encoded.prompt_estimate, ask);
     let heads = timeout_at(until.at, asked).await;
@@ -185,7 +185,11 @@ pub(crate) async fn open(
     let ended = loop {
         // Comments say that the upstream lives, not that it has begun.
         let idle = provider.timeouts.idle;
-        let wait = if heard { Until { at: Instant::now() + idle, limit: idle } } else { until };
+        let wait = if heard {
+            Until { at: Instant::now() + idle, limit: idle, full: true }
+        } else {
+            until
+        };
         let next = timeout_at(wait.at, body.next()).await.map_err(|_| late(wait))?;
         let (bytes, ended) = match next {
             Some(Ok(chunk)) => {
@@ -265,7 +269,7 @@ pub(crate) async fn unary(
     until: Until,
 ) -> Result<Whole, Failed> {
     let whole = timeout_at(until.at, unary_unbounded(worker, draft, key, encoded, sent)).await;
-    whole.unwrap_or_else(|_| Err(until.late(draft.provider, "did not answer").into()))
+    whole.unwrap_or_else(|_| Err(until.late(draft.provider, "did not answer")))
 }
 
 async fn unary_unbounded(
@@ -412,7 +416,8 @@ pub(crate) async fn heads(
     }
     let bytes = attempt::masked(worker, body).await;
     let cx = FaultCx { provider: &provider.name, model, prompt_estimate };
-    Err(refusal(provider, egress(provider)?, &cx, &head, &bytes).into())
+    let fault = refusal(provider, egress(provider)?, &cx, &head, &bytes);
+    Err(Failed { answered: Some(head.status), ..Failed::from(fault) })
 }
 
 /// What an answer without success means, and which credential it is about if it is about one: not every

@@ -190,11 +190,15 @@ impl Exchange {
         for hold in walked.holds.drain(..) {
             hold.settle(&self.usage);
         }
-        let answered = self.tried.last().is_some_and(|tried| tried.end == End::Answered);
-        let served = self.served.as_ref().filter(|_| answered)?;
+        let answered = self.tried.last().filter(|tried| tried.end == End::Answered)?;
+        if self.path.ends_with("/count_tokens") {
+            return None;
+        }
+        let began = self.started + answered.at;
+        let served = self.served.as_ref()?;
         let health = served.provider.live.standing.known(&served.model)?;
         match self.outcome {
-            Outcome::Broken => return health.broke(Instant::now()),
+            Outcome::Broken => return health.broke(began, Instant::now()),
             Outcome::Delivered => health.came_whole(),
             Outcome::Failed | Outcome::Abandoned => {}
         }

@@ -291,7 +291,8 @@ async fn counted(worker: &Worker, ask: Ask) -> Result<u64, NoCount> {
     let passing = |why: String| NoCount { why, lasting: false };
     let answer = async {
         let heads = attempt::exchange_heads(worker, ask).await;
-        let (head, body) = heads.map_err(|err| passing(worker.runtime.fault_text(&err)))?;
+        let (head, body) =
+            heads.map_err(|failed| passing(worker.runtime.fault_text(&failed.told())))?;
         let body = match collect(body, attempt::MAX_ERROR_BYTES, None).await {
             Collected::Whole(bytes) => bytes,
             Collected::TooLarge(_) | Collected::Cut(_) => Bytes::new(),

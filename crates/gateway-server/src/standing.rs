@@ -36,6 +36,8 @@ struct Vitals {
     latency: Latency,
     /// Attempts on their way.
     running: u32,
+    /// When a reply came whole last.
+    well: Option<Instant>,
     asked: Instant,
 }
 
@@ -103,6 +105,7 @@ impl Standing {
                 outlier: outliers.map(Outlier::new),
                 latency: Latency::default(),
                 running: 0,
+                well: None,
                 asked: Instant::now(),
             })))
         });
@@ -170,9 +173,12 @@ impl Health {
         vitals.latency.expected(now.into_std()).map(|time| time * (vitals.running + 1))
     }
 
-    /// A reply that had begun broke off.
-    pub(crate) fn broke(&self, now: Instant) -> Option<Change> {
+    /// A reply of an attempt that began then broke off. What has been well since is not to blame for it.
+    pub(crate) fn broke(&self, began: Instant, now: Instant) -> Option<Change> {
         let mut vitals = lock(&self.0);
+        if vitals.well.is_some_and(|well| well > began) {
+            return None;
+        }
         let now = now.into_std();
         if let Some(outlier) = &mut vitals.outlier {
             outlier.observe(now, false);
@@ -182,7 +188,9 @@ impl Health {
 
     /// A reply came to its end.
     pub(crate) fn came_whole(&self) {
-        lock(&self.0).breaker.came_whole();
+        let mut vitals = lock(&self.0);
+        vitals.well = Some(Instant::now());
+        vitals.breaker.came_whole();
     }
 
     fn status(&self, name: &str, now: Instant) -> ModelStatus {

@@ -8,10 +8,7 @@ use tokio::time::Instant;
 
 use crate::asked::Leg;
 use crate::desk::Worker;
-use crate::failure::{Failed, Refusal, Weight};
-
-/// A limit that lasts longer does not pass while anybody waits for it.
-const SOON: Duration = Duration::from_secs(600);
+use crate::failure::{Failed, Refusal, SOON, Weight};
 
 /// Keeps the failure that helps the caller most; of equal ones the first.
 pub(crate) fn offer(told: &mut Option<Failed>, failed: Failed) {

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use gateway_testkit::{Answer, BodyEnd, Gate, Script, Upstream, fixtures};
 use serde_json::Value;
 
-use crate::support::{Running, STREAM, UNARY, UPSTREAM_KEY, before, custom, messages, with};
+use crate::support::{
+    PATIENT, Running, STREAM, UNARY, UPSTREAM_KEY, before, custom, messages, with,
+};
 
 /// The status, the error's type and its message.
 async fn error_of(running: &Running, body: &str) -> (u16, String, String) {
@@ -457,7 +459,7 @@ async fn r04_a_terminal_event_cut_at_any_byte_never_ends_a_reply() {
             };
             if asked.index % 2 == 0 { script.reset() } else { script.last_chunk() }
         });
-        let running = before(&upstream);
+        let running = with(&upstream, PATIENT, |_| {});
         for index in 0..whole * 2 {
             let mut client = running.client().await;
             client.send(&messages(STREAM)).await;
