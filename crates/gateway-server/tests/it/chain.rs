@@ -274,6 +274,8 @@ async fn the_log_has_one_record_with_everybody_who_was_asked_and_why() {
     assert_eq!((&records[0]["status"], &records[0]["outcome"]), (&json!(200), &json!("ok")));
 }
 
+type Says = fn() -> Script;
+
 /// Of several failures: what is wrong with the request, then what passes, then what somebody has to mend.
 #[tokio::test]
 async fn of_several_failures_the_one_that_helps_most_is_told() {
@@ -281,7 +283,6 @@ async fn of_several_failures_the_one_that_helps_most_is_told() {
     let wrong = || error(400, "invalid_request_error", "max_tokens: too large");
     let page = || Script::full(200, "text/html", "<html></html>");
     let long = || error(400, "invalid_request_error", "prompt is too long");
-    type Says = fn() -> Script;
     let cases: [(&str, Says, Says, u16, &str); 8] = [
         ("a limit, a dead key", || limited("30"), dead, 429, "rate_limit_error"),
         ("a dead key, a limit", dead, || limited("30"), 429, "rate_limit_error"),

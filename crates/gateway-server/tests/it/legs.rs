@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use gateway_testkit::{BodyEnd, Recorded, ReplyHead, Script, Upstream, request};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::support::Running;
 
@@ -198,6 +199,19 @@ pub(crate) fn overloaded() -> Script {
 
 pub(crate) fn broken() -> Script {
     error(500, "api_error", "Internal server error")
+}
+
+/// `clients` whose keys are their names.
+pub(crate) fn clients(names: &[&str]) -> String {
+    let mut yaml = String::from("clients:\n");
+    for name in names {
+        let mut hash = String::new();
+        for byte in Sha256::digest(name) {
+            let _ = write!(hash, "{byte:02x}");
+        }
+        let _ = writeln!(yaml, "  - {{name: {name}, key_hash: \"sha256:{hash}\"}}");
+    }
+    yaml
 }
 
 /// Asks `/status` until it says so.

@@ -26,3 +26,4 @@ mod support;
 mod switches;
 mod translated;
 mod wire;
+mod worlds;

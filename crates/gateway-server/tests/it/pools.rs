@@ -187,7 +187,7 @@ async fn r37_api_keys_an_accounts_limit_is_for_all_models_and_one_without_a_time
         ask(&running, UNARY).await;
         assert_eq!(shares(&first)["A"], if of_all { 1 } else { 3 });
         let limits = &keys(&running).await[0]["limited"];
-        let expected = if of_all { 1 } else { 0 };
+        let expected = usize::from(of_all);
         assert_eq!(limits.as_array().map(Vec::len), Some(expected), "{limits}");
     }
 }

@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use gateway_testkit::{Gate, RawClient, Script, Upstream};
 use serde_json::json;
-use sha2::{Digest as _, Sha256};
 
 use crate::legs::{
-    Told, answer, answering, ask, broken, chain_of, error, events, limited, overloaded, post,
-    providers, records, saying, two, until,
+    Told, answer, answering, ask, broken, chain_of, clients, error, events, limited, overloaded,
+    post, providers, records, saying, two, until,
 };
 use crate::support::{Running, STREAM, UNARY, custom, messages};
 
@@ -127,15 +126,6 @@ async fn retry_budget_of_a_fallback_is_fed_by_what_it_is_asked() {
         assert_eq!(ask(&running, UNARY).await.status(), 500);
     }
     assert_eq!(second.requests().len(), 15);
-}
-
-fn clients(names: &[&str]) -> String {
-    let one = |name: &&str| {
-        let digest: String =
-            Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("  - {{name: {name}, key_hash: \"sha256:{digest}\"}}\n")
-    };
-    format!("clients:\n{}", names.iter().map(one).collect::<String>())
 }
 
 #[tokio::test]
