@@ -44,12 +44,17 @@ impl RetryBudget {
 
     /// Whether a retry may be made; if so it is counted.
     pub fn withdraw(&mut self, now: Instant) -> bool {
-        // Five fifths must be a whole one in floating point, too.
-        let granted = self.balance(now) >= 1.0 - 1e-9;
+        let granted = self.has_one(now);
         if granted {
             self.counts.add(now, RETRY);
         }
         granted
+    }
+
+    /// Whether a retry could be made.
+    pub fn has_one(&mut self, now: Instant) -> bool {
+        // Five fifths must be a whole one in floating point, too.
+        self.balance(now) >= 1.0 - 1e-9
     }
 
     /// The retries that could be made now. Below zero after the settings were made tighter, or when the

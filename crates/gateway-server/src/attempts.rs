@@ -543,9 +543,12 @@ impl Ground for Known<'_> {
     }
 
     fn may_retry(&mut self, leg: usize, now: std::time::Instant) -> bool {
-        let budgets = &self.worker.runtime.house.budgets;
-        self.client().is_none_or(|(client, budget)| budgets.withdraw(client, budget))
-            && self.provider(leg).live.standing.budget().withdraw(now)
+        let clients = &self.worker.runtime.house.budgets;
+        let mut budget = self.provider(leg).live.standing.budget();
+        // Nothing is taken from the client for a retry that the upstream does not get.
+        budget.has_one(now)
+            && self.client().is_none_or(|(client, settings)| clients.withdraw(client, settings))
+            && budget.withdraw(now)
     }
 
     fn window(&mut self, leg: usize) -> Option<u64> {

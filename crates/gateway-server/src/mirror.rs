@@ -37,7 +37,8 @@ pub(crate) fn send(worker: &Arc<Worker>, asked: &Asked, leg: Leg) {
         headers: asked.headers.clone(),
         query: asked.query.clone(),
         session: asked.session.clone(),
-        client: asked.client.clone(),
+        // Its retries are not the client's.
+        client: None,
         ..*asked
     };
     tokio::spawn(async move {
