@@ -12,7 +12,7 @@ use gateway_config::LogLevel;
 use gateway_resilience::breaker::Change;
 use gateway_resilience::settings::{Budget, Retry};
 use gateway_resilience::walk::{Entry, Ground, Next, Walk};
-use gateway_types::{ApiError, ErrorKind, Losses, Remedy};
+use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, Remedy};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::allowance::{Crowded, Granted};
@@ -119,7 +119,9 @@ pub(crate) async fn answer(
                 if whose == at {
                     writer.remember();
                 }
-                if let (Some(rule), Some(session)) = (way.sticky, &asked.session) {
+                // A count leaves no cache behind: it moves no session.
+                let stays = asked.endpoint == Endpoint::Messages;
+                if let (true, Some(rule), Some(session)) = (stays, way.sticky, &asked.session) {
                     let name = &worker.runtime.providers[legs[whose].provider].name;
                     worker.runtime.house.pins.pin(session, rule, name, Instant::now());
                 }
