@@ -439,3 +439,46 @@ async fn a_stream_that_was_committed_fails_over_before_its_first_block() {
         assert_eq!((&record["provider"], &record["outcome"]), (&json!(provider), &json!(outcome)));
     }
 }
+
+/// Each of the chain has its own time to begin a stream; a whole reply has one time for all.
+#[tokio::test]
+async fn who_hangs_does_not_take_the_time_of_the_next() {
+    let all = |first: &Upstream, second: &Upstream| {
+        let short = "timeouts: {first_byte: 0.3, unary: 0.3}";
+        let all = providers(&[("first", first, short), ("second", second, short)]);
+        let rule = "routes: [{pattern: \"*\", provider: first, fallbacks: [second]}]\n";
+        custom(&format!("{all}{rule}{QUICK}"), &[], |_| {})
+    };
+    let (first, second) = (saying(|| Script::new().hang()), answering("second"));
+    let running = all(&first, &second);
+    ask(&running, STREAM).await.is_whole("second");
+    let told = ask(&running, UNARY).await;
+    assert_eq!((told.status(), &told.error()["type"]), (504, &json!("timeout_error")));
+    assert_eq!((first.requests().len(), second.requests().len()), (2, 1));
+    // And if all of them hang it ends.
+    let running = all(&first, &first);
+    assert_eq!(ask(&running, STREAM).await.status(), 504);
+}
+
+#[tokio::test]
+async fn nobody_is_asked_for_a_caller_who_has_left() {
+    let second = answering("second");
+    for body in [UNARY, STREAM] {
+        let first = saying(|| Script::new().hang());
+        let running = custom(&format!("{}{QUICK}", two(&first, &second)), &[], |_| {});
+        let mut client = running.client().await;
+        client.send(&crate::support::messages(body)).await;
+        first.request(0).await;
+        client.reset();
+        first.left(0).await;
+        crate::legs::until(&running, |said| said["requests"]["abandoned"] == 1).await;
+        let status = running.status().await;
+        let model = &status["providers"]["first"]["models"]["claude-opus-5-5"];
+        assert_eq!((&model["in_flight"], &model["breaker"]), (&json!(0), &json!("closed")));
+        let log = running.stop();
+        let record = &records(&log)[0];
+        assert_eq!(chain_of(record), ["first:claude-opus-5-5:left:"]);
+        assert_eq!((&record["outcome"], &record["attempts"]), (&json!("abandoned"), &json!(1)));
+    }
+    assert_eq!(second.requests().len(), 0);
+}

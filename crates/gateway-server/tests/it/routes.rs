@@ -356,3 +356,50 @@ async fn mirror_percent_is_a_share_and_never_leaves_a_private_provider() {
     let copy: Value = second.request(before).await.json();
     assert_eq!(copy["model"], "claude-haiku-4-5");
 }
+
+/// R35: what is counted elsewhere does not move the conversation.
+#[tokio::test]
+async fn r35_sticky_sessions_are_not_moved_by_a_count() {
+    let a = Upstream::start(|asked| {
+        if asked.path().ends_with("/count_tokens") { overloaded() } else { answer(asked, "a") }
+    });
+    let b = answering("b");
+    let running = routed(
+        &[("a", &a), ("b", &b)],
+        "  - {pattern: \"*\", provider: a, fallbacks: [b], sticky: session}\n",
+    );
+    let session = [("x-claude-code-session-id", "one")];
+    for expected in ["a", "a"] {
+        let count = served(&running, "/v1/messages/count_tokens", &session, UNARY).await;
+        assert_eq!(count, "b");
+        assert_eq!(served(&running, "/v1/messages", &session, UNARY).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn mirror_uses_up_none_of_the_clients_retries() {
+    let a = Upstream::start(|asked| {
+        if asked.json()["model"] == "claude-ill" { broken() } else { answer(asked, "a") }
+    });
+    let second = saying(broken);
+    let yaml = format!(
+        "{}{}routes:\n  - {{pattern: claude-ill, provider: a, fallbacks: []}}\n  \
+         - {{pattern: \"*\", provider: a, mirror: {{to: second, percent: 100}}}}\n\
+         resilience: {{retry: {{max_retries: 3, base_delay: 0}}, circuit_breaker: {{failure_threshold: 0}}, \
+         retry_budget: {{ratio: 0, min_per_second: 0.4}}}}\n",
+        providers(&[("a", &a, ""), ("second", &second, "")]),
+        clients(&["me"])
+    );
+    let running = custom(&yaml, &[], |_| {});
+    let me = [("x-api-key", "me")];
+    for _ in 0..4 {
+        assert_eq!(served(&running, "/v1/messages", &me, UNARY).await, "a");
+    }
+    // Four copies, and four retries of them: what a budget has in reserve.
+    second.request(7).await;
+    let ill = UNARY.replace("claude-opus-5-5", "claude-ill");
+    for _ in 0..4 {
+        assert_eq!(post(&running, "/v1/messages", &me, &ill).await.status(), 500);
+    }
+    assert_eq!(a.requests().len(), 4 + 4 + 4);
+}
