@@ -14,6 +14,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use gateway_config::LogLevel;
+use http::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -36,9 +37,10 @@ const BACKLOG: i32 = 1024;
 /// that one sends in that moment.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// Once draining has begun, a connection that has not brought its first request may do so within this
-/// time: it was accepted, and its caller knows of no reason to try another one.
-const FIRST_REQUEST: Duration = Duration::from_secs(2);
+/// Once draining has begun, a connection may bring one more request within this time. Its caller knows of no
+/// reason to try another one, and one in the middle of its work is back within a moment: closed just then,
+/// the request would be lost. The reply says that it was the last.
+const LAST_REQUEST: Duration = Duration::from_secs(2);
 
 /// A caller must finish a TLS handshake within this time.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -268,7 +270,14 @@ pub(crate) async fn serve<S>(
     let service = service_fn(move |request| {
         asked.store(true, Ordering::Relaxed);
         let worker = desk.worker();
-        async move { Ok::<_, Infallible>(pipeline::serve(worker, request).await) }
+        async move {
+            let house = worker.runtime.house.clone();
+            let mut reply = pipeline::serve(worker, request).await;
+            if spoken == Spoken::Http1 && house.is_draining() {
+                reply.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(reply)
+        }
     });
     let io = TokioIo::new(socket);
     // Boxed, for a future passed on by value is stored once in every caller's frame.
@@ -279,7 +288,7 @@ pub(crate) async fn serve<S>(
             // than handing the kernel a list (W5: a tenth of the whole cost of an event).
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).writev(false);
             let connection = Box::pin(builder.serve_connection(io, service));
-            drive(connection, &started, phase).await
+            drive(connection, None, phase).await
         }
         Spoken::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -295,7 +304,7 @@ pub(crate) async fn serve<S>(
             let connection = Box::pin(builder.serve_connection(io, service));
             tokio::select! {
                 biased;
-                ended = drive(connection, &started, phase) => ended,
+                ended = drive(connection, Some(&*started), phase) => ended,
                 () = until_silent(&started) => return,
             }
         }
@@ -310,14 +319,14 @@ pub(crate) async fn serve<S>(
 async fn too_late(phase: &mut watch::Receiver<Phase>) {
     let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
     let ending = phase.wait_for(|phase| *phase == Phase::Ending);
-    let _ = tokio::time::timeout(FIRST_REQUEST, ending).await;
+    let _ = tokio::time::timeout(LAST_REQUEST, ending).await;
 }
 
-/// Serves a connection to its end, gracefully once draining begins; `None` if it was cut. `started` says
-/// whether it has brought a request.
+/// Serves a connection to its end, gracefully once draining begins; `None` if it was cut. HTTP/2 can tell a caller to
+/// go without losing what it sends meanwhile: there `started` says whether a first request was brought.
 async fn drive<C: GracefulConnection>(
     mut connection: Pin<Box<C>>,
-    started: &AtomicBool,
+    started: Option<&AtomicBool>,
     mut phase: watch::Receiver<Phase>,
 ) -> Option<Result<(), C::Error>> {
     tokio::select! {
@@ -325,12 +334,11 @@ async fn drive<C: GracefulConnection>(
         ended = connection.as_mut() => return Some(ended),
         _ = phase.wait_for(|phase| *phase != Phase::Serving) => {}
     }
-    // A connection that was accepted was promised an answer to its first request.
     // In a box, for its room would be part of every connection's task.
     let mut late = Box::pin(too_late(&mut phase));
     let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
         Poll::Ready(ended) => Poll::Ready(Some(ended)),
-        Poll::Pending if started.load(Ordering::Relaxed) => Poll::Ready(None),
+        Poll::Pending if started.is_some_and(|it| it.load(Ordering::Relaxed)) => Poll::Ready(None),
         Poll::Pending => late.as_mut().poll(cx).map(|()| None),
     });
     let ended = ended.await;
