@@ -3,6 +3,7 @@
 
 mod early;
 mod loops;
+mod nobody;
 mod overflow;
 
 use std::sync::Arc;

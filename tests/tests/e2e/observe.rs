@@ -89,8 +89,8 @@ pub(crate) fn chain(line: &Value) -> Vec<String> {
     line["chain"].as_array().into_iter().flatten().map(link).collect()
 }
 
-/// Looks again and again, with a breath between.
-fn poll<T>(what: &str, look: impl Fn() -> Option<T>, told: impl Fn() -> String) -> T {
+/// Looks again and again, with a breath between; `told` is what a test that waited in vain leaves to the reader.
+pub(crate) fn poll<T>(what: &str, look: impl Fn() -> Option<T>, told: impl Fn() -> String) -> T {
     const BREATH: Duration = Duration::from_millis(20);
     for _ in 0..LONG.as_millis() / BREATH.as_millis() {
         if let Some(found) = look() {
