@@ -440,7 +440,7 @@ async fn a_stream_that_was_committed_fails_over_before_its_first_block() {
     }
 }
 
-/// Each of the chain has its own time to begin a stream; a whole reply has one time for all.
+/// Each of the chain has its own time, as far as the caller has: a limit of its own is for all of them.
 #[tokio::test]
 async fn who_hangs_does_not_take_the_time_of_the_next() {
     let all = |first: &Upstream, second: &Upstream| {
@@ -452,9 +452,12 @@ async fn who_hangs_does_not_take_the_time_of_the_next() {
     let (first, second) = (saying(|| Script::new().hang()), answering("second"));
     let running = all(&first, &second);
     ask(&running, STREAM).await.is_whole("second");
-    let told = ask(&running, UNARY).await;
+    ask(&running, UNARY).await.is_whole("second");
+    assert_eq!((first.requests().len(), second.requests().len()), (2, 2));
+    let hurry = [("x-stainless-timeout", "0.2")];
+    let told = post(&running, "/v1/messages", &hurry, UNARY).await;
     assert_eq!((told.status(), &told.error()["type"]), (504, &json!("timeout_error")));
-    assert_eq!((first.requests().len(), second.requests().len()), (2, 1));
+    assert_eq!((first.requests().len(), second.requests().len()), (3, 2));
     // And if all of them hang it ends.
     let running = all(&first, &first);
     assert_eq!(ask(&running, STREAM).await.status(), 504);
