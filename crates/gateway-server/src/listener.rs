@@ -204,7 +204,7 @@ async fn connection(desk: Arc<Desk>, socket: TcpStream, mut phase: watch::Receiv
         let spoken = tokio::select! {
             biased;
             spoken = tokio::time::timeout(HEAD_TIMEOUT, spoken(&socket)) => spoken,
-            () = too_late(&mut phase) => return,
+            () = too_late(&desk, &mut phase) => return,
         };
         // A caller that says nothing has nothing to be told.
         let Ok(Ok(spoken)) = spoken else { return };
@@ -288,7 +288,7 @@ pub(crate) async fn serve<S>(
             // than handing the kernel a list (W5: a tenth of the whole cost of an event).
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).writev(false);
             let connection = Box::pin(builder.serve_connection(io, service));
-            drive(connection, None, phase).await
+            drive(connection, None, &desk_after, phase).await
         }
         Spoken::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -304,7 +304,7 @@ pub(crate) async fn serve<S>(
             let connection = Box::pin(builder.serve_connection(io, service));
             tokio::select! {
                 biased;
-                ended = drive(connection, Some(&*started), phase) => ended,
+                ended = drive(connection, Some(&*started), &desk_after, phase) => ended,
                 () = until_silent(&started) => return,
             }
         }
@@ -316,10 +316,16 @@ pub(crate) async fn serve<S>(
 }
 
 /// Ready when a caller that has said nothing yet need not be waited for any more.
-async fn too_late(phase: &mut watch::Receiver<Phase>) {
+async fn too_late(desk: &Desk, phase: &mut watch::Receiver<Phase>) {
     let _ = phase.wait_for(|phase| *phase != Phase::Serving).await;
     let ending = phase.wait_for(|phase| *phase == Phase::Ending);
-    let _ = tokio::time::timeout(LAST_REQUEST, ending).await;
+    let grace = desk.worker().runtime.config.server.shutdown_grace;
+    let _ = tokio::time::timeout(last_request(grace), ending).await;
+}
+
+/// So long may a connection bring its last request: what comes of it has to fit into the grace as well.
+fn last_request(grace: Duration) -> Duration {
+    LAST_REQUEST.min(grace / 2)
 }
 
 /// Serves a connection to its end, gracefully once draining begins; `None` if it was cut. HTTP/2 can tell a caller to
@@ -327,6 +333,7 @@ async fn too_late(phase: &mut watch::Receiver<Phase>) {
 async fn drive<C: GracefulConnection>(
     mut connection: Pin<Box<C>>,
     started: Option<&AtomicBool>,
+    desk: &Desk,
     mut phase: watch::Receiver<Phase>,
 ) -> Option<Result<(), C::Error>> {
     tokio::select! {
@@ -335,7 +342,7 @@ async fn drive<C: GracefulConnection>(
         _ = phase.wait_for(|phase| *phase != Phase::Serving) => {}
     }
     // In a box, for its room would be part of every connection's task.
-    let mut late = Box::pin(too_late(&mut phase));
+    let mut late = Box::pin(too_late(desk, &mut phase));
     let ended = poll_fn(|cx| match connection.as_mut().poll(cx) {
         Poll::Ready(ended) => Poll::Ready(Some(ended)),
         Poll::Pending if started.is_some_and(|it| it.load(Ordering::Relaxed)) => Poll::Ready(None),
@@ -400,6 +407,14 @@ mod tokio_count {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_last_request_fits_into_the_grace() {
+        for (grace, wanted) in [(0, 0), (1000, 500), (4000, 2000), (30_000, 2000)] {
+            let wanted = Duration::from_millis(wanted);
+            assert_eq!(last_request(Duration::from_millis(grace)), wanted, "{grace} ms");
+        }
+    }
 
     /// Nobody can pull a cable in a test; the system does the rest.
     #[cfg(target_os = "linux")]
