@@ -73,15 +73,17 @@ impl Standing {
     pub(crate) fn set(&self, resilience: &Resilience, weights: &[u32]) {
         lock(&self.keys).reweigh(weights);
         lock(&self.budget).set(resilience.budget);
-        *lock(&self.settings) = (resilience.breaker, resilience.outliers);
+        let before = std::mem::replace(
+            &mut *lock(&self.settings),
+            (resilience.breaker, resilience.outliers),
+        );
         let models = self.models.read().unwrap_or_else(PoisonError::into_inner);
         for health in models.values() {
             let mut vitals = lock(&health.0);
             vitals.breaker.set(resilience.breaker);
-            match (resilience.outliers, &mut vitals.outlier) {
-                (Some(settings), outlier @ None) => *outlier = Some(Outlier::new(settings)),
-                (None, outlier) => *outlier = None,
-                (Some(_), Some(_)) => {}
+            if before.1 != resilience.outliers {
+                // What was counted by other measures says nothing by these.
+                vitals.outlier = resilience.outliers.map(Outlier::new);
             }
         }
     }
@@ -91,8 +93,9 @@ impl Standing {
         if let Some(health) = self.known(name) {
             return health;
         }
-        let (breaker, outliers) = *lock(&self.settings);
         let mut models = self.models.write().unwrap_or_else(PoisonError::into_inner);
+        // Not before: other settings reach whatever is in the list by then.
+        let (breaker, outliers) = *lock(&self.settings);
         if models.len() >= MOST_MODELS {
             let oldest = models.iter().min_by_key(|(_, health)| lock(&health.0).asked);
             if let Some(name) = oldest.map(|(name, _)| name.clone()) {
@@ -244,4 +247,55 @@ impl Drop for Running {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: OutlierSettings = OutlierSettings {
+        failure_ratio: 0.5,
+        min_requests: 4,
+        window: Duration::from_secs(60),
+        eject: Duration::from_secs(30),
+    };
+
+    fn with(outliers: Option<OutlierSettings>) -> Resilience {
+        Resilience { outliers, ..Resilience::default() }
+    }
+
+    fn fails(health: &Arc<Health>, times: u32) {
+        for _ in 0..times {
+            let running = health.admit(Instant::now()).expect("the breaker is closed");
+            running.failed(Instant::now());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn other_settings_for_outliers_reach_the_models_that_are_known() {
+        let standing = Standing::new(&with(Some(SETTINGS)), &[1]);
+        let health = standing.model("m");
+        fails(&health, 3);
+        assert!(health.is_up(Instant::now()));
+        let stricter = OutlierSettings { min_requests: 2, ..SETTINGS };
+        standing.set(&with(Some(stricter)), &[1]);
+        fails(&health, 1);
+        assert!(health.is_up(Instant::now()), "it begins anew");
+        health.admit(Instant::now()).expect("closed").succeeded(Instant::now(), Duration::ZERO);
+        fails(&health, 1);
+        assert!(!health.is_up(Instant::now()));
+        standing.set(&with(None), &[1]);
+        assert!(health.is_up(Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_settings_keep_what_was_counted() {
+        let standing = Standing::new(&with(Some(SETTINGS)), &[1]);
+        let health = standing.model("m");
+        fails(&health, 2);
+        health.admit(Instant::now()).expect("closed").succeeded(Instant::now(), Duration::ZERO);
+        standing.set(&with(Some(SETTINGS)), &[1]);
+        fails(&health, 1);
+        assert!(!health.is_up(Instant::now()));
+    }
 }
