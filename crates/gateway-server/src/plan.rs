@@ -154,7 +154,7 @@ impl View for Now<'_> {
     }
 
     fn pinned(&self, session: &str, rule: usize) -> Option<usize> {
-        let name = self.runtime.house.pins.of(session, rule, self.at)?;
+        let name = self.runtime.house.pins.of(session, self.runtime.rule(rule), self.at)?;
         self.runtime.providers.iter().position(|provider| provider.name == name)
     }
 

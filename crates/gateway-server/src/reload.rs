@@ -49,7 +49,7 @@ impl Gateway {
         let mark = tls::mark(server.tls.as_ref());
         let secured = server.tls.as_ref().map(tls::listener).transpose()?;
         let house = before.house.clone();
-        let runtime = Runtime::compile(config, &place.extras, house, Some(&before))?;
+        let mut runtime = Runtime::compile(config, &place.extras, house, Some(&before))?;
 
         let mut report = ReloadReport::between(&before, &runtime);
         if mark != place.tls {
@@ -74,7 +74,7 @@ impl Gateway {
         }
         if runtime.config.routes != before.config.routes {
             // Pins are kept by the numbers of rules.
-            before.house.pins.clear();
+            runtime.generation = before.house.pins.clear();
         }
         runtime.begin();
         let runtime = Arc::new(runtime);

@@ -27,6 +27,7 @@ use crate::egress;
 use crate::house::{House, Reserved};
 use crate::live::Live;
 use crate::marks::{self, Marks};
+use crate::pins::{Generation, Rule};
 use crate::standing::Standing;
 use crate::tls::TlsError;
 
@@ -241,6 +242,8 @@ pub(crate) struct Runtime {
     pub(crate) anthropic_version: HeaderValue,
     pub(crate) passthrough: bool,
     /// What the process has once.
+    /// Of its rules.
+    pub(crate) generation: Generation,
     pub(crate) house: Arc<House>,
 }
 
@@ -302,6 +305,7 @@ impl Runtime {
             providers,
             anthropic_version: extras.anthropic_version.clone(),
             passthrough: extras.passthrough,
+            generation: house.pins.generation(),
             house,
             config,
         })
@@ -313,6 +317,11 @@ impl Runtime {
             Some(own) => &**own,
             None => &self.table,
         }
+    }
+
+    /// A rule of this snapshot, by which sessions are pinned.
+    pub(crate) fn rule(&self, number: usize) -> Rule {
+        Rule { generation: self.generation, number }
     }
 
     /// The next turn of the group that begins with this rule.
