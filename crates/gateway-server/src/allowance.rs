@@ -1,16 +1,20 @@
-//! How much one upstream is given at most (`providers.*.limits`): requests at once, with a queue before them,
-//! and requests and tokens a minute.
+//! How much one upstream is given at most (`providers.*.limits`): requests at once, requests and tokens a minute,
+//! with one queue before all of them.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use gateway_resilience::limits::{Rates, Reserved, TooMuch};
+use gateway_resilience::limits::{Rates, Reserved};
 use gateway_resilience::places::Priority;
 use gateway_resilience::settings::UpstreamLimits;
-use gateway_types::Usage;
-use tokio::time::{Instant, sleep, timeout_at};
+use gateway_types::UsageQuality;
+use http::StatusCode;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep_until};
 
-use crate::places::{Full, Place, Places, Turn};
+use crate::record::Exchange;
+use crate::seat::Cost;
 use crate::trace::Hold;
 
 /// The books of one upstream's limits. They outlive a reload that leaves the upstream the same.
@@ -18,19 +22,46 @@ use crate::trace::Hold;
 pub(crate) struct Allowance {
     /// Whether there is any limit at all.
     limited: AtomicBool,
-    places: Places,
-    rates: Mutex<Rates>,
-    queue: AtomicU64,
-    /// Who waits for a rate.
-    waiting: AtomicU64,
+    /// Whether tokens are limited: only then anybody's are estimated.
+    tokens: AtomicBool,
+    books: Mutex<Books>,
 }
 
-/// An attempt's share; given back when it is dropped.
+/// Who is first waits for a place and for the rates, and takes all of it at once: who waits for a rate keeps nobody
+/// from a place, and nobody small slips past somebody large.
+#[derive(Debug)]
+struct Books {
+    rates: Rates,
+    concurrent: Option<u64>,
+    queue: u64,
+    inside: u64,
+    last: u64,
+    waiting: BTreeMap<Ticket, Waiter>,
+}
+
+/// In the order of service: whom a person waits for before all others, then as they came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Ticket {
+    background: bool,
+    number: u64,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    cost: Cost,
+    turn: oneshot::Sender<Granted>,
+    /// Told that it may be the first now, or that it will be served at another time.
+    stirred: Arc<Notify>,
+}
+
+/// An attempt's share. Dropped, it is over before anybody knows what was used: the prompt, at least, was read.
 #[derive(Debug)]
 pub(crate) struct Granted {
     allowance: Arc<Allowance>,
     reserved: Option<Reserved>,
-    _place: Option<Place>,
+    cost: Cost,
+    /// Whether the attempt has begun.
+    sent: bool,
 }
 
 /// The upstream has too much to do, and its queue is full or too slow.
@@ -43,19 +74,28 @@ impl Allowance {
     pub(crate) fn new(limits: &UpstreamLimits) -> Self {
         Self {
             limited: AtomicBool::new(is_limit(limits)),
-            places: Places::new(limits.concurrent, limits.queue),
-            rates: Mutex::new(Rates::new(limits.requests_per_minute, limits.tokens_per_minute)),
-            queue: AtomicU64::new(limits.queue),
-            waiting: AtomicU64::new(0),
+            tokens: AtomicBool::new(limits.tokens_per_minute.is_some()),
+            books: Mutex::new(Books {
+                rates: Rates::new(limits.requests_per_minute, limits.tokens_per_minute),
+                concurrent: limits.concurrent,
+                queue: limits.queue,
+                inside: 0,
+                last: 0,
+                waiting: BTreeMap::new(),
+            }),
         }
     }
 
     /// Other limits from now on. What has been used stays used, who is served or waits stays.
-    pub(crate) fn set(&self, limits: &UpstreamLimits) {
+    pub(crate) fn set(self: &Arc<Self>, limits: &UpstreamLimits) {
         self.limited.store(is_limit(limits), ORDER);
-        self.places.set(limits.concurrent, limits.queue);
-        self.rates().set(limits.requests_per_minute, limits.tokens_per_minute);
-        self.queue.store(limits.queue, ORDER);
+        self.tokens.store(limits.tokens_per_minute.is_some(), ORDER);
+        {
+            let mut books = self.books();
+            books.rates.set(limits.requests_per_minute, limits.tokens_per_minute);
+            (books.concurrent, books.queue) = (limits.concurrent, limits.queue);
+        }
+        self.serve();
     }
 
     /// Whether there is any limit at all.
@@ -65,50 +105,89 @@ impl Allowance {
 
     /// How many are served at once, and how many wait.
     pub(crate) fn gauge(&self) -> (u64, u64) {
-        (self.places.inside(), self.places.waiting() + self.waiting.load(ORDER))
+        let books = self.books();
+        (books.inside, books.waiting.len() as u64)
     }
 
-    /// A share for a request of about so many tokens, as soon as there is one.
+    /// A share for a request, as soon as there is one. What it costs and how urgent it is are asked for only where
+    /// that matters.
     ///
     /// # Errors
     /// The queue is full, or there is none until `end`.
     pub(crate) async fn enter(
         self: &Arc<Self>,
-        priority: Priority,
-        tokens: u64,
+        priority: impl FnOnce() -> Priority,
+        cost: impl FnOnce() -> Cost,
         end: Instant,
     ) -> Result<Granted, Crowded> {
-        let place = match self.places.ask(priority) {
-            Err(Full) => return Err(Crowded),
-            Ok(Turn::Now(place)) => place,
-            Ok(Turn::Later(waiter)) => {
-                timeout_at(end, waiter.place()).await.map_err(|_| Crowded)?
-            }
+        let cost = if self.tokens.load(ORDER) { cost() } else { Cost::default() };
+        let mut granted = match self.at_once(cost)? {
+            Some(granted) => granted,
+            None => match self.line_up(priority(), cost)? {
+                Turn::Now(granted) => granted,
+                Turn::Later(waiting) => waiting.until(end).await?,
+            },
         };
-        let mut queued = None;
-        loop {
-            let now = Instant::now();
-            let taken = self.rates().take(now.into_std(), tokens);
-            let TooMuch { wait, .. } = match taken {
-                Ok(reserved) => {
-                    let allowance = self.clone();
-                    let reserved = Some(reserved);
-                    return Ok(Granted { allowance, reserved, _place: Some(place) });
-                }
-                Err(much) => much,
-            };
-            if queued.is_none() {
-                queued = Some(Queued::new(self).ok_or(Crowded)?);
+        granted.sent = true;
+        Ok(granted)
+    }
+
+    /// A share, if nobody waits and there is one.
+    fn at_once(self: &Arc<Self>, cost: Cost) -> Result<Option<Granted>, Crowded> {
+        let mut books = self.books();
+        if books.waiting.is_empty()
+            && let Some(reserved) = books.take(cost)
+        {
+            return Ok(Some(self.granted(reserved, cost)));
+        }
+        // Whoever it is, there is nobody whom it could pass.
+        let passes_nobody = books.waiting.last_key_value().is_none_or(|(last, _)| !last.background);
+        if books.is_full() && passes_nobody { Err(Crowded) } else { Ok(None) }
+    }
+
+    fn line_up(self: &Arc<Self>, priority: Priority, cost: Cost) -> Result<Turn, Crowded> {
+        let mut books = self.books();
+        books.last += 1;
+        let background = priority == Priority::Background;
+        let ticket = Ticket { background, number: books.last };
+        if books.waiting.first_key_value().is_none_or(|(first, _)| ticket < *first)
+            && let Some(reserved) = books.take(cost)
+        {
+            return Ok(Turn::Now(self.granted(reserved, cost)));
+        }
+        if books.is_full() {
+            return Err(Crowded);
+        }
+        let (sender, turn) = oneshot::channel();
+        let stirred = Arc::new(Notify::new());
+        books.waiting.insert(ticket, Waiter { cost, turn: sender, stirred: stirred.clone() });
+        Ok(Turn::Later(Waiting { allowance: self.clone(), ticket, turn, stirred }))
+    }
+
+    /// Lets in who can be, and tells who is first then.
+    fn serve(self: &Arc<Self>) {
+        let mut served = Vec::new();
+        {
+            let mut books = self.books();
+            while let Some((waiter, reserved)) = books.next() {
+                served.push((waiter.turn, self.granted(reserved, waiter.cost)));
             }
-            if now.checked_add(wait).is_none_or(|then| then >= end) {
-                return Err(Crowded);
+            if let Some((_, first)) = books.waiting.first_key_value() {
+                first.stirred.notify_one();
             }
-            sleep(wait).await;
+        }
+        // Not while the books are open: the share of one who has just left comes back here.
+        for (turn, granted) in served {
+            drop(turn.send(granted));
         }
     }
 
-    fn rates(&self) -> MutexGuard<'_, Rates> {
-        self.rates.lock().unwrap_or_else(PoisonError::into_inner)
+    fn granted(self: &Arc<Self>, reserved: Reserved, cost: Cost) -> Granted {
+        Granted { allowance: self.clone(), reserved: Some(reserved), cost, sent: false }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -118,103 +197,144 @@ fn is_limit(limits: &UpstreamLimits) -> bool {
         || limits.tokens_per_minute.is_some()
 }
 
-/// A place among those that wait for a rate.
-struct Queued<'a>(&'a Allowance);
+impl Books {
+    /// A place and a part of the rates, or nothing of either.
+    fn take(&mut self, cost: Cost) -> Option<Reserved> {
+        if !self.has_room() {
+            return None;
+        }
+        let reserved = self.rates.take(Instant::now().into_std(), cost.tokens()).ok()?;
+        self.inside += 1;
+        Some(reserved)
+    }
 
-impl<'a> Queued<'a> {
-    fn new(allowance: &'a Allowance) -> Option<Self> {
-        let room = |waiting| (waiting < allowance.queue.load(ORDER)).then_some(waiting + 1);
-        allowance.waiting.fetch_update(ORDER, ORDER, room).ok().map(|_| Self(allowance))
+    /// Who waits and is let in now.
+    fn next(&mut self) -> Option<(Waiter, Reserved)> {
+        let cost = self.waiting.first_key_value()?.1.cost;
+        let reserved = self.take(cost)?;
+        let (_, waiter) = self.waiting.pop_first()?;
+        Some((waiter, reserved))
+    }
+
+    /// When the rates let in the one with this ticket; `None`: something else has to happen first.
+    fn due(&mut self, ticket: Ticket) -> Option<Due> {
+        let (first, waiter) = self.waiting.first_key_value()?;
+        if *first != ticket || !self.has_room() {
+            return None;
+        }
+        let now = Instant::now();
+        match self.rates.take(now.into_std(), waiter.cost.tokens()) {
+            Ok(reserved) => {
+                self.rates.give_back(now.into_std(), reserved);
+                Some(Due(Some(now)))
+            }
+            Err(much) => Some(Due(now.checked_add(much.wait))),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.concurrent.is_none_or(|limit| self.inside < limit)
+    }
+
+    fn is_full(&self) -> bool {
+        self.waiting.len() as u64 >= self.queue
     }
 }
 
-impl Drop for Queued<'_> {
+/// At this time, or never.
+struct Due(Option<Instant>);
+
+enum Turn {
+    Now(Granted),
+    Later(Waiting),
+}
+
+/// Somebody in the queue, who leaves it when this is dropped.
+struct Waiting {
+    allowance: Arc<Allowance>,
+    ticket: Ticket,
+    turn: oneshot::Receiver<Granted>,
+    stirred: Arc<Notify>,
+}
+
+impl Waiting {
+    async fn until(mut self, end: Instant) -> Result<Granted, Crowded> {
+        loop {
+            let due = self.allowance.books().due(self.ticket);
+            let next = match due {
+                None => end,
+                Some(Due(Some(due))) if due < end => due,
+                // Somebody else may be asked meanwhile.
+                Some(Due(_)) => return Err(Crowded),
+            };
+            tokio::select! {
+                biased;
+                Ok(granted) = &mut self.turn => return Ok(granted),
+                () = self.stirred.notified() => {}
+                () = sleep_until(next) => {
+                    if Instant::now() >= end {
+                        return Err(Crowded);
+                    }
+                    self.allowance.serve();
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Waiting {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, ORDER);
+        let left = self.allowance.books().waiting.remove(&self.ticket);
+        if left.is_some() {
+            self.allowance.serve();
+        }
     }
 }
 
 impl Granted {
-    fn give(&mut self, used: u64) {
-        if let Some(reserved) = self.reserved.take() {
-            self.allowance.rates().settle(Instant::now().into_std(), reserved, used);
+    /// The attempt brought no answer. What an upstream refuses uses no tokens, but whether one that is late has
+    /// begun to work nobody knows.
+    pub(crate) fn failed(mut self, status: StatusCode) {
+        if status != StatusCode::GATEWAY_TIMEOUT {
+            self.end(Some(0));
         }
+    }
+
+    /// It used so many tokens; `None`: it was never made.
+    fn end(&mut self, used: Option<u64>) {
+        let Some(reserved) = self.reserved.take() else { return };
+        let now = Instant::now().into_std();
+        {
+            let mut books = self.allowance.books();
+            match used {
+                Some(used) => books.rates.settle(now, reserved, used),
+                None => books.rates.give_back(now, reserved),
+            }
+            books.inside = books.inside.saturating_sub(1);
+        }
+        self.allowance.serve();
     }
 }
 
 impl Hold for Granted {
-    fn settle(mut self: Box<Self>, usage: &Usage) {
-        self.give(usage.input + usage.output + usage.cache_write);
+    /// Where nobody says what an answer cost, it is what was thought before.
+    fn settle(mut self: Box<Self>, exchange: &Exchange) {
+        let used = match exchange.quality {
+            UsageQuality::Unknown => self.cost.tokens(),
+            UsageQuality::Partial if !exchange.tells_prompt() => {
+                self.cost.prompt().saturating_add(exchange.counted())
+            }
+            _ => exchange.counted(),
+        };
+        self.end(Some(used));
     }
 }
 
 impl Drop for Granted {
-    /// The attempt came to nothing: it was a request, but used no tokens.
     fn drop(&mut self) {
-        self.give(0);
+        self.end(self.sent.then(|| self.cost.prompt()));
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-
-    fn of(concurrent: Option<u64>, requests: Option<u64>, tokens: Option<u64>) -> Arc<Allowance> {
-        Arc::new(Allowance::new(&UpstreamLimits {
-            concurrent,
-            requests_per_minute: requests,
-            tokens_per_minute: tokens,
-            queue: 1,
-        }))
-    }
-
-    fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(100)
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_finds_no_place_waits_and_who_finds_no_queue_goes_on() {
-        let allowance = of(Some(1), None, None);
-        let first = allowance.enter(Priority::Interactive, 1, soon()).await.expect("a place");
-        let waiting = tokio::spawn({
-            let allowance = allowance.clone();
-            async move { allowance.enter(Priority::Interactive, 1, soon()).await.is_ok() }
-        });
-        tokio::task::yield_now().await;
-        assert_eq!(allowance.gauge(), (1, 1));
-        let third = allowance.enter(Priority::Interactive, 1, soon()).await;
-        assert!(matches!(third, Err(Crowded)));
-        drop(first);
-        assert!(waiting.await.expect("it ran"));
-        assert_eq!(allowance.gauge(), (0, 0));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_rate_is_waited_for_as_long_as_there_is_time() {
-        let allowance = of(None, Some(60), None);
-        let began = Instant::now();
-        for _ in 0..60 {
-            drop(allowance.enter(Priority::Interactive, 0, soon()).await.expect("within the rate"));
-        }
-        assert_eq!(began.elapsed(), Duration::ZERO);
-        drop(allowance.enter(Priority::Interactive, 0, soon()).await.expect("after a second"));
-        assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
-        let at_once = Instant::now() + Duration::from_millis(10);
-        let none = allowance.enter(Priority::Interactive, 0, at_once).await;
-        assert!(matches!(none, Err(Crowded)));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn tokens_are_what_was_used_in_the_end() {
-        let allowance = of(None, None, Some(1000));
-        let usage = Usage { input: 100, output: 100, ..Usage::default() };
-        let first = allowance.enter(Priority::Background, 1000, soon()).await.expect("all of it");
-        Box::new(first).settle(&usage);
-        let began = Instant::now();
-        drop(allowance.enter(Priority::Background, 800, soon()).await.expect("the rest"));
-        assert_eq!(began.elapsed(), Duration::ZERO);
-        assert_eq!(allowance.gauge(), (0, 0));
-    }
-}
+mod tests;

@@ -67,10 +67,10 @@ impl Asked {
     }
 
     /// About how many tokens prompt and answer have, for a model of `family`.
-    pub(crate) fn tokens(&self, family: impl FnOnce() -> Family) -> u64 {
+    pub(crate) fn cost(&self, family: impl FnOnce() -> Family) -> Cost {
         match self.endpoint {
-            Endpoint::Messages => Cost::of(&self.held.bytes, self.max_tokens, family).tokens(),
-            Endpoint::CountTokens => 0,
+            Endpoint::Messages => Cost::of(&self.held.bytes, self.max_tokens, family),
+            Endpoint::CountTokens => Cost::default(),
         }
     }
 }

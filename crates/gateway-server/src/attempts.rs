@@ -123,6 +123,7 @@ pub(crate) async fn answer(
                 let stays = asked.endpoint == Endpoint::Messages;
                 if let (true, Some(rule), Some(session)) = (stays, way.sticky, &asked.session) {
                     let name = &worker.runtime.providers[legs[whose].provider].name;
+                    let rule = worker.runtime.rule(rule);
                     worker.runtime.house.pins.pin(session, rule, name, Instant::now());
                 }
                 return Ok(got);
@@ -284,8 +285,10 @@ impl Attempt<'_> {
                 walked.served =
                     Some(Served { provider: provider.clone(), model: self.leg.model.clone() });
             }
-            if let (Ok(_), Some(granted)) = (&result, granted) {
-                walked.holds.push(Box::new(granted));
+            match (&result, granted) {
+                (Ok(_), Some(granted)) => walked.holds.push(Box::new(granted)),
+                (Err(failed), Some(granted)) => granted.failed(failed.status()),
+                (_, None) => {}
             }
             if let Some(tried) = walked.tried.get_mut(place) {
                 (tried.took, tried.end) = (now - began, end);
@@ -318,10 +321,10 @@ impl Attempt<'_> {
             return Ok(None);
         }
         let family = || self.worker.runtime.catalogue.facts(&self.leg.model).family;
-        let tokens = self.asked.tokens(family);
         let end =
             if self.last { self.deadline } else { self.deadline.min(Instant::now() + QUEUED) };
-        let entered = allowance.enter(self.asked.priority(), tokens, end).await;
+        let (priority, cost) = (|| self.asked.priority(), || self.asked.cost(family));
+        let entered = allowance.enter(priority, cost, end).await;
         entered.map(Some).map_err(|Crowded| {
             skipped(self.trace, self.asked, provider, &self.leg.model, "full queue");
             let text = format!(

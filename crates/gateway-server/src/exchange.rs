@@ -34,9 +34,10 @@ impl Open {
         &self.runtime
     }
 
-    /// Notes that bytes of the answer's body go out.
-    pub(crate) fn sending(&mut self) {
+    /// Notes that so many bytes of the answer's body go out.
+    pub(crate) fn sending(&mut self, bytes: usize) {
         let record = self.record();
+        record.sent = record.sent.saturating_add(bytes as u64);
         if record.first_byte.is_none() {
             record.first_byte = Some(record.started.elapsed());
         }

@@ -189,6 +189,8 @@ async fn messages(
 
     // Peek.
     let envelope = peek(&held.bytes)?;
+    // From here on the caller hears nothing until an answer begins.
+    let silent_since = Instant::now();
     let asked = envelope.model.clone().into_owned();
     record.model = Some(asked.clone());
     record.streaming = envelope.stream && endpoint == Endpoint::Messages;
@@ -232,7 +234,7 @@ async fn messages(
         session: record.session.clone(),
         headers: head.headers,
     };
-    if let Some(leg) = &way.mirror {
+    if let (Some(leg), Endpoint::Messages) = (&way.mirror, endpoint) {
         mirror::send(worker, &asked, leg.clone());
     }
     let trace = Arc::new(Trace::default());
@@ -252,7 +254,9 @@ async fn messages(
             }
         }
     });
-    match timeout(runtime.config.resilience.commit_after, &mut pending).await {
+    // Part of it may have gone by in the queue of the caller's own limits.
+    let left = runtime.config.resilience.commit_after.saturating_sub(silent_since.elapsed());
+    match timeout(left, &mut pending).await {
         Ok(opened) => answered(opened.map(|opened| Got::Opened(Box::new(opened))), record),
         Err(_) => Ok(Answer::Committed(pending, first)),
     }

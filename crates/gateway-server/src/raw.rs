@@ -92,7 +92,8 @@ impl RawBody {
             Poll::Ready(Some(Ok(chunk))) => {
                 self.last_heard = Instant::now();
                 if let Some(open) = &mut self.open {
-                    open.sending();
+                    // Nobody knows whether they are a model's.
+                    open.sending(0);
                 }
                 if let Some(left) = &mut self.left {
                     *left = left.saturating_sub(chunk.len() as u64);

@@ -11,10 +11,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::clients::Client;
-use crate::meter::Meter;
+use crate::meter::{Meter, counted};
 use crate::places::Place;
 use crate::runtime::Provider;
-use crate::seat::Seat;
+use crate::seat::{BYTES_PER_TOKEN, Seat};
 use crate::trace::{End, Trace, Tried};
 
 /// How an exchange ended.
@@ -127,6 +127,8 @@ pub(crate) struct Exchange {
     pub(crate) losses: Losses,
     /// From the start to the first byte of the answer's body.
     pub(crate) first_byte: Option<Duration>,
+    /// Bytes of the answer that were handed over.
+    pub(crate) sent: u64,
     pub(crate) outcome: Outcome,
     /// When and after how long it was settled: the log is written later.
     pub(crate) settled: Option<(Timestamp, Duration)>,
@@ -162,6 +164,7 @@ impl Exchange {
             billed: None,
             losses: Losses::new(),
             first_byte: None,
+            sent: 0,
             outcome: Outcome::Abandoned,
             settled: None,
             fault: None,
@@ -180,7 +183,28 @@ impl Exchange {
         }
     }
 
-    /// The same at the end, when nobody is on the way any more: what was held of upstreams' limits is given
+    /// How many tokens count, as far as an upstream told. Of an answer whose end was not told, which says that
+    /// one token was written, it is at least what was handed over.
+    pub(crate) fn counted(&self) -> u64 {
+        let mut usage = self.usage;
+        if matches!(self.quality, UsageQuality::Partial | UsageQuality::Unknown) {
+            usage.output = usage.output.max(self.handed_over());
+        }
+        counted(&usage)
+    }
+
+    /// Whether an upstream told anything of the prompt.
+    pub(crate) fn tells_prompt(&self) -> bool {
+        let Usage { input, cache_read, cache_write, .. } = self.usage;
+        [input, cache_read, cache_write] != [0; 3]
+    }
+
+    /// About how many tokens were handed over.
+    pub(crate) fn handed_over(&self) -> u64 {
+        self.sent / BYTES_PER_TOKEN as u64
+    }
+
+    /// The same as [`catch_up`](Self::catch_up) at the end, when nobody is on the way any more: what was held of upstreams' limits is given
     /// back, and an upstream whose reply broke is to blame for it. Gives what that changed.
     pub(crate) fn close(&mut self) -> Option<Change> {
         self.catch_up();
@@ -188,7 +212,7 @@ impl Exchange {
         let mut walked = trace.lock();
         self.tried = std::mem::take(&mut walked.tried);
         for hold in walked.holds.drain(..) {
-            hold.settle(&self.usage);
+            hold.settle(self);
         }
         let answered = self.tried.last().filter(|tried| tried.end == End::Answered)?;
         if self.path.ends_with("/count_tokens") {

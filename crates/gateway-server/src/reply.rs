@@ -104,7 +104,7 @@ impl FullBody {
         let part = self.parts.iter_mut().find(|part| !part.is_empty())?;
         let part = part.split_to(part.len().min(PIECE));
         if let Some((open, _)) = &mut self.open {
-            open.sending();
+            open.sending(part.len());
         }
         self.settle_at_end();
         Some(part)

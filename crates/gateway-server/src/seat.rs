@@ -17,7 +17,7 @@ use crate::places::{Full, Place, Places, Turn};
 use crate::record::{Exchange, Limit, LimitedBy, Outcome};
 
 /// Claude Code waits for this long at most, holding the request, and gives up at once beyond (R36).
-const HELD: u64 = 59;
+pub(crate) const HELD: u64 = 59;
 
 /// What tells it to give up: its own limit, and a second for those who read that limit otherwise.
 const GIVE_UP: u64 = 61;
@@ -27,7 +27,7 @@ const GIVE_UP: u64 = 61;
 const BY_SIZE: usize = 256 << 10;
 
 /// Bytes of a body that make a token, about.
-const BYTES_PER_TOKEN: usize = 4;
+pub(crate) const BYTES_PER_TOKEN: usize = 4;
 
 /// Few answers are longer, though callers allow for many times as much.
 const LONGEST_ANSWER: u64 = 4096;
@@ -55,6 +55,11 @@ impl Cost {
             estimate.total()
         };
         Self { prompt, answer: max_tokens.unwrap_or(LONGEST_ANSWER).min(LONGEST_ANSWER) }
+    }
+
+    /// The prompt.
+    pub(crate) fn prompt(self) -> u64 {
+        self.prompt
     }
 
     /// Prompt and answer.
@@ -154,9 +159,17 @@ impl Seat {
             // Nobody says what it was. What failed is not charged for, a prompt that was being answered is.
             (UsageQuality::Unknown, _) if !asked => 0,
             (UsageQuality::Unknown, Outcome::Failed) => 0,
-            (UsageQuality::Unknown, Outcome::Delivered) => self.cost.prompt + self.cost.answer,
-            (UsageQuality::Unknown, Outcome::Broken | Outcome::Abandoned) => self.cost.prompt,
-            _ => counted(&exchange.usage),
+            (UsageQuality::Unknown, Outcome::Delivered) => {
+                self.cost.prompt.saturating_add(self.cost.answer.max(exchange.handed_over()))
+            }
+            // Who leaves before the end, where an upstream tells what it was, pays for what it got.
+            (UsageQuality::Unknown, Outcome::Broken | Outcome::Abandoned) => {
+                self.cost.prompt.saturating_add(exchange.handed_over())
+            }
+            (UsageQuality::Partial, _) if !exchange.tells_prompt() => {
+                self.cost.prompt.saturating_add(exchange.counted())
+            }
+            _ => exchange.counted(),
         }
     }
 }
@@ -272,7 +285,7 @@ impl<'c> Whose<'c> {
 
 /// What a caller is told who would have to wait this long, in seconds: what Claude Code holds the
 /// request for, or what makes it give up at once (R36).
-fn retry_after(wait: Duration) -> u64 {
+pub(crate) fn retry_after(wait: Duration) -> u64 {
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     if seconds <= HELD { seconds.max(1) } else { seconds.max(GIVE_UP) }
 }

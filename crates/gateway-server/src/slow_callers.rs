@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use gateway_config::{Config, LogLevel, Sources, load};
 use gateway_models::Catalogue;
+use gateway_resilience::places::Priority;
+use gateway_resilience::settings::UpstreamLimits;
 use http::HeaderValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::watch;
@@ -15,6 +17,7 @@ use crate::house::House;
 use crate::listener::{Phase, Spoken, serve};
 use crate::log::{Log, LogSettings};
 use crate::runtime::{Extras, Runtime};
+use crate::seat::Cost;
 
 /// A caller's end of a connection to a gateway before the demo.
 pub(crate) fn connect(runtime: &Arc<Runtime>) -> DuplexStream {
@@ -129,4 +132,34 @@ async fn a_body_that_comes_slowly_but_surely_is_taken() {
     stream.read_exact(&mut got).await.expect("an answer");
     assert_eq!(&got, b"HTTP/1.1 200 OK");
     assert!(began.elapsed() > 2 * 60 * SECOND);
+}
+
+/// What a request has waited in its caller's queue is part of the silence that a caller puts up with.
+#[tokio::test(start_paused = true)]
+async fn r08_a_wait_in_two_queues_is_no_longer_than_one() {
+    let limited = UpstreamLimits { concurrent: Some(1), ..UpstreamLimits::default() };
+    let runtime = runtime(|config| {
+        config.providers[0].limits = limited;
+        (config.limits.concurrent, config.limits.queue) = (Some(1), 1);
+    });
+    let soon = Instant::now() + 10_000 * SECOND;
+    let allowance = &runtime.providers[0].live.allowance;
+    let entered = allowance.enter(|| Priority::Interactive, Cost::default, soon).await;
+    let _upstream_is_busy = entered.expect("it has a place");
+    let everyone = &runtime.house.meters.everyone;
+    let seat = everyone.places.enter(Priority::Interactive).await.expect("a place");
+    let body = body(9000);
+    let text = String::from_utf8(body).expect("text").replacen('{', r#"{"stream":true,"#, 1);
+    let mut stream = connect(&runtime);
+    let began = Instant::now();
+    stream.write_all(head(text.len()).as_bytes()).await.expect("written");
+    stream.write_all(text.as_bytes()).await.expect("written");
+    tokio::spawn(async move {
+        sleep(60 * SECOND).await;
+        drop(seat);
+    });
+    let mut got = [0; 15];
+    stream.read_exact(&mut got).await.expect("an answer");
+    assert_eq!(&got, b"HTTP/1.1 200 OK");
+    assert_eq!(began.elapsed().as_secs(), 100);
 }

@@ -124,7 +124,7 @@ impl StreamBody {
         loop {
             if let Some(bytes) = self.ready.pop_front() {
                 if let Some(open) = &mut self.open {
-                    open.sending();
+                    open.sending(bytes.len());
                 }
                 self.last_sent = Instant::now();
                 return Poll::Ready(Some(Ok(bytes)));

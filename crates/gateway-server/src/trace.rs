@@ -4,10 +4,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use gateway_types::Usage;
 use http::StatusCode;
 
-use crate::record::Served;
+use crate::record::{Exchange, Served};
 
 /// The way of one request along its chain.
 #[derive(Debug, Default)]
@@ -53,8 +52,8 @@ pub(crate) enum End {
 
 /// Something that is held until a reply is over.
 pub(crate) trait Hold: std::fmt::Debug + Send {
-    /// The reply is over and has used so much.
-    fn settle(self: Box<Self>, usage: &Usage);
+    /// The reply is over; what is known of it is written down.
+    fn settle(self: Box<Self>, exchange: &Exchange);
 }
 
 impl Trace {

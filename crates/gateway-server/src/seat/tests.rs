@@ -50,7 +50,7 @@ fn exchange() -> Exchange {
 /// Settles with so many tokens, of which nothing is learnt.
 fn used(seat: Seat, tokens: u64) {
     let mut exchange = exchange();
-    exchange.quality = UsageQuality::Partial;
+    exchange.quality = UsageQuality::Estimated;
     exchange.usage = Usage { output: tokens, ..Usage::default() };
     seat.settle(&exchange);
 }
@@ -218,6 +218,7 @@ async fn what_nobody_reports_is_charged_by_what_is_known() {
         (served(), UsageQuality::Unknown, Outcome::Delivered, 7050),
         (served(), UsageQuality::Reported, Outcome::Delivered, 321),
         (served(), UsageQuality::Partial, Outcome::Abandoned, 321),
+        (served(), UsageQuality::Estimated, Outcome::Abandoned, 321),
     ] {
         let (alice, all) = (alice(|_| {}), everyone(|_| {}));
         let cost = Cost { prompt: 7000, answer: 50 };
@@ -226,6 +227,35 @@ async fn what_nobody_reports_is_charged_by_what_is_known() {
         (exchange.served, exchange.quality, exchange.outcome) = (served, quality, outcome);
         exchange.usage = usage;
         assert_eq!(seat.expect("no limits").used(&exchange), tokens, "{quality:?} {outcome:?}");
+    }
+}
+
+/// `message_start` says that one token was written, and only `message_delta`, which comes last, how many.
+#[tokio::test(start_paused = true)]
+async fn who_leaves_just_before_the_usage_is_told_pays_for_what_it_got() {
+    let runtime = runtime(|_| {});
+    let usage = Usage { input: 10, output: 1, ..Usage::default() };
+    for (usage, quality, outcome, tokens) in [
+        (usage, UsageQuality::Partial, Outcome::Abandoned, 1010),
+        (usage, UsageQuality::Partial, Outcome::Broken, 1010),
+        (Usage { output: 2000, ..usage }, UsageQuality::Partial, Outcome::Abandoned, 2010),
+        (Usage::default(), UsageQuality::Partial, Outcome::Abandoned, 8000),
+        (Usage::default(), UsageQuality::Unknown, Outcome::Abandoned, 8000),
+        (Usage::default(), UsageQuality::Unknown, Outcome::Broken, 8000),
+        (Usage::default(), UsageQuality::Unknown, Outcome::Delivered, 8000),
+        (usage, UsageQuality::Reported, Outcome::Delivered, 11),
+    ] {
+        let (alice, all) = (alice(|_| {}), everyone(|_| {}));
+        let cost = Cost { prompt: 7000, answer: 50 };
+        let seat = Seat::take(&alice, &all, cost, Priority::Interactive, PATIENCE).await;
+        let mut open = crate::exchange::Open::new(runtime.clone(), Method::POST, String::new());
+        open.sending(3000);
+        open.sending(1000);
+        let exchange = open.record();
+        exchange.served =
+            Some(Served { provider: runtime.providers[0].clone(), model: String::new() });
+        (exchange.usage, exchange.quality, exchange.outcome) = (usage, quality, outcome);
+        assert_eq!(seat.expect("no limits").used(exchange), tokens, "{quality:?} {outcome:?}");
     }
 }
 
