@@ -1,5 +1,6 @@
 //! When an upstream is left alone: so many failures in a row, for so long, then probes.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::later;
@@ -8,7 +9,8 @@ use crate::settings::BreakerSettings;
 /// One upstream's (and model's) circuit breaker.
 ///
 /// Every admission has to be [`ended`](Breaker::ended), also that of a request whose caller left: a probe
-/// that is never ended keeps its place. [`Pass`] is therefore neither `Clone` nor `Copy`.
+/// keeps its place until then, or until it is too old to be waited for. [`Pass`] is therefore neither `Clone`
+/// nor `Copy`.
 #[derive(Debug)]
 pub struct Breaker {
     settings: BreakerSettings,
@@ -19,12 +21,20 @@ pub struct Breaker {
     phase: Phase,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Phase {
-    Closed { failures: u32 },
+    Closed {
+        failures: u32,
+    },
     // Since when, not until when: a new setting counts at once.
-    Open { since: Instant },
-    HalfOpen { probes: u32, successes: u32 },
+    Open {
+        since: Instant,
+    },
+    HalfOpen {
+        /// When those that hold a place began, the oldest first.
+        probes: VecDeque<Instant>,
+        successes: u32,
+    },
 }
 
 /// Whether an upstream may be asked now.
@@ -36,7 +46,8 @@ pub enum Admission {
     Probe(Pass),
     /// No, and asking again is no use before this time.
     Refused {
-        /// When the breaker lets probes through; while one is under way, when to look again.
+        /// When the breaker lets probes through; while they are under way, when the oldest one's place is
+        /// free at the latest.
         until: Instant,
     },
 }
@@ -46,7 +57,8 @@ pub enum Admission {
 #[must_use = "an attempt that was let in has to be ended"]
 pub struct Pass {
     epoch: u64,
-    probe: bool,
+    /// When it began, if it is a probe.
+    probe: Option<Instant>,
 }
 
 /// How an attempt ended, as far as the upstream's health is concerned.
@@ -86,8 +98,10 @@ pub enum State {
     HalfOpen,
 }
 
-/// While all probes are under way, nobody knows when one comes back; those who ask look again after this.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A probe keeps its place for the time that the breaker stays open, within these bounds: an answer that takes
+/// minutes, or that never comes, must not keep everybody from an upstream that is well again. And where the
+/// breaker stays open for no time at all, probes are still fewer than requests.
+const HELD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 
 impl Breaker {
     /// A closed breaker.
@@ -102,24 +116,29 @@ impl Breaker {
             if now < until {
                 return Admission::Refused { until };
             }
-            self.turn(Phase::HalfOpen { probes: 0, successes: 0 });
+            self.turn(Phase::HalfOpen { probes: VecDeque::new(), successes: 0 });
         }
-        match &mut self.phase {
-            Phase::HalfOpen { probes, .. } if *probes >= self.settings.half_open_max.max(1) => {
-                Admission::Refused { until: later(now, LOOK_AGAIN) }
+        let Phase::HalfOpen { probes, .. } = &mut self.phase else {
+            return Admission::Free(Pass { epoch: self.epoch, probe: None });
+        };
+        let held = self.settings.open.clamp(HELD.0, HELD.1);
+        probes.retain(|began| now < later(*began, held));
+        let most = usize::try_from(self.settings.half_open_max.max(1)).unwrap_or(usize::MAX);
+        match probes.front() {
+            Some(oldest) if probes.len() >= most => {
+                Admission::Refused { until: later(*oldest, held) }
             }
-            Phase::HalfOpen { probes, .. } => {
-                *probes += 1;
-                Admission::Probe(Pass { epoch: self.epoch, probe: true })
-            }
-            Phase::Closed { .. } | Phase::Open { .. } => {
-                Admission::Free(Pass { epoch: self.epoch, probe: false })
+            _ => {
+                // Clocks are read before the lock is had: the order of coming is not that of times.
+                let place = probes.partition_point(|began| *began <= now);
+                probes.insert(place, now);
+                Admission::Probe(Pass { epoch: self.epoch, probe: Some(now) })
             }
         }
     }
 
     /// Takes the result of an attempt that was let through. A result from before the last change of state
-    /// counts for nothing.
+    /// counts for nothing; that of a probe that has lost its place counts.
     #[expect(clippy::needless_pass_by_value, reason = "a pass is used up: it counts once")]
     pub fn ended(&mut self, now: Instant, pass: Pass, end: End) -> Option<Change> {
         if pass.epoch != self.epoch {
@@ -139,8 +158,10 @@ impl Breaker {
                 }
             },
             Phase::HalfOpen { probes, successes } => {
-                debug_assert!(pass.probe, "of this epoch there are only probes");
-                *probes = probes.saturating_sub(1);
+                debug_assert!(pass.probe.is_some(), "of this epoch there are only probes");
+                // Of those that began together it does not matter which one goes.
+                let place = probes.iter().position(|began| Some(*began) == pass.probe);
+                place.map(|place| probes.remove(place));
                 match end {
                     End::Neutral => None,
                     End::Success => {

@@ -79,11 +79,22 @@ impl Bucket {
         self.level = self.level.max(most);
     }
 
-    /// Another limit from now on. What has been used of the old one stays used of the new one.
+    /// Another limit from now on, of which as large a share is left as of the old one; a debt becomes one of a
+    /// minute at most. What a much larger limit had granted must not be paid for out of a small one.
     pub fn set(&mut self, limit: u64) {
-        let more = i128::from(limit) - i128::from(self.limit);
+        let old = i128::from(self.limit);
+        if i128::from(limit) == old {
+            return;
+        }
         self.limit = limit;
-        self.change(more);
+        let new = i128::from(limit);
+        let share = |level: i128| match old {
+            // Of nothing there is no share: as new.
+            0 => new * WHOLE,
+            // Where the product is too large, what the quotient loses is less than one of millions.
+            _ => level.checked_mul(new).map_or_else(|| level / old * new, |level| level / old),
+        };
+        self.level = share(self.level).clamp(-self.capacity(), self.capacity());
     }
 
     /// What could be taken now.

@@ -29,10 +29,18 @@ pub struct KeyPool {
 #[derive(Debug, Default)]
 struct Key {
     weight: u32,
-    rejected: Option<Instant>,
+    rejected: Option<Rests>,
     /// The whole account.
-    limited: Option<Instant>,
-    models: HashMap<Box<str>, Instant>,
+    limited: Option<Rests>,
+    models: HashMap<Box<str>, Rests>,
+}
+
+/// A key that is not used for a while.
+#[derive(Debug, Clone, Copy)]
+struct Rests {
+    until: Instant,
+    /// When the upstream said so last.
+    said: Instant,
 }
 
 /// The choice of a key.
@@ -47,7 +55,9 @@ pub enum Pick {
     },
     /// Every key that has not been tried was rejected.
     Rejected {
-        /// When the first one is tried again.
+        /// The first one that is tried again.
+        key: usize,
+        /// When it is.
         until: Instant,
     },
     /// Every key has been tried.
@@ -105,7 +115,7 @@ impl KeyPool {
     ) -> Pick {
         let mut usable = Vec::with_capacity(self.keys.len());
         let mut limit_ends: Option<Instant> = None;
-        let mut rejection_ends: Option<Instant> = None;
+        let mut rejection_ends: Option<(Instant, usize)> = None;
         for (at, key) in self.keys.iter().enumerate() {
             if tried.contains(&at) {
                 continue;
@@ -113,7 +123,9 @@ impl KeyPool {
             match key.rest(now, model) {
                 Rest::None => usable.push(at),
                 Rest::Limited(until) => limit_ends = Some(earlier(limit_ends, until)),
-                Rest::Rejected(until) => rejection_ends = Some(earlier(rejection_ends, until)),
+                Rest::Rejected(until) => {
+                    rejection_ends = Some(earlier(rejection_ends, (until, at)));
+                }
             }
         }
         if usable.iter().any(|&at| self.keys[at].weight > 0) {
@@ -126,7 +138,7 @@ impl KeyPool {
         match (chosen, limit_ends, rejection_ends) {
             (Some(key), _, _) => Pick::Key(key),
             (None, Some(until), _) => Pick::Resting { until },
-            (None, None, Some(until)) => Pick::Rejected { until },
+            (None, None, Some((until, key))) => Pick::Rejected { key, until },
             (None, None, None) => Pick::None,
         }
     }
@@ -141,9 +153,9 @@ impl KeyPool {
         match model {
             None => key.limited = Some(sooner(now, key.limited, until)),
             Some(model) => {
-                let until = sooner(now, key.models.get(model).copied(), until);
+                let rests = sooner(now, key.models.get(model).copied(), until);
                 key.make_room(now, model);
-                key.models.insert(model.into(), until);
+                key.models.insert(model.into(), rests);
             }
         }
     }
@@ -154,12 +166,16 @@ impl KeyPool {
         key.rejected = Some(sooner(now, key.rejected, later(now, REJECTED_REST)));
     }
 
-    /// The upstream has answered with this key: it is neither rejected nor, for this model, limited.
-    pub fn succeeded(&mut self, _now: Instant, key: usize, model: &str) {
+    /// The upstream has answered with this key an attempt that began at `began`: then, it was neither rejected
+    /// nor, for this model, limited. What it has said of the key since stays.
+    pub fn succeeded(&mut self, _now: Instant, key: usize, model: &str, began: Instant) {
         let Some(key) = self.keys.get_mut(key) else { return };
-        key.rejected = None;
-        key.limited = None;
-        key.models.remove(model);
+        let since = |rests: &Rests| began < rests.said;
+        key.rejected = key.rejected.filter(since);
+        key.limited = key.limited.filter(since);
+        if key.models.get(model).is_some_and(|rests| !since(rests)) {
+            key.models.remove(model);
+        }
     }
 
     /// Forgets all limits and rejections, by command.
@@ -208,12 +224,12 @@ enum Rest {
 
 impl Key {
     fn rest(&self, now: Instant, model: &str) -> Rest {
-        let running = |until: &Instant| now < *until;
-        if let Some(until) = self.rejected.filter(running) {
+        let running = |rests: Rests| (now < rests.until).then_some(rests.until);
+        if let Some(until) = self.rejected.and_then(running) {
             return Rest::Rejected(until);
         }
-        let limit = self.models.get(model).copied().max(self.limited);
-        limit.filter(running).map_or(Rest::None, Rest::Limited)
+        let of_model = self.models.get(model).copied().and_then(running);
+        of_model.max(self.limited.and_then(running)).map_or(Rest::None, Rest::Limited)
     }
 
     /// Makes sure that `model` can be inserted: what is over goes first, then what ends first.
@@ -221,9 +237,9 @@ impl Key {
         if self.models.len() < MAX_MODELS || self.models.contains_key(model) {
             return;
         }
-        self.models.retain(|_, until| now < *until);
+        self.models.retain(|_, rests| now < rests.until);
         if self.models.len() >= MAX_MODELS {
-            let first = self.models.iter().min_by_key(|(_, until)| **until);
+            let first = self.models.iter().min_by_key(|(_, rests)| rests.until);
             if let Some(name) = first.map(|(name, _)| name.clone()) {
                 self.models.remove(&name);
             }
@@ -232,11 +248,11 @@ impl Key {
 
     fn status(&self, now: Instant) -> KeyStatus {
         let left =
-            |until: Instant| until.checked_duration_since(now).filter(|left| !left.is_zero());
+            |rests: Rests| rests.until.checked_duration_since(now).filter(|left| !left.is_zero());
         let account = self.limited.and_then(left).map(|left| (None, left));
-        let models = self.models.iter().filter_map(|(model, until)| {
+        let models = self.models.iter().filter_map(|(model, rests)| {
             let name: &str = model;
-            left(*until).map(|left| (Some(name.to_owned()), left))
+            left(*rests).map(|left| (Some(name.to_owned()), left))
         });
         let mut limited: Vec<_> = account.into_iter().chain(models).collect();
         limited.sort();
@@ -244,13 +260,17 @@ impl Key {
     }
 }
 
-/// The end of a rest: the new one, unless one is running that ends before it.
-fn sooner(now: Instant, running: Option<Instant>, new: Instant) -> Instant {
-    running.filter(|until| now < *until).map_or(new, |until| until.min(new))
+/// A rest until then, unless one is running that ends before it.
+fn sooner(now: Instant, running: Option<Rests>, new: Instant) -> Rests {
+    let running = running.map(|rests| rests.until).filter(|until| now < *until);
+    Rests { until: earlier(running, new), said: now }
 }
 
-fn earlier(known: Option<Instant>, other: Instant) -> Instant {
-    known.map_or(other, |known| known.min(other))
+fn earlier<T: Ord>(known: Option<T>, other: T) -> T {
+    match known {
+        Some(known) => known.min(other),
+        None => other,
+    }
 }
 
 /// The logarithm of an even draw from (0, 1) that only depends on what is given.

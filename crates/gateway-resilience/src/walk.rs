@@ -49,6 +49,13 @@ pub trait Ground {
     /// Whether the upstream of a leg can be asked now, and with which key; `tried` are the keys that this
     /// request needs not try there again. Whoever gets [`Entry::Key`] asks.
     fn enter(&mut self, leg: usize, tried: &[usize], now: Instant) -> Entry;
+    /// Whether the upstream of a leg can be asked at once with a key that [`enter`](Ground::enter) has named, for
+    /// something else than a retry: the request written otherwise, or a key tried for want of anything better.
+    /// Whoever gets a yes asks.
+    fn again(&mut self, leg: usize, key: usize, now: Instant) -> bool {
+        let _ = (leg, key, now);
+        true
+    }
     /// Takes a retry at that upstream out of the budgets, if they have one left.
     fn may_retry(&mut self, leg: usize, now: Instant) -> bool;
     /// The longest prompt that a leg's model takes, in tokens, where that is known.
@@ -125,6 +132,12 @@ impl Failure {
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
         self
+    }
+
+    /// Whether the server is in trouble, rather than the request or the key. A 408 is not what it looks like:
+    /// the upstream did not wait for the request, which is worth another try.
+    fn is_of_server(&self) -> bool {
+        self.status.is_some_and(|status| status == 408 || status >= 500)
     }
 }
 
@@ -229,7 +242,9 @@ impl<'r> Walk<'r> {
             match self.step {
                 Step::Over | Step::Asked => return Next::Stop(self.why()),
                 Step::Failed(failure) => self.step = self.after(&failure, ground),
-                Step::Repeat => return self.ask(self.key),
+                Step::Repeat if ground.again(self.at, self.key, now) => return self.ask(self.key),
+                // Until when is not known; who asks again a little later is told.
+                Step::Repeat => self.skip(Entry::Open(now)),
                 Step::Enter => match ground.enter(self.at, &self.tried, now) {
                     Entry::Key(key) => return self.ask(key),
                     blocked => self.skip(blocked),
@@ -263,15 +278,21 @@ impl<'r> Walk<'r> {
     }
 
     /// A second attempt beside the one on its way, at the next leg that lets us; the walk goes on from
-    /// there. At most one is worth it. `None`: nobody else can be asked, and the first goes on alone.
+    /// there. At most one is worth it, and it costs one retry, however many legs do not let us. `None`: nobody
+    /// else can be asked, and the first goes on alone.
     pub fn hedge(&mut self, now: Instant, ground: &mut dyn Ground) -> Option<(usize, usize)> {
         if self.step != Step::Asked || now >= self.deadline {
             return None;
         }
+        let mut is_paid = false;
         for leg in self.at + 1..self.legs {
-            if !ground.may_retry(leg, now) {
+            if !self.is_wide(leg, ground) {
+                continue;
+            }
+            if !is_paid && !ground.may_retry(leg, now) {
                 return None;
             }
+            is_paid = true;
             if let Entry::Key(key) = ground.enter(leg, &[], now) {
                 self.at = leg;
                 (self.retries, self.repeated) = (0, false);
@@ -284,7 +305,6 @@ impl<'r> Walk<'r> {
     }
 
     fn after(&mut self, failure: &Failure, ground: &mut dyn Ground) -> Step {
-        // A 408 is not what it looks like: the upstream did not wait for the request, which is worth another try.
         let listed = |status| status == 408 || self.retry.statuses.contains(&status);
         let listed = failure.status.is_none_or(listed);
         match failure.remedy {
@@ -301,6 +321,19 @@ impl<'r> Walk<'r> {
             }
             Remedy::Same if listed => {
                 Step::Retry(backoff::pause(self.retry, self.retries, ground.luck()))
+            }
+            // A server in trouble is in trouble with every key: the pool is not walked, and each further try
+            // comes out of the budget.
+            Remedy::After(pause) if failure.is_of_server() => {
+                if !listed {
+                    Step::Onwards
+                } else if !self.retry.respect_retry_after {
+                    Step::Retry(backoff::pause(self.retry, self.retries, ground.luck()))
+                } else if pause <= self.retry.max_delay {
+                    Step::Retry(pause)
+                } else {
+                    Step::Onwards
+                }
             }
             Remedy::After(pause) => {
                 self.tried.push(self.key);
@@ -350,10 +383,7 @@ impl<'r> Walk<'r> {
             if self.at >= self.legs {
                 break;
             }
-            // Of a window that nobody knows nothing can be hoped.
-            let at = self.at;
-            let wide = |above| ground.window(at).is_some_and(|window| window > above);
-            if self.above.is_none_or(wide) {
+            if self.is_wide(self.at, ground) {
                 self.step = Step::Enter;
                 return;
             }
@@ -367,6 +397,12 @@ impl<'r> Walk<'r> {
             }
             _ => Step::Over,
         };
+    }
+
+    /// Whether a leg's model may take the prompt. Of a window that nobody knows nothing can be hoped.
+    fn is_wide(&self, leg: usize, ground: &mut dyn Ground) -> bool {
+        let mut wide = |above| ground.window(leg).is_some_and(|window| window > above);
+        self.above.is_none_or(&mut wide)
     }
 
     fn why(&self) -> Why {

@@ -71,8 +71,16 @@ pub(crate) async fn answer(
     ground.requested();
     let mut told: Option<Failed> = None;
     let mut writer: Option<(usize, Writer<'_>)> = None;
+    // A failure that is made good if its leg is asked again.
+    let mut mended: Option<(usize, Failed)> = None;
     loop {
-        let (at, key) = match walk.next(Instant::now().into_std(), &mut ground) {
+        let next = walk.next(Instant::now().into_std(), &mut ground);
+        if let Some((leg, failed)) = mended.take()
+            && !matches!(next, Next::Ask { leg: at, .. } if at == leg)
+        {
+            verdict::offer(&mut told, failed);
+        }
+        let (at, key) = match next {
             Next::Ask { leg, key } => (leg, key),
             Next::Pause(pause) => {
                 sleep(pause).await;
@@ -132,6 +140,7 @@ pub(crate) async fn answer(
         };
         if whose == at && writer.again(&failed, key) {
             walk.rewritten();
+            mended = Some((at, failed));
             continue;
         }
         let failure = failed.failure();
@@ -299,7 +308,8 @@ impl Attempt<'_> {
             Ok(_) => {
                 if provider.has_keys() {
                     let mut keys = provider.live.standing.keys();
-                    keys.succeeded(now.into_std(), self.key, &self.leg.model);
+                    let began = began.into_std();
+                    keys.succeeded(now.into_std(), self.key, &self.leg.model, began);
                 }
                 self.running.and_then(|running| running.succeeded(now, now - began))
             }
@@ -484,6 +494,26 @@ impl<'a> Known<'a> {
         &self.worker.runtime.providers[self.legs[leg].provider]
     }
 
+    /// Asks the breaker, or says until when it lets nobody in.
+    fn admitted(&mut self, leg: usize, now: std::time::Instant) -> Result<(), std::time::Instant> {
+        let (standing, model) = (&self.provider(leg).live.standing, &self.legs[leg].model);
+        let health = self.health[leg].get_or_insert_with(|| {
+            // Whoever is asked gets a share of a retry for it, in whatever place of the chain.
+            standing.budget().deposit(now);
+            standing.model(model)
+        });
+        match health.admit(now.into()) {
+            Ok(running) => {
+                self.running = Some(running);
+                Ok(())
+            }
+            Err(until) => {
+                self.passed_over(leg, "open breaker");
+                Err(until.into_std())
+            }
+        }
+    }
+
     fn passed_over(&self, leg: usize, why: &'static str) {
         skipped(self.trace, self.asked, self.provider(leg), &self.legs[leg].model, why);
     }
@@ -517,11 +547,11 @@ impl Ground for Known<'_> {
                     }
                     return Entry::Resting(until);
                 }
-                Pick::Rejected { .. } => {
+                Pick::Rejected { key, .. } => {
                     if tried.is_empty() {
                         self.passed_over(leg, "rejected key");
                     }
-                    return Entry::Rejected(0);
+                    return Entry::Rejected(key);
                 }
                 Pick::None => return Entry::Exhausted,
             }
@@ -530,21 +560,14 @@ impl Ground for Known<'_> {
         } else {
             return Entry::Exhausted;
         };
-        let health = self.health[leg].get_or_insert_with(|| {
-            // Whoever is asked gets a share of a retry for it, in whatever place of the chain.
-            provider.live.standing.budget().deposit(now);
-            provider.live.standing.model(model)
-        });
-        match health.admit(now.into()) {
-            Ok(running) => {
-                self.running = Some(running);
-                Entry::Key(key)
-            }
-            Err(until) => {
-                self.passed_over(leg, "open breaker");
-                Entry::Open(until.into_std())
-            }
+        match self.admitted(leg, now) {
+            Ok(()) => Entry::Key(key),
+            Err(until) => Entry::Open(until),
         }
+    }
+
+    fn again(&mut self, leg: usize, _key: usize, now: std::time::Instant) -> bool {
+        self.admitted(leg, now).is_ok()
     }
 
     fn may_retry(&mut self, leg: usize, now: std::time::Instant) -> bool {

@@ -68,6 +68,57 @@ fn one_probe_at_a_time_and_two_successes_close_it() {
     assert_eq!(breaker.state(later), State::Closed);
 }
 
+/// One slow answer, or one that never comes, keeps nobody from an upstream that is well again.
+#[test]
+fn a_probe_holds_its_place_for_a_short_while_and_its_result_counts_all_the_same() {
+    for (open, held) in [(30, 10), (4, 4), (0, 1)] {
+        let settings = BreakerSettings { open: secs(open), half_open_max: 2, ..SETTINGS };
+        let now = start();
+        for end in [End::Success, End::Failure] {
+            let mut breaker = opened(now);
+            breaker.set(settings);
+            let first = now + secs(open);
+            let until = first + secs(held);
+            let slow = probe(&mut breaker, first);
+            let hung = probe(&mut breaker, first + ms(500));
+            for asked in [ms(500), secs(held).saturating_sub(ms(1))] {
+                let said = breaker.admit(first + asked);
+                assert!(
+                    matches!(said, Admission::Refused { until: at } if at == until),
+                    "{said:?}"
+                );
+            }
+            let next = probe(&mut breaker, until);
+            let said = breaker.admit(until);
+            let then = until + ms(500);
+            assert!(matches!(said, Admission::Refused { until: at } if at == then), "{said:?}");
+            assert_eq!(breaker.ended(until, next, End::Success), None);
+            // One that lost its place frees nobody else's, and says what it found out.
+            let other = probe(&mut breaker, until);
+            let change = breaker.ended(until, slow, end);
+            let opens = Change::Opened { until: until + secs(open) };
+            assert_eq!(change, Some(if end == End::Success { Change::Closed } else { opens }));
+            for (late, end) in [(hung, End::Failure), (other, End::Success)] {
+                assert_eq!(breaker.ended(until + secs(300), late, end), None, "too late");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_probe_that_ends_after_it_lost_its_place_frees_no_other() {
+    let now = start();
+    let mut breaker = opened(now);
+    let first = now + secs(30);
+    let slow = probe(&mut breaker, first);
+    let held = probe(&mut breaker, first + secs(10));
+    assert_eq!(breaker.ended(first + secs(12), slow, End::Neutral), None);
+    let said = breaker.admit(first + secs(12));
+    assert!(matches!(said, Admission::Refused { until } if until == first + secs(20)), "{said:?}");
+    assert_eq!(breaker.ended(first + secs(13), held, End::Neutral), None);
+    drop(probe(&mut breaker, first + secs(13)));
+}
+
 #[test]
 fn a_failed_probe_opens_it_for_the_whole_time_again() {
     let now = start();
@@ -185,7 +236,8 @@ proptest! {
         let mut breaker = Breaker::new(settings);
         let mut now = start();
         let mut model = Model { round: 0, open_until: None, half_open: false, in_a_row: 0 };
-        let mut under_way: Vec<(u32, Pass)> = Vec::new();
+        // Each with its round and when it began.
+        let mut under_way: Vec<(u32, Instant, Pass)> = Vec::new();
         for step in steps {
             match step {
                 Step::Wait(time) => now += ms(time),
@@ -193,21 +245,28 @@ proptest! {
                     if model.open_until.is_some_and(|until| now >= until) {
                         model = Model { round: model.round + 1, open_until: None, half_open: true, in_a_row: 0 };
                     }
-                    let probes = under_way.iter().filter(|(round, _)| *round == model.round).count();
+                    let of_now = under_way.iter().filter(|(round, ..)| *round == model.round);
+                    let held = of_now.map(|(_, began, _)| *began + secs(1)).filter(|until| now < *until);
+                    let held: Vec<Instant> = held.collect();
+                    let probes = held.len();
                     match breaker.admit(now) {
                         Admission::Free(pass) => {
                             prop_assert!(!model.half_open && model.open_until.is_none());
-                            under_way.push((model.round, pass));
+                            under_way.push((model.round, now, pass));
                         }
                         Admission::Probe(pass) => {
                             prop_assert!(model.half_open);
                             prop_assert!(probes < half_open_max as usize);
-                            under_way.push((model.round, pass));
+                            under_way.push((model.round, now, pass));
                         }
                         Admission::Refused { until } => {
                             prop_assert!(until > now);
-                            let full = model.half_open && probes == half_open_max as usize;
-                            prop_assert!(full || model.open_until == Some(until));
+                            if model.half_open {
+                                prop_assert_eq!(probes, half_open_max as usize);
+                                prop_assert_eq!(Some(until), held.into_iter().min());
+                            } else {
+                                prop_assert_eq!(model.open_until, Some(until));
+                            }
                         }
                     }
                 }
@@ -215,7 +274,7 @@ proptest! {
                     if under_way.is_empty() {
                         continue;
                     }
-                    let (round, pass) = under_way.swap_remove(which % under_way.len());
+                    let (round, _, pass) = under_way.swap_remove(which % under_way.len());
                     let change = breaker.ended(now, pass, end);
                     let mut expected = None;
                     if round == model.round && end != End::Neutral {

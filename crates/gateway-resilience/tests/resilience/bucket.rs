@@ -49,14 +49,44 @@ fn a_correction_gives_back_or_leaves_a_debt_and_never_overfills() {
 }
 
 #[test]
-fn another_limit_keeps_what_was_used() {
+fn another_limit_keeps_the_share_that_is_left() {
     let now = start();
     let mut bucket = Bucket::per_minute(60);
-    assert_eq!(bucket.take(now, 50), Ok(()));
-    bucket.set(100);
+    assert_eq!(bucket.take(now, 45), Ok(()));
+    for (limit, left) in [(100, 25), (30, 7), (30, 7), (u64::MAX, u64::MAX / 4), (60, 15)] {
+        bucket.set(limit);
+        let remaining = bucket.remaining(now);
+        assert!(remaining.abs_diff(left) <= limit / 1_000_000, "{remaining} of {limit}");
+        assert_eq!(bucket.limit(), limit);
+    }
+    // Out of nothing comes a whole one.
+    bucket.set(0);
+    assert_eq!(bucket.take(now, 1), Err(secs(3600)));
+    bucket.set(50);
     assert_eq!(bucket.remaining(now), 50);
-    bucket.set(30);
-    assert_eq!(bucket.take(now, 1), Err(secs(42)));
+}
+
+/// However much of the old limit was used, a new one is there within a minute; debts within two.
+#[test]
+fn another_limit_locks_nobody_out() {
+    let now = start();
+    for (old, taken, new, wait) in [
+        (2_000_000, 2_000_000, 20_000, secs(60)),
+        (2_000_000, 2_000_000, 2_000_000_000, secs(60)),
+        (2_000_000, 3_000_000, 20_000, secs(90)),
+        (20_000, 2_000_000, 40_000, secs(120)),
+        (u64::MAX, u64::MAX, 1, secs(60)),
+    ] {
+        let mut bucket = Bucket::per_minute(old);
+        assert_eq!(bucket.take(now, taken), Ok(()));
+        bucket.set(new);
+        assert_eq!(bucket.full_in(now), wait, "{old} to {new}");
+    }
+    // A reload that changes nothing forgives nothing.
+    let mut bucket = Bucket::per_minute(60);
+    assert_eq!(bucket.take(now, 300), Ok(()));
+    bucket.set(60);
+    assert_eq!(bucket.full_in(now), secs(300));
 }
 
 #[test]

@@ -97,13 +97,49 @@ fn r37_success_and_a_reset_clear_a_limit() {
     let mut pool = KeyPool::new(&[1]);
     pool.limited(now, 0, Some("m"), secs(20));
     pool.limited(now, 0, Some("other"), secs(20));
-    pool.succeeded(now, 0, "m");
+    pool.succeeded(now + secs(1), 0, "m", now);
     assert_eq!(pool.pick(now, "m", None, 0, &[]), Pick::Key(0));
     assert!(matches!(pool.pick(now, "other", None, 0, &[]), Pick::Resting { .. }));
     pool.rejected(now, 0);
     pool.reset();
     assert_eq!(pool.pick(now, "other", None, 0, &[]), Pick::Key(0));
     assert_eq!(pool.status(now), [KeyStatus::default()]);
+}
+
+/// An answer that began before the limit was met knows nothing of it.
+#[test]
+fn r37_a_late_success_clears_nothing_that_was_said_since_it_began() {
+    let now = start();
+    let at = |seconds| now + secs(seconds);
+    for (model, other) in [(Some("m"), "m"), (None, "other")] {
+        for (began, rests) in [(0, true), (4, true), (5, false), (7, false)] {
+            let mut pool = KeyPool::new(&[1]);
+            pool.limited(at(3), 0, model, secs(20));
+            // Met again: it ends when it did, and this is when it was last heard of.
+            pool.limited(at(5), 0, model, secs(20));
+            pool.succeeded(at(8), 0, "m", at(began));
+            let expected = if rests { Pick::Resting { until: at(23) } } else { Pick::Key(0) };
+            assert_eq!(pool.pick(at(8), other, None, 0, &[]), expected, "{model:?} from {began}");
+            pool.reset();
+            pool.rejected(at(5), 0);
+            pool.succeeded(at(8), 0, "m", at(began));
+            let expected =
+                if rests { Pick::Rejected { key: 0, until: at(65) } } else { Pick::Key(0) };
+            assert_eq!(pool.pick(at(8), "m", None, 0, &[]), expected, "rejected, from {began}");
+        }
+    }
+}
+
+#[test]
+fn the_rejected_key_that_has_rested_longest_is_tried_first() {
+    let now = start();
+    let mut pool = KeyPool::new(&[1, 1, 1]);
+    for (key, after) in [(0, 3), (1, 1), (2, 2)] {
+        pool.rejected(now + secs(after), key);
+    }
+    let first = |tried: &[usize]| pool.pick(now + secs(9), "m", None, 0, tried);
+    assert_eq!(first(&[]), Pick::Rejected { key: 1, until: now + secs(61) });
+    assert_eq!(first(&[1]), Pick::Rejected { key: 2, until: now + secs(62) });
 }
 
 #[test]
@@ -113,12 +149,15 @@ fn a_rejected_key_rests_a_minute_and_is_told_from_a_limited_one() {
     pool.rejected(now, 0);
     pool.rejected(now + secs(30), 0);
     assert_eq!(pool.pick(now, "m", None, 0, &[]), Pick::Key(1));
-    assert_eq!(pool.pick(now, "m", None, 0, &[1]), Pick::Rejected { until: now + secs(60) });
+    assert_eq!(
+        pool.pick(now, "m", None, 0, &[1]),
+        Pick::Rejected { key: 0, until: now + secs(60) }
+    );
     pool.limited(now, 1, None, secs(90));
     assert_eq!(pool.pick(now, "m", None, 0, &[]), Pick::Resting { until: now + secs(90) });
     assert_eq!(pool.pick(now + secs(60), "m", None, 0, &[]), Pick::Key(0));
     pool.rejected(now + secs(60), 0);
-    pool.succeeded(now + secs(61), 0, "m");
+    pool.succeeded(now + secs(61), 0, "m", now + secs(60));
     assert_eq!(pool.pick(now + secs(61), "m", None, 0, &[]), Pick::Key(0));
 }
 
@@ -148,7 +187,7 @@ fn callers_who_make_up_names_fill_no_memory_and_unknown_keys_do_no_harm() {
     assert_eq!(pool.pick(now, "short", None, 0, &[]), Pick::Key(0), "what ended first went first");
     pool.limited(now, 7, None, secs(1));
     pool.rejected(now, 7);
-    pool.succeeded(now, 7, "m");
+    pool.succeeded(now, 7, "m", now);
     assert_eq!(KeyPool::new(&[]).pick(now, "m", Some("s"), 0, &[]), Pick::None);
 }
 
@@ -156,7 +195,8 @@ fn callers_who_make_up_names_fill_no_memory_and_unknown_keys_do_no_harm() {
 enum Step {
     Limited(usize, Option<bool>, u64),
     Rejected(usize),
-    Succeeded(usize, bool),
+    /// A success for a model of an attempt that took so long.
+    Succeeded(usize, bool, u64),
     Wait(u64),
     Pick(bool, Option<u8>, u64, Vec<usize>),
 }
@@ -167,7 +207,7 @@ fn step() -> impl Strategy<Value = Step> {
         (key.clone(), any::<Option<bool>>(), 0u64..8000)
             .prop_map(|(k, m, t)| Step::Limited(k, m, t)),
         key.clone().prop_map(Step::Rejected),
-        (key.clone(), any::<bool>()).prop_map(|(k, m)| Step::Succeeded(k, m)),
+        (key.clone(), any::<bool>(), 0u64..300).prop_map(|(k, m, t)| Step::Succeeded(k, m, t)),
         (0u64..200).prop_map(Step::Wait),
         (any::<bool>(), any::<Option<u8>>(), any::<u64>(), prop::collection::vec(key, 0..4))
             .prop_map(|(m, s, l, t)| Step::Pick(m, s, l, t)),
@@ -186,32 +226,42 @@ proptest! {
     fn a_key_that_rests_is_not_chosen_and_one_that_does_not_is(steps in prop::collection::vec(step(), 0..120)) {
         let begin = start();
         let mut pool = KeyPool::new(&[1, 2, 0, 5]);
-        let mut now = 0u64;
+        let mut now = 1000u64;
         let mut rejected = [0u64; 4];
         // Big, small, account.
         let mut limited = [[0u64; 3]; 4];
+        // When that was said; at 3: that it is rejected.
+        let mut said = [[0u64; 4]; 4];
         for step in steps {
             let instant = begin + secs(now);
             match step {
                 Step::Wait(time) => now += time,
                 Step::Limited(key, model, time) => {
                     let model_at = model.map_or(2, usize::from);
+                    said[key][model_at] = now;
                     let end = &mut limited[key][model_at];
                     let new = now + time.min(3600);
                     *end = if *end > now { new.min(*end) } else { new };
                     pool.limited(instant, key, model.map(|at| name(!at)), secs(time));
                 }
                 Step::Rejected(key) => {
+                    said[key][3] = now;
                     if rejected[key] <= now {
                         rejected[key] = now + 60;
                     }
                     pool.rejected(instant, key);
                 }
-                Step::Succeeded(key, model) => {
-                    rejected[key] = 0;
-                    limited[key][2] = 0;
-                    limited[key][usize::from(model)] = 0;
-                    pool.succeeded(instant, key, name(!model));
+                Step::Succeeded(key, model, took) => {
+                    let began = now - took.min(now);
+                    for at in [usize::from(model), 2] {
+                        if said[key][at] <= began {
+                            limited[key][at] = 0;
+                        }
+                    }
+                    if said[key][3] <= began {
+                        rejected[key] = 0;
+                    }
+                    pool.succeeded(instant, key, name(!model), begin + secs(began));
                 }
                 Step::Pick(model, session, luck, tried) => {
                     let end = |key: usize| limited[key][usize::from(model)].max(limited[key][2]);
@@ -229,8 +279,10 @@ proptest! {
                             let first = valid.iter().map(|&key| end(key)).min().expect("one is valid");
                             prop_assert_eq!(until, begin + secs(first));
                         }
-                        Pick::Rejected { until } => {
+                        Pick::Rejected { key, until } => {
                             prop_assert!(valid.is_empty());
+                            prop_assert_eq!(until, begin + secs(rejected[key]));
+                            prop_assert!(left.contains(&key));
                             let first = left.iter().map(|&key| rejected[key]).min().expect("one is left");
                             prop_assert_eq!(until, begin + secs(first));
                         }

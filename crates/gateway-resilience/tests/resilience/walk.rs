@@ -31,6 +31,19 @@ impl Dice {
     }
 }
 
+const fn failure(remedy: Remedy, status: Option<u16>) -> Failure {
+    Failure { remedy, status }
+}
+
+/// Whether the server is to blame, and neither request nor key.
+fn of_server(failure: Failure) -> bool {
+    match failure.remedy {
+        Remedy::Same | Remedy::NextProvider => true,
+        Remedy::After(_) => failure.status.is_some_and(|status| status >= 500),
+        _ => false,
+    }
+}
+
 /// One upstream: what is known of it, and how it behaves.
 struct Upstream {
     breaker: Breaker,
@@ -49,15 +62,16 @@ struct Upstream {
     retries: u64,
 }
 
-const FAILURES: [Remedy; 8] = [
-    Remedy::Same,
-    Remedy::After(Duration::from_secs(2)),
-    Remedy::After(Duration::from_secs(90)),
-    Remedy::NextKey,
-    Remedy::NextProvider,
-    Remedy::Again,
-    Remedy::Larger,
-    Remedy::Final,
+const FAILURES: [Failure; 9] = [
+    failure(Remedy::Same, None),
+    failure(Remedy::After(Duration::from_secs(2)), Some(429)),
+    failure(Remedy::After(Duration::from_secs(90)), Some(429)),
+    failure(Remedy::NextKey, None),
+    failure(Remedy::NextProvider, None),
+    failure(Remedy::Again, None),
+    failure(Remedy::Larger, None),
+    failure(Remedy::Final, None),
+    failure(Remedy::After(Duration::from_secs(1)), Some(503)),
 ];
 
 impl Upstream {
@@ -91,9 +105,9 @@ impl Upstream {
     }
 
     /// What it does with an attempt: `None` is an answer.
-    fn does(&self, now: Instant, dice: &mut Dice) -> Option<Remedy> {
+    fn does(&self, now: Instant, dice: &mut Dice) -> Option<Failure> {
         if self.dead_until.is_some_and(|until| now < until) {
-            return Some(Remedy::Same);
+            return Some(FAILURES[0]);
         }
         let mut point = dice.below(self.habits.iter().sum());
         for (at, habit) in self.habits.iter().enumerate() {
@@ -113,6 +127,23 @@ struct View<'w> {
     dice: &'w mut Dice,
     /// Of the attempt that was let in last.
     pass: Option<(Pass, bool)>,
+    /// Whether a retry was granted.
+    paid: bool,
+}
+
+impl View<'_> {
+    fn admit(&mut self, leg: usize, now: Instant) -> Result<(), Instant> {
+        let upstream = &mut self.world[self.chain[leg]];
+        let (pass, probe) = match upstream.breaker.admit(now) {
+            Admission::Free(pass) => (pass, false),
+            Admission::Probe(pass) => (pass, true),
+            Admission::Refused { until } => return Err(until),
+        };
+        upstream.probes += u32::from(probe);
+        assert!(upstream.probes <= upstream.half_open_max, "no more probes than are allowed");
+        self.pass = Some((pass, probe));
+        Ok(())
+    }
 }
 
 impl Ground for View<'_> {
@@ -122,25 +153,22 @@ impl Ground for View<'_> {
         let key = match upstream.keys.pick(now, "m", None, luck, tried) {
             Pick::Key(key) => key,
             Pick::Resting { until } => return Entry::Resting(until),
-            Pick::Rejected { .. } => return Entry::Rejected(0),
+            Pick::Rejected { key, .. } => return Entry::Rejected(key),
             Pick::None => return Entry::Exhausted,
         };
         assert!(!tried.contains(&key), "a key that is of no use is not asked with again");
-        let (pass, probe) = match upstream.breaker.admit(now) {
-            Admission::Free(pass) => (pass, false),
-            Admission::Probe(pass) => (pass, true),
-            Admission::Refused { until } => return Entry::Open(until),
-        };
-        upstream.probes += u32::from(probe);
-        assert!(upstream.probes <= upstream.half_open_max, "no more probes than are allowed");
-        self.pass = Some((pass, probe));
-        Entry::Key(key)
+        self.admit(leg, now).map_or_else(Entry::Open, |()| Entry::Key(key))
+    }
+
+    fn again(&mut self, leg: usize, _: usize, now: Instant) -> bool {
+        self.admit(leg, now).is_ok()
     }
 
     fn may_retry(&mut self, leg: usize, now: Instant) -> bool {
         let upstream = &mut self.world[self.chain[leg]];
         let may = upstream.budget.withdraw(now);
         upstream.retries += u64::from(may);
+        self.paid |= may;
         may
     }
 
@@ -157,10 +185,11 @@ impl Ground for View<'_> {
 struct Running {
     leg: usize,
     key: usize,
+    began: Instant,
     /// And whether it is a probe's.
-    pass: Option<(Pass, bool)>,
+    pass: (Pass, bool),
     /// What will come of it; `None` is an answer.
-    outcome: Option<Remedy>,
+    outcome: Option<Failure>,
 }
 
 /// One request on its way.
@@ -171,7 +200,9 @@ struct Request<'r> {
     running: Option<Running>,
     /// All that was asked, as leg and key.
     asked: Vec<(usize, usize)>,
-    last: Option<Remedy>,
+    last: Option<Failure>,
+    /// Whether a retry was granted since.
+    paid: bool,
     above: Option<u64>,
     answers: u32,
     ended: Option<Why>,
@@ -202,6 +233,7 @@ impl<'r> World<'r> {
             running: None,
             asked: Vec::new(),
             last: None,
+            paid: false,
             above: None,
             answers: 0,
             ended: None,
@@ -226,50 +258,52 @@ impl<'r> World<'r> {
             self.upstreams[request.chain[0]].budget.deposit(now);
             self.upstreams[request.chain[0]].requests += 1;
         }
-        if let Some(Running { leg, key, pass, outcome }) = request.running.take() {
+        if let Some(Running { leg, key, began, pass, outcome }) = request.running.take() {
             let upstream = &mut self.upstreams[request.chain[leg]];
-            let (pass, probe) = pass.map_or((None, false), |(pass, probe)| (Some(pass), probe));
+            let (pass, probe) = pass;
             upstream.probes -= u32::from(probe);
             let end = match outcome {
                 None => End::Success,
-                Some(Remedy::Same | Remedy::NextProvider) => End::Failure,
+                Some(failure) if of_server(failure) => End::Failure,
                 Some(_) => End::Neutral,
             };
-            if let Some(pass) = pass {
-                upstream.breaker.ended(now, pass, end);
-            }
-            match outcome {
-                None => {
-                    upstream.keys.succeeded(now, key, "m");
-                    request.answers += 1;
-                    return;
+            upstream.breaker.ended(now, pass, end);
+            let Some(failure) = outcome else {
+                upstream.keys.succeeded(now, key, "m", began);
+                request.answers += 1;
+                return;
+            };
+            match failure.remedy {
+                Remedy::After(rest) if !of_server(failure) => {
+                    upstream.keys.limited(now, key, Some("m"), rest);
                 }
-                Some(Remedy::After(rest)) => upstream.keys.limited(now, key, Some("m"), rest),
-                Some(Remedy::NextKey) => upstream.keys.rejected(now, key),
-                Some(_) => {}
+                Remedy::NextKey => upstream.keys.rejected(now, key),
+                Remedy::Larger => {
+                    request.above = request.above.max(upstream.window).or(Some(0));
+                }
+                _ => {}
             }
-            let remedy = outcome.expect("an answer has returned");
-            request.last = Some(remedy);
-            if remedy == Remedy::Larger {
-                request.above = request.above.max(upstream.window).or(Some(0));
-            }
-            request.walk.failed(Failure::new(remedy));
+            (request.last, request.paid) = (Some(failure), false);
+            request.walk.failed(failure);
         }
         let mut view = View {
             world: &mut self.upstreams,
             chain: &request.chain,
             dice: &mut self.dice,
             pass: None,
+            paid: false,
         };
-        match request.walk.next(now, &mut view) {
+        let next = request.walk.next(now, &mut view);
+        request.paid |= view.paid;
+        match next {
             Next::Ask { leg, key } => {
-                let pass = view.pass.take();
+                let pass = view.pass.take().expect("whoever is asked was let in");
                 check(request, leg, key, now, self.retry, &self.upstreams);
                 request.asked.push((leg, key));
                 let upstream = &mut self.upstreams[request.chain[leg]];
                 upstream.asked += 1;
                 let outcome = upstream.does(now, &mut self.dice);
-                request.running = Some(Running { leg, key, pass, outcome });
+                request.running = Some(Running { leg, key, began: now, pass, outcome });
                 let took = ms(1 + self.dice.below(3000));
                 self.events.push(Reverse((now + took, id)));
             }
@@ -304,7 +338,12 @@ fn check(
     assert!(here < most, "{here} attempts at one upstream");
     let Some((last_leg, last_key)) = request.asked.last().copied() else { return };
     assert!(leg >= last_leg, "nobody goes back along the chain");
-    match request.last.expect("it failed") {
+    let last = request.last.expect("it failed");
+    assert!(
+        leg != last_leg || request.paid || !of_server(last),
+        "a server in trouble is asked again out of the budget"
+    );
+    match last.remedy {
         Remedy::Final => panic!("what is the caller's to change is not asked again"),
         Remedy::NextProvider => assert_ne!(leg, last_leg, "r38: the same is not asked again"),
         Remedy::NextKey => assert_ne!((leg, key), (last_leg, last_key), "the key is rejected"),
@@ -365,7 +404,7 @@ fn plain(habits: [u64; FAILURES.len() + 1], breaker: bool) -> Upstream {
 /// any; and the first probe after it has come back is answered.
 #[test]
 fn r38_a_storm_on_a_dead_upstream_stays_within_the_budget() {
-    let always = [1, 0, 0, 0, 0, 0, 0, 0, 0];
+    let always = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     let retry = Retry { jitter: Jitter::Full, ..Retry::default() };
     for breaker in [false, true] {
         let mut upstream = plain(always, breaker);
@@ -398,11 +437,17 @@ struct Script<'s> {
     entries: &'s mut dyn FnMut(usize, &[usize]) -> Entry,
     budget: u32,
     windows: &'s [Option<u64>],
+    /// Whether a leg lets in who comes with a key that is known.
+    again: bool,
 }
 
 impl Ground for Script<'_> {
     fn enter(&mut self, leg: usize, tried: &[usize], _: Instant) -> Entry {
         (self.entries)(leg, tried)
+    }
+
+    fn again(&mut self, _: usize, _: usize, _: Instant) -> bool {
+        self.again
     }
 
     fn may_retry(&mut self, _: usize, _: Instant) -> bool {
@@ -434,7 +479,7 @@ fn walked(
     mut entries: impl FnMut(usize, &[usize]) -> Entry,
 ) -> Vec<Next> {
     let now = start();
-    let mut ground = Script { entries: &mut entries, budget, windows };
+    let mut ground = Script { entries: &mut entries, budget, windows, again: true };
     let mut walk = Walk::new(legs, retry, now + PATIENCE);
     let mut said = Vec::new();
     let mut failures = failures.iter();
@@ -511,6 +556,84 @@ fn r37_a_limit_is_met_with_another_key_a_wait_or_another_provider() {
     assert_eq!(walked(&deaf, &[after(31)], 2, 9, &[], first_key), [ask(0, 0), pause(1), ask(0, 0)]);
 }
 
+/// All its keys meet the same trouble: it is asked again after the pause and out of the budget, or not at all.
+#[test]
+fn r38_a_wait_that_a_broken_server_asks_for_is_a_retry_and_no_matter_of_keys() {
+    let retry = Retry { jitter: Jitter::None, ..Retry::default() };
+    let after = |n, status| Failure::new(Remedy::After(Duration::from_secs(n))).with_status(status);
+    let pause = |n| Next::Pause(Duration::from_secs(n));
+    for status in [500, 503, 529, 408] {
+        let said = |retry: &Retry, seconds, budget| {
+            walked(retry, &[after(seconds, status); 2], 2, budget, &[], two_keys)
+        };
+        let again = [ask(0, 0), pause(7), ask(0, 0), pause(7), ask(0, 0)];
+        assert_eq!(said(&retry, 7, 9), again, "{status}");
+        assert_eq!(said(&retry, 7, 0), [ask(0, 0), ask(1, 0), Next::Stop(Why::Failed)]);
+        assert_eq!(said(&retry, 31, 9), [ask(0, 0), ask(1, 0), Next::Stop(Why::Failed)]);
+        let deaf = Retry { respect_retry_after: false, ..retry.clone() };
+        let again = [ask(0, 0), pause(1), ask(0, 0), pause(2), ask(0, 0)];
+        assert_eq!(said(&deaf, 31, 9), again, "{status}");
+    }
+    // Not one of those that are worth it.
+    let unlisted = walked(&retry, &[after(7, 501)], 2, 9, &[], two_keys);
+    assert_eq!(unlisted, [ask(0, 0), ask(1, 0)]);
+}
+
+/// Who repeats a request, or comes with a rejected key for want of a better one, has to be let in, too.
+#[test]
+fn r38_a_repetition_and_a_last_resort_are_let_in_or_go_on() {
+    let retry = Retry::default();
+    let now = start();
+    let mut entries = first_key;
+    for again in [true, false] {
+        for rewritten in [true, false] {
+            let mut ground = Script { entries: &mut entries, budget: 0, windows: &[], again };
+            let mut walk = Walk::new(2, &retry, now + PATIENCE);
+            assert_eq!(walk.next(now, &mut ground), ask(0, 0));
+            if rewritten {
+                walk.rewritten();
+            } else {
+                walk.failed(Failure::new(Remedy::Again));
+            }
+            let next = if again { ask(0, 0) } else { ask(1, 0) };
+            assert_eq!(walk.next(now, &mut ground), next);
+            assert_eq!(walk.passed_over(), (!again).then_some(Why::Open(now)));
+        }
+        let mut rejected = |leg: usize, _: &[usize]| Entry::Rejected(leg + 1);
+        let mut ground = Script { entries: &mut rejected, budget: 0, windows: &[], again };
+        let mut walk = Walk::new(2, &retry, now + PATIENCE);
+        let next = if again { ask(0, 1) } else { Next::Stop(Why::Open(now)) };
+        assert_eq!(walk.next(now, &mut ground), next);
+        assert_eq!(walk.attempts(), u32::from(again));
+    }
+}
+
+/// It costs one retry, however many legs have to be asked whether they let it in, and goes nowhere where the
+/// prompt is known not to fit.
+#[test]
+fn a_hedge_costs_one_retry_and_keeps_to_the_windows() {
+    let retry = Retry::default();
+    let now = start();
+    let mut entries = |leg: usize, tried: &[usize]| {
+        if leg == 2 || leg == 3 { Entry::Open(now) } else { first_key(leg, tried) }
+    };
+    let windows = [Some(100), Some(200), Some(300), Some(300), Some(150), None, Some(300)];
+    let mut ground = Script { entries: &mut entries, budget: 1, windows: &windows, again: true };
+    let mut walk = Walk::new(7, &retry, now + PATIENCE);
+    assert_eq!(walk.next(now, &mut ground), ask(0, 0));
+    walk.failed(Failure::new(Remedy::Larger));
+    assert_eq!(walk.next(now, &mut ground), ask(1, 0));
+    walk.failed(Failure::new(Remedy::Again));
+    // Known to be above 100 only: 150 is worth asking.
+    assert_eq!(walk.next(now, &mut ground), ask(1, 0));
+    assert_eq!(walk.hedge(now, &mut ground), Some((4, 0)));
+    assert_eq!(ground.budget, 0);
+    assert_eq!(walk.hedge(now, &mut ground), None, "there is no retry left");
+    ground.budget = 1;
+    assert_eq!(walk.hedge(now, &mut ground), Some((6, 0)), "5 is of an unknown window");
+    assert_eq!(ground.budget, 0);
+}
+
 #[test]
 fn a_rejected_key_gives_way_to_the_next_and_the_last_to_the_next_provider() {
     let retry = Retry::default();
@@ -566,7 +689,7 @@ fn a_hedge_goes_to_the_next_that_can_be_asked_and_the_walk_goes_on_from_there() 
     let mut entries = |leg: usize, tried: &[usize]| {
         if leg == 1 { Entry::Open(now) } else { first_key(leg, tried) }
     };
-    let mut ground = Script { entries: &mut entries, budget: 9, windows: &[] };
+    let mut ground = Script { entries: &mut entries, budget: 9, windows: &[], again: true };
     let mut walk = Walk::new(4, &retry, now + PATIENCE);
     assert_eq!(walk.hedge(now, &mut ground), None, "nothing is on its way yet");
     assert_eq!(walk.next(now, &mut ground), ask(0, 0));
@@ -584,7 +707,7 @@ fn nothing_begins_after_the_deadline() {
     let retry = Retry::default();
     let now = start();
     let mut entries = first_key;
-    let mut ground = Script { entries: &mut entries, budget: 9, windows: &[] };
+    let mut ground = Script { entries: &mut entries, budget: 9, windows: &[], again: true };
     let mut walk = Walk::new(2, &retry, now + PATIENCE);
     assert_eq!(walk.next(now, &mut ground), ask(0, 0));
     walk.failed(Failure::new(Remedy::NextProvider));
