@@ -100,7 +100,8 @@ fn facts(runtime: &Runtime, request: &Request<'_>) -> Facts {
     }
     let found = gateway_anthropic::facts(request.body);
     let input_tokens = if needs.tokens {
-        let mut estimate = Estimate::new(runtime.catalogue.facts(request.model).family);
+        // To look at all of a large body takes longer than all the rest of the decision.
+        let mut estimate = Estimate::sampling(runtime.catalogue.facts(request.model).family);
         estimate.raw_body(&String::from_utf8_lossy(request.body));
         estimate.total()
     } else {
