@@ -190,7 +190,7 @@ async fn strategy_least_latency_comes_to_prefer_who_is_quick() {
         "  - {pattern: \"*\", provider: slow, fallbacks: [quick], strategy: least_latency, sticky: none}\n",
     );
     let shares = shares(&running, 60).await;
-    assert!(shares["quick"] >= 50, "{shares:?}");
+    assert!(shares["quick"] >= 40, "{shares:?}");
 }
 
 /// R35: a session stays, goes on elsewhere when its provider fails, and new ones come back.
