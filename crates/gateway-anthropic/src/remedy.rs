@@ -111,7 +111,10 @@ impl<'b> Said<'b> {
         let dead = ["invalid", "disabled", "revoked", "expired", "inactive", "deactivated"];
         let about = |what: &[&str]| self.mentions(what) && self.mentions(&dead);
         self.kind == "authentication_error"
-            || about(&["api key", "api-key", "oauth token", "access token", "credential"])
+            || about(&["api key", "api-key"])
+            // In a request that is at fault other credentials may be meant, which came with it: an MCP server's.
+            || self.kind != "invalid_request_error"
+                && about(&["oauth token", "access token", "credential"])
             || self.mentions(&[
                 "organization has been disabled",
                 "account has been disabled",

@@ -57,6 +57,18 @@ fn r37_what_the_body_says() {
             (NextKey, Account),
         ),
         (403, "permission_error", "This API key has been disabled.", (NextKey, Account)),
+        (400, invalid, "Invalid API key", (NextKey, Account)),
+        (400, invalid, "x-api-key: the key has expired", (NextKey, Account)),
+        (403, "permission_error", "The access token has expired.", (NextKey, Account)),
+        // A credential of the caller's, in the body.
+        (
+            400,
+            invalid,
+            "mcp_servers.0: Authentication error: the access token expired. Check your authorization_token.",
+            (Final, Request),
+        ),
+        (400, invalid, "MCP server 'x': invalid credentials", (Final, Request)),
+        (403, invalid, "mcp_servers: OAuth token is invalid", (Final, Request)),
         (
             403,
             "permission_error",
