@@ -92,7 +92,9 @@ impl Matchers {
         out.extend_from_slice(&self.always);
         self.models.add(name, &mut out);
         if !self.paths.at.is_empty() {
-            self.paths.add(query.plain_path(), &mut out);
+            for path in query.paths() {
+                self.paths.add(path, &mut out);
+            }
         }
         for (header, values) in &self.headers {
             if let Some(value) = query.headers.get(header) {
@@ -100,6 +102,7 @@ impl Matchers {
             }
         }
         out.sort_unstable();
+        out.dedup(); // a path rule may match by both paths
         out
     }
 }

@@ -99,6 +99,14 @@ impl<'a> Query<'a> {
     pub(crate) fn plain_path(&self) -> &'a str {
         self.path.split('?').next().unwrap_or_default()
     }
+
+    /// The paths that rules may match: its own, and for a count that of the message that it counts. It is the
+    /// same conversation, which must not go to somebody else only to be counted.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = &'a str> {
+        let own = self.plain_path();
+        let counted = own.strip_suffix("/count_tokens").filter(|path| path.ends_with("/messages"));
+        [Some(own), counted].into_iter().flatten()
+    }
 }
 
 impl fmt::Debug for Query<'_> {

@@ -174,7 +174,8 @@ fn mismatch(rule: &Rule, query: &Query<'_>, name: &str) -> Option<String> {
         }
         RuleKind::PathPattern => {
             let path = query.plain_path();
-            (!matches(path)).then(|| format!("`{glob}` does not match the path `{path}`"))
+            (!query.paths().any(matches))
+                .then(|| format!("`{glob}` does not match the path `{path}`"))
         }
         // The value itself may be a secret.
         RuleKind::HeaderMatch { name, .. } => match query.headers.get(name) {

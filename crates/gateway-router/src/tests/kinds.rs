@@ -42,6 +42,30 @@ fn each_kind_of_rule_looks_at_its_own_and_all_are_in_one_order() {
     }
 }
 
+/// The same conversation: to be counted it goes nowhere else than to be answered.
+#[test]
+fn a_count_is_held_against_the_path_of_its_message_too() {
+    let paths = ["/v1/messages", "/v1/messages/count_tokens?beta=true", "/v1/models/count_tokens"];
+    for (glob, expected) in [
+        ("/v1/messages", [true, true, false]),
+        ("/v1/*", [true, true, true]),
+        ("*/messages", [true, true, false]),
+        ("/v1/messages/count_tokens", [false, true, false]),
+        ("*/count_tokens", [false, true, true]),
+        ("/v1/messages?", [false, false, false]),
+    ] {
+        let table = table("ab", vec![path(glob, "a"), catch_all("b")]);
+        for (path, expected) in paths.into_iter().zip(expected) {
+            let query = Query { path, ..Query::model("m") };
+            let steps = chain(&table, &query, &Calm);
+            assert_eq!(steps, if expected { "a b" } else { "b" }, "{glob} {path}");
+            let told = table.explain(&query).expect("a way").explanation;
+            let unmatched = told.rejected.iter().any(|r| r.why.contains("does not match the path"));
+            assert_eq!(unmatched, !expected, "{glob} {path}");
+        }
+    }
+}
+
 #[test]
 fn a_name_that_names_its_provider_asks_only_rules_on_such_names() {
     let rules = vec![
