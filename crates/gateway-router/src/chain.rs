@@ -81,7 +81,8 @@ impl Table {
             let what = Sharer { rule, provider: dest.provider, model, reason };
             members.push(Member { what, seed: dest.seed, weight, is_up, is_pinned });
         }
-        if members.len() > 1 {
+        let is_shared = members.len() > 1;
+        if is_shared {
             let draw = Draw { view, rule: sharing.first.index, session };
             arrange(&mut members, sharing.strategy, &draw, &Known(view));
         }
@@ -108,10 +109,12 @@ impl Table {
             chain.push_dest(&rule.own, name, rule, Reason::Later);
         }
         let mut steps = chain.steps;
+        // A private one ends the chain, and is not all there is: without a pin the session would go on elsewhere.
+        let has_others = is_shared || steps.len() > 1;
         if let Some(pinned) = pinned {
             self.pin(&mut steps, pinned, view);
         }
-        let sticky = session.filter(|_| steps.len() > 1).map(|_| sharing.first.index);
+        let sticky = session.filter(|_| has_others).map(|_| sharing.first.index);
         let mirror = self.mirror(&steps, name);
         Some(Plan { winner: Winner::Rule { index: chosen.index }, steps, mirror, sticky })
     }

@@ -1,6 +1,6 @@
 //! Rules that lead nowhere, leave where nothing may leave, or can never match.
 
-use gateway_router::{Target, strip_long_context, unreachable};
+use gateway_router::{Strategy, Target, strip_long_context, unreachable};
 
 use super::unknown;
 use crate::keys::{nearest, quoted};
@@ -21,6 +21,7 @@ pub(crate) fn rules(cx: &mut Cx, rules: &[PlacedRoute], providers: &[Placed], cl
         callers(cx, rule, &by, clients);
     }
     sharing(cx, rules);
+    mixing(cx, rules, providers);
     never_matching(cx, rules);
 }
 
@@ -128,6 +129,47 @@ fn sharing(cx: &mut Cx, rules: &[PlacedRoute]) {
             );
             cx.warn(at, message, format!("say it there ({}), or remove it", cx.told(&first.at)));
         }
+    }
+}
+
+/// Warns where chance, turns or figures choose between a private provider and others: what one request keeps, the
+/// next one of the conversation may give away.
+fn mixing(cx: &mut Cx, rules: &[PlacedRoute], providers: &[Placed]) {
+    let found = |name: &str| providers.iter().map(|p| &p.provider).find(|p| p.name == name);
+    let enabled: Vec<&PlacedRoute> = rules.iter().filter(|rule| rule.route.enabled).collect();
+    for (place, first) in enabled.iter().enumerate() {
+        let shares = |other: &&&PlacedRoute| share(&first.route, &other.route);
+        if enabled[..place].iter().any(|earlier| shares(&earlier)) {
+            continue;
+        }
+        let group: Vec<&&PlacedRoute> = enabled[place..].iter().filter(shares).collect();
+        let is_ordered = match first.route.strategy {
+            None => group.len() == 1,
+            Some(strategy) => strategy == Strategy::Ordered,
+        };
+        if is_ordered {
+            continue;
+        }
+        let mut names: Vec<&str> = group.iter().map(|rule| &*rule.route.provider).collect();
+        if let [rule] = group.as_slice() {
+            // A private one with fallbacks is an error of its own.
+            if found(&rule.route.provider).is_some_and(|own| own.private) {
+                continue;
+            }
+            names.extend(rule.route.fallbacks.iter().flatten().map(|to| &*to.provider));
+        }
+        let members = names.iter().filter_map(|name| found(name)).filter(|p| p.enabled);
+        let (private, public): (Vec<_>, Vec<_>) = members.partition(|p| p.private);
+        let (Some(private), Some(public)) = (private.first(), public.first()) else { continue };
+        let (private, public) = (&private.name, &public.name);
+        let message = format!(
+            "{} shares its requests between `{private}`, which is private, and `{public}`: a conversation may begin at either, and keeps to it for an hour after its last request at most",
+            label(first)
+        );
+        let help = format!(
+            "give `{private}` a route with a pattern or conditions of its own, write `strategy: ordered` with `{private}` first, or write `private: false` at `{private}` if its requests may go to others"
+        );
+        cx.warn(&first.at, message, help);
     }
 }
 

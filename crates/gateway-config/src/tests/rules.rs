@@ -78,7 +78,8 @@ clients: {ci: {key_hash: 'sha256:a0b37b8bfae8e71330bd8e278e4a45ca916d00475dd8b85
     assert_eq!(route.set, set);
     assert_eq!(route.sticky, Some(Sticky::Session));
     assert_eq!(route.mirror, Some(Mirror { to: to("vendor/x"), percent: 2.5 }));
-    assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+    let [warning] = loaded.warnings.as_slice() else { panic!("{:?}", loaded.warnings) };
+    assert!(warning.message.contains("`lab`, which is private"), "{warning:?}");
     for (key, value, line) in [
         ("rule_type", "model_pattern", 4),
         ("weight", "3", 8),

@@ -158,8 +158,28 @@ proptest! {
             prop_assert!(specs[to.provider].enabled && !specs[plan.steps[0].provider].private);
         }
         if let Some(rule) = plan.sticky {
-            prop_assert!(query.session.is_some() && plan.steps.len() > 1);
+            prop_assert!(query.session.is_some());
             prop_assert_ne!(rules[rule].sticky, Some(Sticky::No));
+        }
+        if let Winner::Rule { index } = plan.winner {
+            // Those that share, as the rules alone tell it.
+            let serves = |name: &str| specs.iter().any(|spec| spec.name == name && spec.enabled);
+            let group = rules.iter().filter(|rule| rule.enabled && serves(&rule.provider));
+            let group: Vec<_> = group.filter(|rule| rule.shares_with(&rules[index])).collect();
+            let is_ordered = match group[0].strategy {
+                None => group.len() == 1,
+                Some(strategy) => strategy == Strategy::Ordered,
+            };
+            let keeps = group[0].sticky.map_or(!is_ordered, |sticky| sticky == Sticky::Session);
+            let fallbacks = group[0].fallbacks.iter().flatten();
+            let fallbacks = fallbacks.filter(|to| group.len() == 1 && !is_ordered && serves(&to.provider));
+            let is_kept = plan.sticky.is_some();
+            if group.len() + fallbacks.count() > 1 || plan.steps.len() > 1 {
+                prop_assert_eq!(is_kept, keeps && query.session.is_some(), "there are others");
+            } else if is_kept {
+                // Where it was pinned to the end of a chain.
+                prop_assert_eq!(plan.steps[0].reason, Reason::Pinned);
+            }
         }
     }
 

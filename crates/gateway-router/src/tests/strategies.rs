@@ -383,9 +383,32 @@ fn r35_a_pin_may_be_a_fallback_or_a_later_rules_provider() {
     let private = super::support::table("abC", vec![to_private]);
     assert_eq!(pinned(&private, 1), "b a c");
     assert_eq!(pinned(&private, 2), "c", "what was said to a private one is said to nobody else");
+    let renewed = plan(&private, &query, &Moment::default().pin("s", 2)).sticky;
+    assert_eq!(renewed, Some(0), "the pin must not run out while the session goes on");
     let single = RuleSpec { sticky: Some(Sticky::Session), ..RuleSpec::new("*", "a") };
     let lone = table("a", vec![single]);
     assert_eq!(plan(&lone, &query, &Calm).sticky, None, "there is nobody else to go to");
+}
+
+/// The chain of a private one has one step, and the session is kept at it all the same: its next turn, with all
+/// that was said, goes nowhere else.
+#[test]
+fn r35_a_session_that_begins_at_a_private_one_is_kept_there() {
+    let alone = RuleSpec::new("*", "a").with_fallbacks(["b"]);
+    let alone = RuleSpec { strategy: Some(Strategy::RoundRobin), ..alone };
+    for rules in [group(Strategy::RoundRobin, &[("a", 1), ("b", 1)]), vec![alone]] {
+        let table = super::support::table("aB", rules);
+        let first = Moment { turns: Cell::new(1), ..Moment::default() };
+        let first = plan(&table, &session("s"), &first);
+        assert_eq!((first.steps.len(), first.steps[0].provider), (1, 1), "{first:?}");
+        assert_eq!(first.sticky, Some(0));
+        for turn in 0..4 {
+            let next = Moment { turns: Cell::new(turn), ..Moment::default() }.pin("s", 1);
+            let next = plan(&table, &session("s"), &next);
+            assert_eq!((next.steps.len(), next.steps[0].provider), (1, 1));
+            assert_eq!(next.sticky, Some(0), "the pin is renewed");
+        }
+    }
 }
 
 #[test]

@@ -129,6 +129,41 @@ fn the_first_of_those_that_share_speaks_for_all() {
 }
 
 #[test]
+fn a_private_provider_that_shares_with_others_is_warned_of() {
+    let group = |first: &str, second: &str| {
+        format!("{{pattern: 'a*', {first}}},\n {{pattern: 'a*', {second}}}")
+    };
+    let alone = |rule: &str| format!("{{pattern: 'a*', provider: {rule}}}");
+    for (rules, warned) in [
+        (group("provider: anthropic", "provider: lab"), true),
+        (group("provider: lab, strategy: round_robin", "provider: anthropic"), true),
+        (group("provider: anthropic, sticky: none", "provider: lab"), true),
+        (alone("anthropic, fallbacks: [backup, lab], strategy: weighted"), true),
+        (group("provider: lab, strategy: ordered", "provider: anthropic"), false),
+        (group("provider: lab", "provider: lab, model: m"), false),
+        (group("provider: anthropic", "provider: backup"), false),
+        (group("provider: anthropic", "provider: lab, enabled: false"), false),
+        (group("provider: anthropic", "provider: lab, when: {thinking: true}"), false),
+        (alone("anthropic, fallbacks: [backup, lab]"), false),
+        (alone("anthropic, fallbacks: [backup], strategy: weighted"), false),
+    ] {
+        let found = warnings(&with(&rules), KEY);
+        let found: Vec<_> =
+            found.iter().filter(|(message, _)| message.contains("which is private")).collect();
+        assert_eq!(found.len(), usize::from(warned), "{rules}: {found:?}");
+        for (message, help) in found {
+            assert!(
+                message.contains(
+                    "the route `a*` (routes[0]) shares its requests between `lab`, which is private, and `anthropic`: a conversation may begin at either"
+                ),
+                "{message}"
+            );
+            assert!(help.starts_with("give `lab` a route with a pattern or conditions of its own, write `strategy: ordered` with `lab` first"), "{help}");
+        }
+    }
+}
+
+#[test]
 fn rules_that_take_everything_need_no_default() {
     let two = "providers: {anthropic: {}, demo: {}}\n";
     for (rule, count) in [
