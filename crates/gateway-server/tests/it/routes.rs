@@ -329,6 +329,20 @@ async fn mirror_sends_the_same_to_a_second_one_and_touches_nothing() {
 }
 
 #[tokio::test]
+async fn mirror_copies_no_counts() {
+    let [a, second] = named(["a", "second"]);
+    let running = routed(
+        &[("a", &a), ("second", &second)],
+        "  - {pattern: \"*\", provider: a, mirror: {to: second, percent: 100}}\n",
+    );
+    let counting = "/v1/messages/count_tokens";
+    assert_eq!(served(&running, counting, &[], UNARY).await, "a");
+    ask(&running, UNARY).await.is_whole("a");
+    assert_eq!(second.request(0).await.path(), "/v1/messages");
+    assert_eq!((a.requests().len(), second.requests().len()), (2, 1));
+}
+
+#[tokio::test]
 async fn mirror_percent_is_a_share_and_never_leaves_a_private_provider() {
     let [a, second] = named(["a", "second"]);
     let running = routed(
