@@ -71,8 +71,8 @@ struct RunArgs {
     /// Rounds of every workload.
     #[arg(long)]
     rounds: Option<usize>,
-    /// Only these workloads: W1, W2r, W3, W3f, W3p, W4u, W4, W4p, W4d (a row for each dialect), rate,
-    /// first, W5s, W5, W5L, start.
+    /// Only these workloads: W1, W1d, W2r, W3, W3f, W3p, W4u, W4, W4p, W4d (a row for each dialect),
+    /// rate, first, W5s, W5, W5L, start.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Leave the page as it is.

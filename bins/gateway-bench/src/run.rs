@@ -13,7 +13,7 @@ use crate::clock;
 use crate::dialect::Dialect;
 use crate::load::{Callers, Pattern, Tally, Until};
 use crate::machine::{self, Cores};
-use crate::table::{CHAT, Goal, Row, Unit};
+use crate::table::{CHAT, Goal, PLAIN, Row, Unit};
 use crate::target::{Asks, Running, Target};
 use crate::upstream::Upstream;
 use crate::workload::Workload;
@@ -32,8 +32,8 @@ pub(crate) struct Plan {
 
 /// Everything that can be asked for by name.
 pub(crate) const NAMES: &[&str] = &[
-    "W1", "W2r", "W3", "W3f", "W3p", "W4u", "W4", "W4p", "W4d", "rate", "first", "W5s", "W5",
-    "W5L", "start",
+    "W1", "W1d", "W2r", "W3", "W3f", "W3p", "W4u", "W4", "W4p", "W4d", "rate", "first", "W5s",
+    "W5", "W5L", "start",
 ];
 
 /// Rounds on a core that others used for more than this share are repeated.
@@ -95,6 +95,9 @@ impl Bench {
                 rows.push(row);
             }
         }
+        if self.wants("W1d") {
+            rows.push(self.decision()?);
+        }
         rows.extend(self.translations()?);
         if self.wants("W4d") {
             rows.extend(self.dialects()?);
@@ -150,6 +153,22 @@ impl Bench {
             Ok((target, running))
         };
         targets.into_iter().map(start).collect()
+    }
+
+    /// W1 with a configuration of many rules and limits, beside the same with hardly any.
+    fn decision(&mut self) -> Result<Row> {
+        let mut row = Row::new("W1d", Unit::MicrosPerRequest, Some(Goal::AbovePlain(5.0)));
+        let mut targets = Vec::new();
+        for (name, binary) in &self.plan.gateways {
+            for (name, asks) in
+                [(format!("{name} {PLAIN}"), Asks::Messages), (name.clone(), Asks::Ruled)]
+            {
+                targets.push(Target::Gateway { name, binary: binary.clone(), asks });
+            }
+        }
+        let running = self.started(targets.clone())?;
+        self.costs(&Workload::unary_of_a_session(), &targets, &running, &mut row)?;
+        Ok(row)
     }
 
     /// The work of asking another dialect's upstream; nginx passes on what it need not translate.

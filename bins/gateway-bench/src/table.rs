@@ -24,11 +24,16 @@ pub(crate) enum Goal {
     TimesFloor(f64),
     /// This many times the same gateway's figure with Chat Completions, of the same round.
     TimesChat(f64),
+    /// This much more than the same gateway's figure with hardly any configuration, of the same round.
+    AbovePlain(f64),
     AtMost(f64),
 }
 
 /// What a gateway's figures with Chat Completions are called, behind its name.
 pub(crate) const CHAT: &str = "chat";
+
+/// What a gateway's figures with hardly any configuration are called, behind its name.
+pub(crate) const PLAIN: &str = "plain";
 
 /// One figure of every proxy, round by round.
 #[derive(Debug)]
@@ -83,6 +88,12 @@ impl Row {
         Some(ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect())
     }
 
+    /// Round by round.
+    fn above(&self, target: &str, other: &str) -> Option<Vec<f64>> {
+        let (ours, theirs) = (self.of(target)?, self.of(other)?);
+        Some(ours.iter().zip(theirs).map(|(ours, theirs)| ours - theirs).collect())
+    }
+
     fn number(&self, value: f64) -> String {
         match self.unit {
             Unit::MicrosPerRequest | Unit::MicrosPerEvent => format!("{value:.2}"),
@@ -124,6 +135,13 @@ impl Row {
             Some(Goal::TimesChat(most)) => {
                 let ratios = self.ratios(target, &chat_of(target)).unwrap_or_default();
                 (format!("≤ {most} × Chat"), met(Spread::of(&ratios).middle <= most))
+            }
+            Some(Goal::AbovePlain(most)) => {
+                let above = self.above(target, &plain_of(target)).unwrap_or_default();
+                (
+                    format!("≤ {most} {} more", unit_name(self.unit)),
+                    met(Spread::of(&above).middle <= most),
+                )
             }
             Some(Goal::AtMost(most)) => {
                 let values = self.of(target).unwrap_or_default();
@@ -177,12 +195,54 @@ fn chat_of(target: &str) -> String {
     format!("{target} {CHAT}")
 }
 
-/// All of it as Markdown: `target` beside nginx and the floors, and its dialects beside one another.
+fn plain_of(target: &str) -> String {
+    format!("{target} {PLAIN}")
+}
+
+/// All of it as Markdown: `target` beside nginx and the floors, beside itself with hardly any
+/// configuration, and its dialects beside one another.
 pub(crate) fn tables(rows: &[Row], target: &str) -> String {
-    let is_dialect = |row: &&Row| matches!(row.goal, Some(Goal::TimesChat(_)));
-    let (dialects, others): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(is_dialect);
-    let tables = [table(&others, target), dialect_table(&dialects, target)];
-    tables[usize::from(others.is_empty())..2 - usize::from(dialects.is_empty())].join("\n")
+    let of = |wanted: fn(&Option<Goal>) -> bool| -> Vec<&Row> {
+        rows.iter().filter(|row| wanted(&row.goal)).collect()
+    };
+    let dialects = of(|goal| matches!(goal, Some(Goal::TimesChat(_))));
+    let decisions = of(|goal| matches!(goal, Some(Goal::AbovePlain(_))));
+    let others = of(|goal| !matches!(goal, Some(Goal::TimesChat(_) | Goal::AbovePlain(_))));
+    let mut tables = Vec::new();
+    for (rows, table) in [
+        (others, table as fn(&[&Row], &str) -> String),
+        (decisions, decision_table),
+        (dialects, dialect_table),
+    ] {
+        if !rows.is_empty() {
+            tables.push(table(&rows, target));
+        }
+    }
+    tables.join("\n")
+}
+
+fn decision_table(rows: &[&Row], target: &str) -> String {
+    let plain = plain_of(target);
+    let mut text = String::from(
+        "| | unit | plain | 50 rules, 10 providers, limits | more, of the same round | goal | |\n\
+         |---|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        let (goal, verdict) = row.verdict(target);
+        let more = Spread::of(&row.above(target, &plain).unwrap_or_default());
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | **{:.2}** ({:.2}–{:.2}) | {goal} | {verdict} |",
+            row.name,
+            unit_name(row.unit),
+            row.cell(&plain),
+            row.cell(target),
+            more.middle,
+            more.least,
+            more.most,
+        );
+    }
+    text
 }
 
 fn dialect_table(rows: &[&Row], target: &str) -> String {
@@ -262,6 +322,18 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("Chat Completions"), "{text}");
+    }
+
+    #[test]
+    fn a_decision_is_told_by_what_it_adds_in_the_same_round() {
+        let mut row = Row::new("W1d", Unit::MicrosPerRequest, Some(Goal::AbovePlain(5.0)));
+        for (plain, ruled) in [(10.0, 14.0), (30.0, 34.5), (10.0, 20.0)] {
+            row.push("gateway plain", plain);
+            row.push("gateway", ruled);
+        }
+        let text = tables(&[row], "gateway");
+        let line = "| W1d | µs/request | 10.00 (10.00–30.00) | 20.00 (14.00–34.50) | **4.50** (4.00–10.00) | ≤ 5 µs/request more | met |";
+        assert!(text.starts_with("| | unit | plain |") && text.contains(line), "{text}");
     }
 
     #[test]

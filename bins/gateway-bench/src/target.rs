@@ -41,6 +41,8 @@ pub(crate) enum Target {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asks {
     Messages,
+    /// The same, once many rules and limits have been looked at.
+    Ruled,
     Chat,
     Dialect(Dialect),
 }
@@ -146,10 +148,14 @@ impl Target {
                     .arg(config)
                     .args(["--pool-size", "64", "--log-file"])
                     .arg(dir.join("log"))
-                    .env("GATEWAY_API_KEY", CLIENT_KEY)
+                    .env_remove("GATEWAY_API_KEY")
                     .env("AWS_ACCESS_KEY_ID", "AKIDBENCH")
                     .env("AWS_SECRET_ACCESS_KEY", "bench/aws+secret")
                     .env("BENCH_UPSTREAM_KEY", UPSTREAM_KEY);
+                if *asks != Asks::Ruled {
+                    // There the caller is a client with a name.
+                    command.env("GATEWAY_API_KEY", CLIENT_KEY);
+                }
                 command
             }
         })
@@ -284,6 +290,9 @@ routes:
   - {{pattern: \"{RENAMED_FROM}\", provider: anthropic, model: {RENAMED_TO}}}
 "
         ),
+        Asks::Ruled => include_str!("ruled.yaml")
+            .replace("{server}", &server)
+            .replace("{upstream}", &upstream.to_string()),
         Asks::Chat => format!(
             "default_provider: scripted
 {server}

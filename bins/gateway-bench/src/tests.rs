@@ -42,6 +42,14 @@ fn on_a_runtime(test: impl Future<Output = ()>) {
     tokio::task::LocalSet::new().block_on(&runtime, test);
 }
 
+#[test]
+fn the_configuration_of_a_decision_is_as_large_as_it_is_said_to_be() {
+    let text = include_str!("ruled.yaml");
+    let (before, rules) = text.split_once("\nroutes:\n").unwrap();
+    assert_eq!(before.matches("{upstream}").count(), 10);
+    assert_eq!(rules.lines().count(), 50);
+}
+
 fn passed_on() -> [Workload; 4] {
     [
         Workload::unary_small(),

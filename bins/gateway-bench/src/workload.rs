@@ -36,6 +36,8 @@ pub(crate) struct Workload {
 enum Body {
     /// 1 KB with few headers.
     Small { stream: bool },
+    /// The same, of a session of Claude Code's.
+    OfASession,
     /// What Claude Code sends in an ordinary turn with many tools, with its headers.
     Captured { stream: bool },
 }
@@ -51,6 +53,11 @@ impl Workload {
             chat: None,
             burst: None,
         }
+    }
+
+    /// The same, and the caller names its session.
+    pub(crate) fn unary_of_a_session() -> Self {
+        Self { body: Body::OfASession, ..Self::unary_small() }
     }
 
     pub(crate) fn unary_captured() -> Self {
@@ -209,6 +216,14 @@ impl Body {
                     ("x-api-key", CLIENT_KEY),
                 ];
                 Ok((own(&headers), small_body(*stream)))
+            }
+            Self::OfASession => {
+                let (mut headers, body) = Self::Small { stream: false }.request()?;
+                headers.extend(own(&[(
+                    "x-claude-code-session-id",
+                    "0b7f9d1e-8f0f-4f0e-9a53-3d1c58a1f0aa",
+                )]));
+                Ok((headers, body))
             }
             Self::Captured { stream } => {
                 let fixture = fixtures::request("all-tools-no-search");
