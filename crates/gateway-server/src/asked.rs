@@ -148,7 +148,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn estimate(&self, worker: &Worker) -> u64 {
         let family = worker.runtime.catalogue.facts(self.model).family;
         let mut estimate = gateway_models::Estimate::new(family);
-        estimate.raw_body(&String::from_utf8_lossy(&self.body));
+        estimate.raw_body(&intake::text(&self.body));
         estimate.total()
     }
 }

@@ -1,5 +1,6 @@
 //! Reading a caller's body.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::Poll;
@@ -44,6 +45,15 @@ pub(crate) struct Held {
     pub(crate) bytes: Bytes,
     /// Given back when the body is let go.
     pub(crate) _reserved: Vec<Reserved>,
+}
+
+/// A body as text, for estimates: what is no UTF-8 is replaced. Nearly all are, and to find that out at once is
+/// many times as fast as to look for what to replace.
+pub(crate) fn text(body: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(body),
+    }
 }
 
 /// Refuses by the announced length, before a byte is read.

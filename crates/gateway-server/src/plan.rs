@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::asked::Leg;
 use crate::checks::{credential_present, no_route};
+use crate::intake;
 use crate::runtime::{Runtime, UpstreamAuth};
 
 /// Set by Claude Code on the requests of agents that another agent started.
@@ -102,7 +103,7 @@ fn facts(runtime: &Runtime, request: &Request<'_>) -> Facts {
     let input_tokens = if needs.tokens {
         // To look at all of a large body takes longer than all the rest of the decision.
         let mut estimate = Estimate::sampling(runtime.catalogue.facts(request.model).family);
-        estimate.raw_body(&String::from_utf8_lossy(request.body));
+        estimate.raw_body(&intake::text(request.body));
         estimate.total()
     } else {
         0

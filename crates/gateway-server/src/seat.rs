@@ -12,6 +12,7 @@ use gateway_types::{ApiError, ErrorKind, Usage, UsageQuality};
 use tokio::time::{Instant, timeout_at};
 
 use crate::clients::Client;
+use crate::intake;
 use crate::meter::{Held, Meter, Rate, counted};
 use crate::places::{Full, Place, Places, Turn};
 use crate::record::{Exchange, Limit, LimitedBy, Outcome};
@@ -49,7 +50,7 @@ impl Cost {
         let prompt = if body.len() <= BY_SIZE {
             (body.len() / BYTES_PER_TOKEN) as u64
         } else {
-            let text = String::from_utf8_lossy(body);
+            let text = intake::text(body);
             let mut estimate = Estimate::sampling(family());
             estimate.raw_body(&text);
             estimate.total()
