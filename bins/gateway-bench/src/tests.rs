@@ -46,7 +46,7 @@ fn on_a_runtime(test: impl Future<Output = ()>) {
 fn the_configuration_of_a_decision_is_as_large_as_it_is_said_to_be() {
     let text = include_str!("ruled.yaml");
     let (before, rules) = text.split_once("\nroutes:\n").unwrap();
-    assert_eq!(before.matches("{upstream}").count(), 10);
+    assert_eq!(before.matches("http://{upstream}/").count(), 10);
     assert_eq!(rules.lines().count(), 50);
 }
 
