@@ -4,7 +4,7 @@
 //! The decisions are [`Walk`]'s, which does nothing by itself; here they are carried out, and what comes of
 //! them is told to whoever keeps count: the upstream's standing, the trace of the request.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +51,22 @@ pub(crate) struct Counted {
     pub(crate) asked: bool,
     /// Why it is an estimate, where a counter was asked.
     pub(crate) why: Option<String>,
+}
+
+/// An attempt on its way.
+pub(crate) type Trying<'a> = Pin<Box<dyn Future<Output = Result<Got, Failed>> + Send + 'a>>;
+
+/// A request on its way along its chain.
+pub(crate) type Walking<'a> = Pin<Box<dyn Future<Output = Result<Got, Refusal>> + Send + 'a>>;
+
+/// [`answer`] in a box.
+pub(crate) fn walking<'a>(
+    worker: &'a Arc<Worker>,
+    asked: &'a Asked,
+    way: &'a Way,
+    trace: &'a Trace,
+) -> Walking<'a> {
+    Box::pin(answer(worker, asked, way, trace))
 }
 
 /// Asks along the chain until somebody answers, or nobody is left to be asked.
@@ -118,8 +134,7 @@ pub(crate) async fn answer(
         let (result, whose) = match resilience.hedge_after.filter(|_| !asked.streaming) {
             None => (attempt.made(writer).await, at),
             Some(after) => {
-                let both = hedged(attempt, at, writer, after, &mut walk, &mut ground, &mut told);
-                Box::pin(both).await
+                hedging(attempt, at, writer, after, &mut walk, &mut ground, &mut told).await
             }
         };
         let failed = match result {
@@ -147,6 +162,22 @@ pub(crate) async fn answer(
         verdict::offer(&mut told, failed);
         walk.failed(failure);
     }
+}
+
+/// What a hedged attempt brings, and whose leg it was.
+type Hedging<'a> = Pin<Box<dyn Future<Output = (Result<Got, Failed>, usize)> + Send + 'a>>;
+
+/// [`hedged`] in a box: hardly anybody hedges.
+fn hedging<'f, 'a: 'f>(
+    first: Attempt<'a>,
+    at: usize,
+    writer: &'f mut Writer<'a>,
+    after: Duration,
+    walk: &'f mut Walk<'a>,
+    ground: &'f mut Known<'a>,
+    told: &'f mut Option<Failed>,
+) -> Hedging<'f> {
+    Box::pin(hedged(first, at, writer, after, walk, ground, told))
 }
 
 /// Asks, and if the answer takes too long somebody else as well. The first good answer counts, the other is let
@@ -423,11 +454,12 @@ impl<'a> Writer<'a> {
         Ok(Self::Kept(Trials::new(worker, draft)))
     }
 
-    async fn attempt(&mut self, key: usize, until: Until) -> Result<Got, Failed> {
-        // In boxes, so that the futures of relayed requests are not as large as those of translated ones.
+    /// Not `async`: a future that is made and boxed within another one takes its room there all the same, and all
+    /// of it is moved with every request.
+    fn attempt(&mut self, key: usize, until: Until) -> Trying<'_> {
         match self {
-            Self::Kept(trials) => Box::pin(trials.attempt(key, until)).await,
-            Self::Foreign(rewrites) => Box::pin(rewrites.attempt(key, until)).await,
+            Self::Kept(trials) => trials.attempt(key, until),
+            Self::Foreign(rewrites) => Box::pin(rewrites.attempt(key, until)),
         }
     }
 

@@ -4,6 +4,7 @@
 //! (`rescue`) and settled once. The stages return facts; only `answer` writes them down.
 
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -151,12 +152,13 @@ async fn answer(
         Path::Model(id) => {
             endpoints::model(runtime, &client, id).map(|body| Answer::Own(StatusCode::OK, body))
         }
-        Path::Messages => messages(worker, record, &client, head, body, Endpoint::Messages).await,
-        Path::CountTokens => {
-            messages(worker, record, &client, head, body, Endpoint::CountTokens).await
+        Path::Messages | Path::CountTokens => {
+            let counts = path == Path::CountTokens;
+            let endpoint = if counts { Endpoint::CountTokens } else { Endpoint::Messages };
+            messages(worker, record, &client, head, body, endpoint).await
         }
         Path::OtherV1 if runtime.passthrough => {
-            Box::pin(pass_through(worker, record, &client, head, body)).await
+            passing_through(worker, record, &client, head, body).await
         }
         _ => Err(ApiError::new(
             ErrorKind::NotFound,
@@ -240,7 +242,7 @@ async fn messages(
     let trace = Arc::new(Trace::default());
     record.trace = Some(trace.clone());
     if !record.streaming {
-        let got = Box::pin(attempts::answer(worker, &asked, &way, &trace)).await;
+        let got = attempts::walking(worker, &asked, &way, &trace).await;
         return answered(got, record);
     }
     let first = runtime.providers[way.legs[0].provider].clone();
@@ -283,6 +285,17 @@ fn answered(got: Result<Got, Refusal>, record: &mut Exchange) -> Result<Answer, 
             Ok(Answer::Refused(refused))
         }
     }
+}
+
+/// [`pass_through`] in a box: hardly anybody asks for it.
+fn passing_through<'a>(
+    worker: &'a Arc<Worker>,
+    record: &'a mut Exchange,
+    client: &'a Client,
+    head: http::request::Parts,
+    body: &'a mut Option<Incoming>,
+) -> Pin<Box<dyn Future<Output = Result<Answer, ApiError>> + Send + 'a>> {
+    Box::pin(pass_through(worker, record, client, head, body))
 }
 
 /// Any other `/v1` path with `--passthrough-mode`: to the Anthropic-shaped provider, unread.

@@ -10,13 +10,13 @@ use gateway_anthropic::hosted::{self, Host, HostCx};
 use gateway_anthropic::{Messages, Refused as Lesson, edit, refused as lesson_of};
 use gateway_config::{Kind, LogLevel};
 use gateway_translate::{Ingress as _, Splice, peek};
-use gateway_types::{ApiError, Endpoint, ErrorKind, Losses, Remedy};
+use gateway_types::{ApiError, ErrorKind, Losses, Remedy};
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::timeout;
 
 use crate::asked::{Draft, Until};
 use crate::attempt::{self, Ask, Framing, Opened, Whole};
-use crate::attempts::{Counted, Got};
+use crate::attempts::{Counted, Got, Trying};
 use crate::checks::{has_no_counter, upstream_path};
 use crate::desk::Worker;
 use crate::failure::{Failed, Refusal};
@@ -160,24 +160,33 @@ impl<'a> Trials<'a> {
         Self { worker, known: without.len(), draft, learns, without, sent: None }
     }
 
-    /// Asks once.
-    pub(crate) async fn attempt(&mut self, key: usize, until: Until) -> Result<Got, Failed> {
+    /// Asks once. Each way of asking has a future of its own size.
+    pub(crate) fn attempt(&mut self, key: usize, until: Until) -> Trying<'_> {
         let asked = self.draft.asked;
-        let counting = asked.endpoint == Endpoint::CountTokens;
-        if counting && self.draft.provider.host_of(self.draft.model).is_some() {
-            return self.count(key).await.map(Got::Counted);
+        if asked.is_count() && self.draft.provider.host_of(self.draft.model).is_some() {
+            Box::pin(async move { self.count(key).await.map(Got::Counted) })
+        } else if asked.streaming {
+            Box::pin(self.stream(key, until))
+        } else {
+            Box::pin(self.whole(key, until))
         }
+    }
+
+    async fn stream(&mut self, key: usize, until: Until) -> Result<Got, Failed> {
         let (ask, losses) = self.write(key)?;
         self.sent = self.learns.then(|| Sent::of(&ask));
-        if asked.streaming {
-            let opened = attempt::open_stream(self.worker, ask, until).await?;
-            return Ok(Got::Opened(Box::new(Opened { losses, ..opened })));
-        }
+        let opened = attempt::open_stream(self.worker, ask, until).await?;
+        Ok(Got::Opened(Box::new(Opened { losses, ..opened })))
+    }
+
+    async fn whole(&mut self, key: usize, until: Until) -> Result<Got, Failed> {
+        let (ask, losses) = self.write(key)?;
+        self.sent = self.learns.then(|| Sent::of(&ask));
         match attempt::unary(self.worker, ask, until).await {
             Ok(whole) => Ok(Got::Whole(Box::new(Whole { losses, ..whole }))),
             // A client without a count misjudges when to compact (R31).
             Err(Failed { refusal: Refusal::Upstream(refused), .. })
-                if counting && has_no_counter(refused.status) =>
+                if self.draft.asked.is_count() && has_no_counter(refused.status) =>
             {
                 let count = Count::Estimate(self.draft.estimate(self.worker));
                 Ok(Got::Counted(Counted { count, losses, asked: true, why: None }))
