@@ -449,7 +449,7 @@ impl<'a> Writer<'a> {
         let draft = Draft::new(worker, asked, leg)?;
         let provider = draft.provider;
         if provider.egress.is_some() && !provider.learns && provider.host_of(&leg.model).is_none() {
-            return Ok(Self::Foreign(Rewrites::new(worker, draft).await));
+            return Ok(Self::Foreign(rewriting(worker, draft).await));
         }
         Ok(Self::Kept(Trials::new(worker, draft)))
     }
@@ -492,6 +492,14 @@ fn skipped(trace: &Trace, asked: &Asked, provider: &Provider, model: &str, why: 
 
 /// A limit that lasts so long is no matter of pace: money or a quota is used up.
 const SPENT: Duration = Duration::from_secs(600);
+
+/// [`Rewrites::new`] in a box: relayed requests have no use for its room.
+fn rewriting<'a>(
+    worker: &'a Arc<Worker>,
+    draft: Draft<'a>,
+) -> Pin<Box<dyn Future<Output = Rewrites<'a>> + Send + 'a>> {
+    Box::pin(Rewrites::new(worker, draft))
+}
 
 /// What is known of the chain's upstreams from other requests.
 struct Known<'a> {
