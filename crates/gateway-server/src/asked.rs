@@ -81,7 +81,7 @@ pub(crate) struct Leg {
     /// Index of the provider.
     pub(crate) provider: usize,
     /// The name the upstream gets.
-    pub(crate) model: String,
+    pub(crate) model: Arc<str>,
     /// The rule whose `set` holds here.
     pub(crate) rule: Option<usize>,
 }

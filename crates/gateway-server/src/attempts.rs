@@ -479,10 +479,10 @@ impl<'a> Writer<'a> {
 }
 
 /// Writes down who was passed over.
-fn skipped(trace: &Trace, asked: &Asked, provider: &Provider, model: &str, why: &'static str) {
+fn skipped(trace: &Trace, asked: &Asked, provider: &Provider, model: &Arc<str>, why: &'static str) {
     trace.lock().tried.push(Tried {
         provider: provider.name.clone(),
-        model: model.to_owned(),
+        model: model.clone(),
         key: 0,
         at: asked.started.elapsed(),
         took: Duration::ZERO,

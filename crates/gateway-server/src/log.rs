@@ -275,7 +275,7 @@ impl Clock {
 fn exchange_line(x: &Exchange, format: LogFormat, clock: &mut Clock, out: &mut Vec<u8>) {
     let level = level_of(x);
     let provider = x.served.as_ref().map(|served| &*served.provider.name);
-    let upstream = x.served.as_ref().map(|served| served.model.as_str());
+    let upstream = x.served.as_ref().map(|served| &*served.model);
     let client = x.client.as_ref().and_then(|client| client.name.as_deref());
     let (at, took) = x.settled.unwrap_or_default();
     let millis = took.as_secs_f64() * 1000.0;

@@ -140,7 +140,7 @@ mod tests {
     }
 
     fn leg() -> Leg {
-        Leg { provider: 0, model: "claude-opus-5-5".to_owned(), rule: None }
+        Leg { provider: 0, model: "claude-opus-5-5".into(), rule: None }
     }
 
     /// How long the copy was on its way.

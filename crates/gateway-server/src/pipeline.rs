@@ -347,7 +347,7 @@ async fn pass_through(
         headers: head.headers,
         body: outgoing,
     };
-    record.served = Some(Served { provider: provider.clone(), model: String::new() });
+    record.served = Some(Served { provider: provider.clone(), model: "".into() });
     record.attempts += 1;
     let limit_time = provider.timeouts.unary;
     let sent = timeout(limit_time, attempt::send(worker, index, call)).await;

@@ -60,11 +60,7 @@ pub(crate) fn plan(runtime: &Runtime, request: &Request<'_>) -> Result<Way, ApiE
     let Plan { steps, mirror, sticky, .. } = plan;
     let legs: Vec<Leg> = steps
         .into_iter()
-        .map(|step| Leg {
-            provider: step.provider,
-            model: step.model.into_owned(),
-            rule: step.rule,
-        })
+        .map(|step| Leg { provider: step.provider, model: step.model.into(), rule: step.rule })
         .collect();
     let providers = &runtime.providers;
     let Some(first) = legs.first() else { return Err(no_plan()) };
@@ -82,7 +78,7 @@ pub(crate) fn plan(runtime: &Runtime, request: &Request<'_>) -> Result<Way, ApiE
     };
     let mirror = mirror.filter(|mirror| hit(mirror.percent)).map(|mirror| Leg {
         provider: mirror.provider,
-        model: mirror.model.into_owned(),
+        model: mirror.model.into(),
         rule: None,
     });
     Ok(Way { legs, mirror, sticky })

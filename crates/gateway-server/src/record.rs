@@ -88,7 +88,7 @@ impl LimitedBy {
 pub(crate) struct Served {
     pub(crate) provider: Arc<Provider>,
     /// The model's name as sent there.
-    pub(crate) model: String,
+    pub(crate) model: Arc<str>,
 }
 
 /// What is known of one exchange. It is filled in on the way and settled once.

@@ -28,7 +28,7 @@ pub(crate) struct Walked {
 #[derive(Debug)]
 pub(crate) struct Tried {
     pub(crate) provider: Arc<str>,
-    pub(crate) model: String,
+    pub(crate) model: Arc<str>,
     /// Which of its keys, from 0.
     pub(crate) key: usize,
     /// From the request's beginning.

@@ -207,7 +207,7 @@ async fn a_wait_has_an_end() {
 #[tokio::test(start_paused = true)]
 async fn what_nobody_reports_is_charged_by_what_is_known() {
     let runtime = runtime(|_| {});
-    let served = || Some(Served { provider: runtime.providers[0].clone(), model: String::new() });
+    let served = || Some(Served { provider: runtime.providers[0].clone(), model: "".into() });
     let usage = Usage { input: 1, output: 20, cache_write: 300, cache_read: 4000 };
     for (served, quality, outcome, tokens) in [
         (None, UsageQuality::Unknown, Outcome::Failed, 0),
@@ -253,7 +253,7 @@ async fn who_leaves_just_before_the_usage_is_told_pays_for_what_it_got() {
         open.sending(1000);
         let exchange = open.record();
         exchange.served =
-            Some(Served { provider: runtime.providers[0].clone(), model: String::new() });
+            Some(Served { provider: runtime.providers[0].clone(), model: "".into() });
         (exchange.usage, exchange.quality, exchange.outcome) = (usage, quality, outcome);
         assert_eq!(seat.expect("no limits").used(exchange), tokens, "{quality:?} {outcome:?}");
     }
