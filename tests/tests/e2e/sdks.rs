@@ -60,7 +60,9 @@ fn check(options: &[&str], sdk: impl Fn(&str) -> Command) -> Value {
     let upstream = obedient();
     let models =
         "api_key_env_var: ANTHROPIC_API_KEY\n    models: {claude-opus-4-8: {max_tokens: 64000}}";
-    let gateway = Gateway::with(&config(&upstream, models, ""), options);
+    // Failures of every kind, one after the other, from one upstream.
+    let patient = "resilience: {circuit_breaker: {failure_threshold: 0}}\n";
+    let gateway = Gateway::with(&config(&upstream, models, patient), options);
     let output = finish(sdk(gateway.url()));
     let stderr = String::from_utf8_lossy(&output.stderr);
     let outcomes: Value = serde_json::from_slice(&output.stdout)

@@ -252,8 +252,7 @@ async fn who_leaves_just_before_the_usage_is_told_pays_for_what_it_got() {
         open.sending(3000);
         open.sending(1000);
         let exchange = open.record();
-        exchange.served =
-            Some(Served { provider: runtime.providers[0].clone(), model: "".into() });
+        exchange.served = Some(Served { provider: runtime.providers[0].clone(), model: "".into() });
         (exchange.usage, exchange.quality, exchange.outcome) = (usage, quality, outcome);
         assert_eq!(seat.expect("no limits").used(exchange), tokens, "{quality:?} {outcome:?}");
     }
