@@ -97,7 +97,10 @@ async fn seated(
     priority: Priority,
 ) -> Result<(), ApiError> {
     let everyone = &runtime.house.meters.everyone;
-    record.metered = Some(everyone.clone());
+    let rates = [&client.limits, &runtime.config.limits];
+    if rates.iter().any(|l| l.requests_per_minute.is_some() || l.tokens_per_minute.is_some()) {
+        record.metered = Some(everyone.clone());
+    }
     // No sign of life goes out while it waits.
     let patience = runtime.config.resilience.commit_after;
     match Seat::take(client, everyone, cost, priority, patience).await {

@@ -10,6 +10,7 @@ use crate::meter::Meter;
 /// Adds how the rates of a caller stand: of its own limits and everybody's the tighter ones. Nothing
 /// where there are none.
 pub(crate) fn tell(headers: &mut HeaderMap, client: &Meter, everyone: &Meter, clock: Timestamp) {
+    headers.reserve(REQUESTS.len() + TOKENS.len());
     let now = Instant::now().into_std();
     let (own, all) = (client.snapshot(now), everyone.snapshot(now));
     for (names, gauge) in [

@@ -96,7 +96,9 @@ fn facts(runtime: &Runtime, request: &Request<'_>) -> Facts {
         return Facts::default();
     }
     let found = gateway_anthropic::facts(request.body);
-    let input_tokens = if needs.tokens {
+    // No prompt has more tokens than bytes: a short one reaches no rule's threshold.
+    let may_reach = runtime.least_tokens.is_none_or(|least| request.body.len() as u64 >= least);
+    let input_tokens = if needs.tokens && may_reach {
         // To look at all of a large body takes longer than all the rest of the decision.
         let mut estimate = Estimate::sampling(runtime.catalogue.facts(request.model).family);
         estimate.raw_body(&intake::text(request.body));

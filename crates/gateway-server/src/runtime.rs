@@ -228,6 +228,8 @@ pub(crate) struct Runtime {
     pub(crate) table: Table,
     /// An embedder's, in the place of the table.
     own_router: Option<Arc<dyn Router>>,
+    /// The least `min_input_tokens` of the configured rules; `None` where somebody else decides.
+    pub(crate) least_tokens: Option<u64>,
     /// What rules set in requests, by rule.
     pub(crate) overrides: Vec<Overrides>,
     /// Whose turn it is, by rule.
@@ -300,6 +302,12 @@ impl Runtime {
             catalogue: extras.catalogue.clone(),
             table,
             own_router: extras.router.clone(),
+            least_tokens: config
+                .routes
+                .iter()
+                .filter_map(|route| route.when.min_input_tokens)
+                .min()
+                .filter(|_| extras.router.is_none()),
             overrides: config.routes.iter().map(overrides).collect(),
             turns: config.routes.iter().map(|_| AtomicUsize::new(0)).collect(),
             providers,
