@@ -169,7 +169,11 @@ impl Until {
     pub(crate) fn within(now: Instant, limit: Duration, end: Instant) -> Self {
         match now.checked_add(limit) {
             Some(at) if at <= end => Self { at, limit, full: true },
-            _ => Self { at: end, limit: end.saturating_duration_since(now), full: false },
+            _ => {
+                let left = end.saturating_duration_since(now);
+                // A moment that has gone by before it is no reason to let it off.
+                Self { at: end, limit: left, full: left >= limit.mul_f64(0.9) }
+            }
         }
     }
 

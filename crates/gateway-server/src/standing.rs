@@ -298,4 +298,17 @@ mod tests {
         fails(&health, 1);
         assert!(!health.is_up(Instant::now()));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_that_breaks_late_is_no_fault_of_who_has_been_well_since() {
+        let breaker = BreakerSettings { failure_threshold: 1, ..BreakerSettings::default() };
+        let standing = Standing::new(&Resilience { breaker, ..Resilience::default() }, &[1]);
+        let health = standing.model("m");
+        let began = Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        health.came_whole();
+        assert_eq!(health.broke(began, Instant::now()), None);
+        let change = health.broke(Instant::now(), Instant::now());
+        assert!(matches!(change, Some(Change::Opened { .. })), "{change:?}");
+    }
 }

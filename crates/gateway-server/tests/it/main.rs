@@ -2,6 +2,7 @@
 
 mod abuse;
 mod access;
+mod blame;
 mod callers;
 mod chain;
 mod clouds;
